@@ -1,0 +1,120 @@
+//! What the admin commands show. Every figure is measured, none assumed.
+
+use crate::block::{BlockKind, Media};
+use crate::ids::*;
+use serde::{Deserialize, Serialize};
+
+/// `granary admin status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterStatus {
+    /// The cluster.
+    pub cluster: ClusterId,
+    /// The Raft peers.
+    pub peers: Vec<PeerStatus>,
+    /// The datanodes ever registered with this leader.
+    pub datanodes: Vec<DatanodeStatus>,
+    /// The redundancy ledger.
+    pub redundancy: Redundancy,
+    /// Buckets, objects (current versions) and their bytes.
+    pub buckets: u64,
+    pub objects: u64,
+    pub object_bytes: u64,
+}
+
+/// A Raft peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerStatus {
+    pub peer: PeerId,
+    pub name: NodeName,
+    pub address: String,
+    pub leader: bool,
+    /// The last log index known to be on this peer; `None` if it cannot be told.
+    pub matched_index: Option<u64>,
+}
+
+/// A datanode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DatanodeStatus {
+    pub datanode: DatanodeId,
+    pub name: NodeName,
+    pub address: String,
+    pub rack: Rack,
+    pub live: bool,
+    /// Since the last heartbeat.
+    pub silent_ms: u64,
+    pub volumes: Vec<VolumeStatus>,
+}
+
+/// A volume.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeStatus {
+    pub volume: VolumeId,
+    pub path: String,
+    pub media: Media,
+    pub capacity_bytes: u64,
+    pub free_bytes: u64,
+    pub used_bytes: u64,
+    pub replicas: u64,
+    pub failed: Option<String>,
+}
+
+/// Wanted against live redundancy of every block.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redundancy {
+    /// Blocks that hold data.
+    pub blocks: u64,
+    /// Replicas that the policies ask for.
+    pub replicas_wanted: u64,
+    /// Replicas that live datanodes have reported.
+    pub replicas_live: u64,
+    /// Blocks with fewer live replicas than wanted, and their bytes.
+    pub under_replicated_blocks: u64,
+    pub under_replicated_bytes: u64,
+    /// Blocks with no live replica.
+    pub missing_blocks: u64,
+    pub missing_bytes: u64,
+    /// Blocks with more live replicas than wanted.
+    pub over_replicated_blocks: u64,
+    /// Wanted by policy, but not possible with the failure domains there are.
+    pub policy_shortfall_replicas: u64,
+}
+
+/// `granary admin df`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpaceReport {
+    /// Bytes of current objects, versions and parts, each content once.
+    pub content_bytes: u64,
+    /// Bytes of blocks, each block once: contents, record headers and what is not yet compacted.
+    pub block_bytes: u64,
+    /// Of those, bytes that no content refers to.
+    pub dead_bytes: u64,
+    /// Blocks.
+    pub blocks: u64,
+    /// Bytes of the metadata engine and the Raft log on this leader's disk.
+    pub metadata_bytes: u64,
+    /// Every volume.
+    pub volumes: Vec<(NodeName, VolumeStatus)>,
+}
+
+/// `granary admin blocks s3://bucket/key`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectBlocks {
+    /// Bytes of the object.
+    pub size: u64,
+    /// Its extents in order.
+    pub blocks: Vec<BlockDescription>,
+}
+
+/// An extent of an object and the replicas of its block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockDescription {
+    /// First byte in the object, and bytes.
+    pub object_offset: u64,
+    pub length: u64,
+    /// Where it is in the block.
+    pub block_offset: u32,
+    pub kind: BlockKind,
+    pub sealed: bool,
+    /// The block, its replicas and a copy token.
+    pub located: crate::block::LocatedBlock,
+}

@@ -1,0 +1,22 @@
+//! The words two Granary processes exchange: ids, records, messages, checksums and error codes.
+//!
+//! Everything here is pure data and pure functions: no I/O, no clock, no randomness, no runtime. The service traits
+//! in [`namenode`] and [`datanode`] only name the calls; who answers them (the same process, or a peer over a socket)
+//! is decided elsewhere.
+
+pub mod admin;
+pub mod block;
+pub mod checksum;
+pub mod datanode;
+pub mod error;
+pub mod ids;
+pub mod namenode;
+pub mod object;
+pub mod record;
+pub mod token;
+
+pub use error::{Advice, ErrorCode, Failure};
+pub use ids::*;
+
+/// Version of the records and messages of this crate. A peer or a disk that names another one is refused.
+pub const LAYOUT_VERSION: u32 = 1;

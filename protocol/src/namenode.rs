@@ -1,0 +1,492 @@
+//! What is asked of the namenode, and the trait that asks it.
+//!
+//! Requests are one enum and replies another, so that the same call works in one process and over a socket. Reads are
+//! linearizable: a reply shows every write acknowledged before the request was sent. Mutations that were answered
+//! with [`crate::ErrorCode::DeadlineExceeded`] may or may not have taken effect.
+
+use crate::admin::{ClusterStatus, ObjectBlocks, SpaceReport};
+use crate::block::{BlockKind, DatanodeEndpoint, Extent, LocatedBlock, Media, ReplicaLocation};
+use crate::error::Failure;
+use crate::ids::*;
+use crate::object::*;
+use crate::token::{BlockKey, BlockToken};
+use futures_util::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+/// The namenode as seen by doors, writers and datanodes: in this process or behind a socket.
+pub trait NamenodeService: Send + Sync + 'static {
+    /// Answers one request. The reply's variant is the one documented at the request's.
+    fn call(&self, request: NamenodeRequest) -> BoxFuture<'_, Result<NamenodeReply, Failure>>;
+}
+
+/// Everything that is asked of the namenode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NamenodeRequest {
+    /// → `Done`. Creates a bucket; re-creating one's own answers `BucketAlreadyOwnedByYou`.
+    CreateBucket { bucket: BucketName, owner: CanonicalId, region: String },
+    /// → `Done`. Refused with `BucketNotEmpty` while it has objects, versions or uploads (aborted uploads do not count).
+    DeleteBucket { bucket: BucketName },
+    /// → `Bucket`.
+    GetBucket { bucket: BucketName },
+    /// → `Buckets`, by name, starting after `after`.
+    ListBuckets { prefix: String, after: Option<BucketName>, limit: u32 },
+
+    /// → `Object`. The current version, or the one named.
+    GetObject { bucket: BucketName, key: ObjectKey, version: Option<VersionId>, window: Window },
+    /// → `Located`. More blocks of a content, for a reader that has consumed its first page or whose locations are stale.
+    LocateContent { content: ContentId, offset: u64, length: u64 },
+    /// → `Listing`.
+    ListObjects { bucket: BucketName, prefix: String, delimiter: String, after: ListAfter, limit: u32 },
+    /// → `Put`. Makes a written content the object's current version: this is the moment a PUT takes effect.
+    PutObject {
+        bucket: BucketName,
+        key: ObjectKey,
+        content: Option<NewContent>,
+        object: NewObject,
+        condition: WriteCondition,
+    },
+    /// → `Put`. Shares the source's content; no bytes move.
+    CopyObject {
+        source_bucket: BucketName,
+        source_key: ObjectKey,
+        source_version: Option<VersionId>,
+        /// Refused with `PreconditionFailed` unless the source still has this tag: the caller judged that version.
+        source_etag: ETag,
+        bucket: BucketName,
+        key: ObjectKey,
+        object: NewObject,
+        condition: WriteCondition,
+    },
+    /// → `Deleted`, one result a key in the same order. At most [`PAGE_ENTRIES_MAX`]; one metadata command.
+    DeleteObjects { bucket: BucketName, objects: Vec<DeleteTarget> },
+
+    /// → `Upload`.
+    CreateUpload {
+        bucket: BucketName,
+        key: ObjectKey,
+        owner: CanonicalId,
+        class: StorageClass,
+        headers: ObjectHeaders,
+        checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+    },
+    /// → `UploadFound`.
+    GetUpload { bucket: BucketName, key: ObjectKey, upload: UploadId },
+    /// → `Done`. Replaces an earlier part of this number.
+    PutPart { bucket: BucketName, key: ObjectKey, upload: UploadId, part: PartInfo, content: Option<NewContent> },
+    /// → `Done`. A part that shares `length` bytes of a source from `offset`; no bytes move.
+    CopyPart {
+        source_bucket: BucketName,
+        source_key: ObjectKey,
+        source_version: Option<VersionId>,
+        source_etag: ETag,
+        offset: u64,
+        bucket: BucketName,
+        key: ObjectKey,
+        upload: UploadId,
+        /// `part.size` is the number of bytes shared.
+        part: PartInfo,
+    },
+    /// → `Parts`, by number, starting after `after`.
+    ListParts { bucket: BucketName, key: ObjectKey, upload: UploadId, after: u16, limit: u32 },
+    /// → `Uploads`, by key, then upload.
+    ListUploads { bucket: BucketName, prefix: String, delimiter: String, after: UploadAfter, limit: u32 },
+    /// → `Put`. Concatenates the named parts into the object. Repeating it after success answers as the first time
+    /// (for as long as the object is still that version).
+    CompleteUpload {
+        bucket: BucketName,
+        key: ObjectKey,
+        upload: UploadId,
+        parts: Vec<CompletedPart>,
+        etag: ETag,
+        checksum: Option<ObjectChecksum>,
+        condition: WriteCondition,
+    },
+    /// → `Done`.
+    AbortUpload { bucket: BucketName, key: ObjectKey, upload: UploadId },
+
+    /// → `Lease`. An earlier lease of the same `holder` is revoked: its process is gone.
+    OpenLease { holder: NodeName },
+    /// → `LeaseRenewed`.
+    RenewLease { lease: LeaseId },
+    /// → `Done`. A writer that shuts down cleanly.
+    CloseLease { lease: LeaseId },
+    /// → `Blocks`. Blocks to write, each with its pipeline and a write token.
+    AllocateBlocks {
+        lease: LeaseId,
+        kind: BlockKind,
+        count: u32,
+        class: StorageClass,
+        writer: Option<DatanodeId>,
+        exclude: Vec<VolumeId>,
+    },
+    /// → `Sealed`. No byte is ever added to the block again. With `recovered` the generation is raised first, because
+    /// a member of the pipeline failed: `stored_on` are the survivors and `length` is what all of them have synced.
+    SealBlock { lease: LeaseId, block: BlockId, length: u32, stored_on: Vec<VolumeId>, recovered: bool },
+    /// → `Done`. Blocks that were allocated and will not be used.
+    AbandonBlocks { lease: LeaseId, blocks: Vec<BlockId> },
+
+    /// → `Compaction`. A sealed packed block worth rewriting, claimed for this lease; `None` when there is none.
+    ClaimCompaction { lease: LeaseId },
+    /// → `Alive`, one answer a record: is it still referred to, at exactly this extent?
+    RecordsAlive { records: Vec<(ContentId, Extent)> },
+    /// → `Alive`, one answer a move: did it happen? A move whose content is gone or elsewhere is skipped.
+    RelocateContents { lease: LeaseId, moves: Vec<ContentMove> },
+
+    /// → `Registered`. Soft state; repeated at every reconnect and whenever a reply asks for it.
+    RegisterDatanode { datanode: DatanodeEndpoint, volumes: Vec<VolumeReport> },
+    /// → `Heartbeat`.
+    Heartbeat { datanode: DatanodeId, volumes: Vec<VolumeReport> },
+    /// → `Done`. One page of a full report of a volume; the namenode forgets replicas of the volume that no page names
+    /// once the last page is in. Pages of one report share `report`.
+    BlockReport {
+        datanode: DatanodeId,
+        volume: VolumeId,
+        report: u64,
+        page: u32,
+        last: bool,
+        replicas: Vec<ReplicaReport>,
+    },
+    /// → `Done`. What has changed since the last report.
+    ReplicasChanged { datanode: DatanodeId, changes: Vec<ReplicaChange> },
+
+    /// → `Status`.
+    Status,
+    /// → `Space`.
+    Space,
+    /// → `ObjectBlocks`.
+    DescribeBlocks { bucket: BucketName, key: ObjectKey },
+    /// → `JoinToken`. A secret with which one node enrols once, valid for `lifetime_ms`.
+    CreateJoinToken { name: Option<NodeName>, lifetime_ms: u64 },
+    /// → `Enrolled`. Spends a join token on a certificate.
+    Enrol { secret: String, name: NodeName, csr_pem: String },
+}
+
+/// Every reply of the namenode.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NamenodeReply {
+    Done,
+    Bucket(BucketInfo),
+    Buckets {
+        buckets: Vec<BucketInfo>,
+        truncated: bool,
+    },
+    Object(Box<ObjectRead>),
+    Located(Vec<LocatedExtent>),
+    Listing(Listing),
+    Put(PutOutcome),
+    Deleted(Vec<Result<DeleteOutcome, Failure>>),
+    Upload(UploadId),
+    UploadFound(Box<UploadInfo>),
+    Parts {
+        upload: Box<UploadInfo>,
+        parts: Vec<PartInfo>,
+        truncated: bool,
+    },
+    Uploads(UploadListing),
+    Lease(LeaseId),
+    /// `seal`: open packed blocks of this lease that are mostly dead; their writer should seal them.
+    LeaseRenewed {
+        seal: Vec<BlockId>,
+    },
+    Blocks(Vec<LocatedBlock>),
+    /// The generation the block now has.
+    Sealed(GenerationStamp),
+    Compaction(Option<LocatedBlock>),
+    Alive(Vec<bool>),
+    Registered {
+        cluster: ClusterId,
+        keys: Vec<BlockKey>,
+    },
+    Heartbeat {
+        keys: Vec<BlockKey>,
+        commands: Vec<DatanodeCommand>,
+        register_again: bool,
+    },
+    Status(Box<ClusterStatus>),
+    Space(Box<SpaceReport>),
+    ObjectBlocks(ObjectBlocks),
+    JoinToken {
+        secret: String,
+    },
+    Enrolled {
+        certificate_pem: String,
+        ca_pem: String,
+    },
+}
+
+/// Which bytes of an object a reader wants located, so that one call answers a GET.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Window {
+    /// None: metadata only.
+    Nothing,
+    /// From `first` up to and including `last`, or to the end. `InvalidRange` if `first` is past the end.
+    Range { first: u64, last: Option<u64> },
+    /// The last `length` bytes.
+    Suffix { length: u64 },
+    /// One part of a multipart object; part 1 of any other object is all of it.
+    Part { number: u16 },
+}
+
+/// A version, and where the bytes of the window are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectRead {
+    /// The version.
+    pub object: ObjectVersion,
+    /// Parts of a multipart object; 0 otherwise.
+    pub parts_count: u16,
+    /// The part asked for by [`Window::Part`] (its size and checksum).
+    pub part: Option<PartInfo>,
+    /// The content, `None` for an empty object.
+    pub content: Option<ContentId>,
+    /// First byte of the window.
+    pub offset: u64,
+    /// Bytes of the window.
+    pub length: u64,
+    /// The blocks of the window from `offset` on, at most [`LOCATED_EXTENTS_MAX`]; the rest by `LocateContent`.
+    pub extents: Vec<LocatedExtent>,
+}
+
+/// The most extents located by one reply: 8 GiB of whole blocks.
+pub const LOCATED_EXTENTS_MAX: usize = 64;
+
+/// Consecutive bytes of a content in one block. The extents of a reply follow each other without gaps, clipped to what
+/// was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocatedExtent {
+    /// First byte in the content.
+    pub content_offset: u64,
+    /// Where it is in the block, clipped.
+    pub extent: Extent,
+    /// The block. The token covers the extent.
+    pub located: LocatedBlock,
+}
+
+/// A content whose bytes are durable and that is about to become visible.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewContent {
+    /// Its name, made from the writer's lease.
+    pub content: ContentId,
+    /// Where it is, in order. Together they are its length.
+    pub extents: Vec<Extent>,
+    /// For each owned block: the volumes that acknowledged all of it. Empty for packed blocks.
+    pub stored_on: Vec<(BlockId, Vec<VolumeId>)>,
+}
+
+/// What an object will be, besides its bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewObject {
+    /// Bytes; equal to the content's length.
+    pub size: u64,
+    /// The entity tag.
+    pub etag: ETag,
+    /// Who owns it.
+    pub owner: CanonicalId,
+    /// Its storage class.
+    pub class: StorageClass,
+    /// Its checksum.
+    pub checksum: Option<ObjectChecksum>,
+    /// Its headers.
+    pub headers: ObjectHeaders,
+}
+
+/// Conditions of a write, checked where it takes effect.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WriteCondition {
+    /// `If-None-Match: *`: refused with `PreconditionFailed` if the key has a current version.
+    pub if_absent: bool,
+    /// `If-Match`: `NoSuchKey` without a current version, `PreconditionFailed` with another tag. `Some(None)` is `*`.
+    pub if_match: Option<Option<ETag>>,
+}
+
+/// What a PUT did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutOutcome {
+    /// The version written.
+    pub version: VersionId,
+    /// Whether the bucket keeps versions (and so shows the id).
+    pub versioning: Versioning,
+    /// When it was written.
+    pub modified: UnixMillis,
+    /// The tag written.
+    pub etag: ETag,
+    /// The checksum written.
+    pub checksum: Option<ObjectChecksum>,
+}
+
+/// One object of a bulk delete.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteTarget {
+    /// The key.
+    pub key: ObjectKey,
+    /// A version to remove for good; `None` deletes as S3 does (a marker where versions are kept).
+    pub version: Option<VersionId>,
+    /// `If-Match`; `Some(None)` is `*`.
+    pub if_match: Option<Option<ETag>>,
+}
+
+/// What a delete did. Deleting what is not there is a success.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteOutcome {
+    /// The version removed, or the marker made.
+    pub version: Option<VersionId>,
+    /// Whether that version is a delete marker.
+    pub delete_marker: bool,
+}
+
+/// Where a listing goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ListAfter {
+    /// From the beginning.
+    #[default]
+    Start,
+    /// Keys greater than this one; a common prefix shows up if any such key rolls up into it.
+    Key(String),
+    /// Keys greater than every key with this prefix.
+    Prefix(String),
+}
+
+/// A page of a listing: objects and common prefixes merged in key order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    /// The entries.
+    pub entries: Vec<ListEntry>,
+    /// Whether there is more; go on with [`Listing::next`].
+    pub truncated: bool,
+}
+
+impl Listing {
+    /// Where the next page starts.
+    pub fn next(&self) -> ListAfter {
+        match self.entries.last() {
+            None => ListAfter::Start,
+            Some(ListEntry::Object { key, .. }) => ListAfter::Key(key.0.clone()),
+            Some(ListEntry::CommonPrefix(prefix)) => ListAfter::Prefix(prefix.clone()),
+        }
+    }
+}
+
+/// An entry of a listing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ListEntry {
+    /// An object; `object.headers` is left empty.
+    Object { key: ObjectKey, object: ObjectVersion },
+    /// Keys that share everything up to and including the delimiter.
+    CommonPrefix(String),
+}
+
+/// Where a listing of uploads goes on: after all uploads of `key` up to `upload` (all of them if `None`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadAfter {
+    /// The key marker, empty from the beginning.
+    pub key: String,
+    /// The upload marker.
+    pub upload: Option<UploadId>,
+}
+
+/// A page of uploads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadListing {
+    /// The uploads.
+    pub uploads: Vec<UploadInfo>,
+    /// Common prefixes, in order.
+    pub common_prefixes: Vec<String>,
+    /// Where the next page starts, `None` at the end.
+    pub next: Option<UploadAfter>,
+}
+
+/// A part named by CompleteMultipartUpload.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompletedPart {
+    /// Its number.
+    pub number: u16,
+    /// The MD5 its uploader was told.
+    pub md5: [u8; 16],
+    /// The checksum named, if any.
+    pub checksum: Option<ObjectChecksum>,
+}
+
+/// A record that was rewritten into another packed block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContentMove {
+    /// The record's owner.
+    pub content: ContentId,
+    /// Where it was.
+    pub from: Extent,
+    /// Where it is now, durable.
+    pub to: Extent,
+}
+
+/// A volume as its datanode sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeReport {
+    /// The volume.
+    pub volume: VolumeId,
+    /// Its directory, for people.
+    pub path: String,
+    /// Its media.
+    pub media: Media,
+    /// Bytes of the file system.
+    pub capacity_bytes: u64,
+    /// Bytes free for replicas.
+    pub free_bytes: u64,
+    /// Bytes its replicas take.
+    pub used_bytes: u64,
+    /// Replicas on it.
+    pub replicas: u64,
+    /// Why it is out of service, if it is.
+    pub failed: Option<String>,
+}
+
+/// A replica as its datanode sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaReport {
+    /// The block.
+    pub block: BlockId,
+    /// The replica's generation.
+    pub generation: GenerationStamp,
+    /// Durable bytes.
+    pub length: u32,
+    /// Whether it is finalized or still being written.
+    pub state: ReplicaState,
+}
+
+/// The life of a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ReplicaState {
+    /// Being written by a pipeline.
+    Open,
+    /// Was open when the datanode died; it has at least the reported bytes.
+    Recovering,
+    /// Complete and never changed again.
+    Finalized,
+}
+
+/// A change of a datanode's replicas.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReplicaChange {
+    /// A replica was finalized or arrived by copy.
+    Finalized(VolumeId, ReplicaReport),
+    /// A replica was removed.
+    Removed(VolumeId, BlockId, GenerationStamp),
+    /// A replica does not match its checksums or cannot be read; it is not served any more.
+    Corrupt(VolumeId, BlockId, GenerationStamp),
+}
+
+/// What the leader tells a datanode to do. Every command may be repeated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DatanodeCommand {
+    /// Remove replicas of this or a lower generation.
+    Remove { volume: VolumeId, replicas: Vec<(BlockId, GenerationStamp)> },
+    /// Cut an open or recovering replica to `length`, give it `generation`, finalize it.
+    Finalize { volume: VolumeId, block: BlockId, kind: BlockKind, generation: GenerationStamp, length: u32 },
+    /// Copy a finalized replica down this pipeline.
+    Copy {
+        volume: VolumeId,
+        block: BlockId,
+        kind: BlockKind,
+        generation: GenerationStamp,
+        length: u32,
+        targets: Vec<ReplicaLocation>,
+        token: BlockToken,
+    },
+}
