@@ -1,0 +1,1 @@
+//! Random operations on every engine, compared with an ordered map.

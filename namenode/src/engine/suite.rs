@@ -1,0 +1,1 @@
+//! The behaviours every metadata engine must show.

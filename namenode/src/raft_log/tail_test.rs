@@ -1,0 +1,1 @@
+//! What opening does with the end of the log after a crash.
