@@ -1,0 +1,35 @@
+//! Moving messages between Granary processes: connections, deadlines, back-pressure, mutual TLS.
+//!
+//! Two shapes of traffic, each on connections of its own:
+//!
+//! - *Calls*: a small request, a small reply, many at once over one connection per [`RpcClient`], answered in any
+//!   order. Every call has a deadline; a caller that stops waiting stops the work at the other end.
+//! - *Streams*: packets in both directions at once over a connection that belongs to the stream until both sides
+//!   have finished cleanly ([`DuplexStream`]). TCP itself is the back-pressure.
+//!
+//! This crate knows method numbers, bytes and statuses. What a method means, who may call it, how a body is encoded
+//! and what an application error says belong to its users.
+
+mod client;
+mod error;
+mod frame;
+mod hello;
+mod identity;
+mod server;
+mod stream;
+mod tls;
+mod transport;
+
+pub use client::{RpcClient, RpcClientConfig};
+pub use error::{RpcError, TlsError};
+pub use frame::{CALL_BODY_BYTES_MAX, STREAM_PACKET_BYTES_MAX};
+pub use futures_util::future::BoxFuture;
+pub use hello::WIRE_VERSION;
+pub use identity::{ClusterName, NodeIdentity, NodeName, PeerIdentity};
+pub use server::{RpcHandler, RpcServer, RpcServerConfig};
+pub use stream::{DuplexStream, RecvHalf, SendHalf};
+pub use tls::{
+    CA_VALIDITY_DAYS, CaFingerprint, ClusterCa, NODE_DNS_NAME, NODE_VALIDITY_DAYS, NodeCertificate, NodeKey,
+    TlsMaterial,
+};
+pub use transport::Security;
