@@ -2,6 +2,20 @@
 //!
 //! Writing: the client opens a pipeline at its first member, which opens the next one, and so on. Packets go down,
 //! acknowledgements come up, in order; an acknowledgement speaks for every member from the first to the last.
+//!
+//! # Between processes
+//!
+//! The methods are in [`method`]; bodies are postcard unless said otherwise. A *frame* is one packet of an rpc stream.
+//!
+//! - [`method::WRITE`], a stream, opened with a [`WriteBlock`]. The server sends one frame `Result<(), Failure>` when the
+//!   whole pipeline is ready. Then the client's frames are packets: `u16` little-endian length of the header, the
+//!   [`PacketHeader`], the data bytes. The server's frames are `Result<Ack, Failure>`; after an `Err` it finishes. Both
+//!   sides finish after the packet with `last` and its acknowledgement. A client that leaves before leaves the replicas open.
+//! - [`method::READ`], a stream, opened with a [`ReadBlock`]; the client sends nothing and finishes at once. The server
+//!   sends one frame `Result<(), Failure>`, then, if `Ok`, frames whose first byte is [`method::FRAME_DATA`], followed by
+//!   bytes of the replica, or [`method::FRAME_FAILURE`], followed by a [`Failure`] that ends the stream; then it finishes.
+//! - [`method::CALL`], a call: a [`DatanodeRequest`], answered by a [`DatanodeReply`], or by a [`Failure`] as the
+//!   application's error.
 
 use crate::block::{BlockKind, DatanodeEndpoint, ReplicaLocation};
 use crate::error::Failure;
@@ -18,6 +32,21 @@ pub const PACKET_BYTES_MAX: usize = 1 << 20;
 pub const READ_PIECE_BYTES_MAX: usize = 1 << 20;
 /// How many packets a writer may have unacknowledged.
 pub const PACKETS_IN_FLIGHT_MAX: usize = 8;
+
+/// How the service is reached over `granary-rpc`; the module's documentation has the wire form.
+pub mod method {
+    /// A stream: [`super::DatanodeService::write`].
+    pub const WRITE: u16 = 1;
+    /// A stream: [`super::DatanodeService::read`].
+    pub const READ: u16 = 2;
+    /// A call: [`super::DatanodeService::call`].
+    pub const CALL: u16 = 3;
+
+    /// First byte of a frame of a read that carries bytes of the replica.
+    pub const FRAME_DATA: u8 = 0;
+    /// First byte of a frame of a read that carries a failure.
+    pub const FRAME_FAILURE: u8 = 1;
+}
 
 /// A datanode: in this process or behind a socket.
 pub trait DatanodeService: Send + Sync + 'static {
