@@ -34,6 +34,7 @@ struct Home {
     halves: Mutex<HomeState>,
 }
 
+#[derive(Default)]
 struct HomeState {
     reader: Option<(FrameReader<ReadIo>, bool)>,
     writer: Option<FrameWriter<WriteIo>>,
@@ -44,22 +45,20 @@ impl Home {
     /// `with` puts one half back, or says `false`: it is lost.
     fn give_back(&self, peer: &Arc<PeerIdentity>, with: impl FnOnce(&mut HomeState) -> bool) {
         let mut state = self.halves.lock().unwrap_or_else(PoisonError::into_inner);
-        if !with(&mut state) {
-            *state = HomeState { reader: None, writer: None, deliver: None };
+        if !with(&mut state) || state.deliver.is_none() {
+            // This half is lost, or the other one was: nothing is left worth keeping.
+            *state = HomeState::default();
             return;
         }
-        if state.deliver.is_none() {
-            // The other half is lost already.
-            *state = HomeState { reader: None, writer: None, deliver: None };
-            return;
-        }
-        if let (Some((reader, received_all)), Some(writer)) = (state.reader.take(), state.writer.take()) {
-            let deliver = state.deliver.take();
-            drop(state);
-            if let Some(deliver) = deliver {
-                deliver(Returned { connection: Connection { reader, writer, peer: peer.clone() }, received_all });
+        let (reader, writer, deliver) = match std::mem::take(&mut *state) {
+            HomeState { reader: Some(reader), writer: Some(writer), deliver: Some(deliver) } => {
+                (reader, writer, deliver)
             }
-        }
+            one_half => return *state = one_half,
+        };
+        drop(state);
+        let (reader, received_all) = reader;
+        deliver(Returned { connection: Connection { reader, writer, peer: peer.clone() }, received_all });
     }
 }
 

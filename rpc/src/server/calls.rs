@@ -161,7 +161,12 @@ impl Calls {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "a frame that does not belong here"));
             }
         };
-        self.replies.send(refused).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+        // Reading stops meanwhile, which is right for a peer that floods; not for ever, or it would outlive a shutdown.
+        match timeout(self.service.config.drain_timeout, self.replies.send(refused)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(io::ErrorKind::BrokenPipe.into()),
+            Err(_) => Err(io::ErrorKind::TimedOut.into()),
+        }
     }
 
     /// Starts a call, or says why not.

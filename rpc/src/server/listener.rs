@@ -136,7 +136,7 @@ async fn serve(tcp: TcpStream, service: Arc<Service>) {
     match accepted {
         Ok(Ok((connection, Purpose::Calls))) => calls::serve(connection, service).await,
         Ok(Ok((connection, Purpose::Streams))) => streams::serve(connection, service).await,
-        Ok(Err(reason)) => tracing::warn!(%addr, reason, "connection refused"),
-        Err(_) => tracing::warn!(%addr, "connection refused: handshake too slow"),
+        Ok(Err(reason)) => tracing::info!(%addr, reason, "connection refused"),
+        Err(_) => tracing::info!(%addr, "connection refused: handshake too slow"),
     }
 }

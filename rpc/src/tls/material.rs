@@ -112,3 +112,71 @@ fn client_config(
     config.resumption = Resumption::disabled();
     Ok(config)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration as StdDuration;
+
+    use bytes::Bytes;
+    use futures_util::future::BoxFuture;
+    use time::{Duration, OffsetDateTime};
+    use tokio_util::sync::CancellationToken;
+
+    use super::super::authority::{ClusterCa, Validity};
+    use super::*;
+    use crate::identity::{ClusterName, NodeName, PeerIdentity};
+    use crate::{DuplexStream, RpcClient, RpcError, RpcHandler, RpcServer, Security};
+
+    struct Echo;
+
+    impl RpcHandler for Echo {
+        fn call<'a>(&'a self, _: &'a PeerIdentity, _: u16, body: Bytes) -> BoxFuture<'a, Result<Bytes, Bytes>> {
+            Box::pin(async { Ok(body) })
+        }
+
+        fn stream<'a>(&'a self, _: &'a PeerIdentity, _: u16, _: Bytes, _: DuplexStream) -> BoxFuture<'a, ()> {
+            Box::pin(async {})
+        }
+    }
+
+    fn node(ca: &ClusterCa, from_days: i64, to_days: i64) -> Security {
+        let now = OffsetDateTime::now_utc();
+        let validity =
+            Validity { not_before: now + Duration::days(from_days), not_after: now + Duration::days(to_days) };
+        let certificate = ca.issue_for(&NodeName::new("n").unwrap(), &[], &[], validity).unwrap();
+        Security::MutualTls(Arc::new(TlsMaterial::from_pem(ca.cert_pem(), &certificate).unwrap()))
+    }
+
+    async fn call(server: Security, client: Security) -> Result<Bytes, RpcError> {
+        let server = RpcServer::bind("127.0.0.1:0".parse().unwrap(), server, Arc::new(Echo)).await.unwrap();
+        let client = RpcClient::new(server.local_addr().unwrap().to_string(), client);
+        let shutdown = CancellationToken::new();
+        let serving = tokio::spawn(server.run(shutdown.clone()));
+        let answer = client.call(1, Bytes::from_static(b"x"), StdDuration::from_secs(20)).await;
+        shutdown.cancel();
+        serving.await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn certificates_count_only_while_they_are_valid() {
+        let ca = ClusterCa::generate(&ClusterName::new("test").unwrap()).unwrap();
+        assert!(call(node(&ca, -1, 1), node(&ca, -1, 1)).await.is_ok());
+        for invalid in [(-10, -1), (1, 10)] {
+            let (client, server) = (node(&ca, invalid.0, invalid.1), node(&ca, -1, 1));
+            let error = call(server.clone(), client.clone()).await.unwrap_err();
+            assert!(matches!(error, RpcError::HandshakeRefused { .. }), "by the server: {error:?}");
+            let error = call(client, server).await.unwrap_err();
+            assert!(matches!(error, RpcError::HandshakeRefused { .. }), "by the client: {error:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_somebody_else_is_no_material() {
+        let ca = ClusterCa::generate(&ClusterName::new("test").unwrap()).unwrap();
+        let (a, b) = (NodeName::new("a").unwrap(), NodeName::new("b").unwrap());
+        let mut certificate = ca.issue(&a, &[], &[]).unwrap();
+        certificate.key_pem = ca.issue(&b, &[], &[]).unwrap().key_pem;
+        assert!(matches!(TlsMaterial::from_pem(ca.cert_pem(), &certificate), Err(TlsError::Rustls(_))));
+    }
+}
