@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::contract::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use super::EngineError;
+use super::contract::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// One change of one key.
 #[derive(Debug, Clone, PartialEq, Eq)]

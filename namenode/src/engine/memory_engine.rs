@@ -100,11 +100,7 @@ impl MemoryScan {
     fn new(map: Arc<Map>, from: &[u8], until: Option<&[u8]>) -> Self {
         // An empty range starts at its own end, where `next` finds nothing.
         let from = if is_empty_range(from, until) { until.unwrap_or(from) } else { from };
-        Self {
-            map,
-            next_from: Bound::Included(Bytes::copy_from_slice(from)),
-            until: until.map(Bytes::copy_from_slice),
-        }
+        Self { map, next_from: Bound::Included(Bytes::copy_from_slice(from)), until: until.map(Bytes::copy_from_slice) }
     }
 }
 

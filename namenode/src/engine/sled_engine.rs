@@ -98,9 +98,9 @@ impl Engine for SledEngine {
                 None => sled_batch.remove(key.as_ref()),
             }
         }
-        let written = self.snapshots.keeping_old_values(&self.db, changes.into_keys(), || {
-            self.db.apply_batch(sled_batch).map_err(classify)
-        });
+        let written = self
+            .snapshots
+            .keeping_old_values(&self.db, changes.into_keys(), || self.db.apply_batch(sled_batch).map_err(classify));
         self.poison(written)
     }
 
@@ -130,7 +130,8 @@ pub(super) fn classify(error: ::sled::Error) -> EngineError {
         ::sled::Error::Corruption { .. } => {
             EngineError::Damaged { engine: EngineKind::Sled, detail: error.to_string() }
         }
-        ::sled::Error::Io(io) if io.kind() == std::io::ErrorKind::WouldBlock => {
+        // sled has no error of its own for a locked directory.
+        ::sled::Error::Io(io) if io.to_string().starts_with("could not acquire lock") => {
             EngineError::InUse { engine: EngineKind::Sled }
         }
         other => EngineError::Storage { engine: EngineKind::Sled, source: Box::new(other) },

@@ -93,11 +93,8 @@ fn encode(state: &[u8]) -> Vec<u8> {
 }
 
 fn decode(path: &Path, bytes: Vec<u8>) -> Result<Bytes, RaftLogError> {
-    let corrupt = |offset, detail: &str| RaftLogError::Corrupt {
-        path: path.to_owned(),
-        offset,
-        detail: detail.to_owned(),
-    };
+    let corrupt =
+        |offset, detail: &str| RaftLogError::Corrupt { path: path.to_owned(), offset, detail: detail.to_owned() };
     if bytes.len() < HEADER_BYTES || bytes[..8] != MAGIC {
         return Err(corrupt(0, "not a state file"));
     }

@@ -81,7 +81,8 @@ fn judge_remainder(segment: &Segment) -> Result<Remainder, RaftLogError> {
                 let start = window_start + at as u64;
                 if header.batch_first > missing_index && is_whole(segment, &header, header_bytes, start).map_err(io)? {
                     let found = header.index;
-                    let detail = format!("record {missing_index} is bad, but record {found} of a later append is whole");
+                    let detail =
+                        format!("record {missing_index} is bad, but record {found} of a later append is whole");
                     return Err(corrupt(&segment.path, segment.tail, &detail));
                 }
             }
@@ -94,7 +95,12 @@ fn judge_remainder(segment: &Segment) -> Result<Remainder, RaftLogError> {
     }
 }
 
-fn is_whole(segment: &Segment, header: &RecordHeader, header_bytes: &[u8; HEADER_BYTES], start: u64) -> io::Result<bool> {
+fn is_whole(
+    segment: &Segment,
+    header: &RecordHeader,
+    header_bytes: &[u8; HEADER_BYTES],
+    start: u64,
+) -> io::Result<bool> {
     let mut payload = vec![0; header.payload_bytes];
     match segment.file.read_exact_at(&mut payload, start + HEADER_BYTES as u64) {
         Ok(()) => Ok(header.matches(segment.nonce, header_bytes, &payload)),

@@ -147,9 +147,9 @@ impl Segment {
         let end = self.offsets.get(at + 1).copied().unwrap_or(self.tail);
         let mut bytes = vec![0; usize::try_from(end - start).expect("a record fits into memory")];
         self.file.read_exact_at(&mut bytes, start).map_err(RaftLogError::io("read", &self.path))?;
-        let payload_bytes = self.verify(&bytes, index).ok_or_else(|| {
-            corrupt(&self.path, start, &format!("record {index} has changed since it was written"))
-        })?;
+        let payload_bytes = self
+            .verify(&bytes, index)
+            .ok_or_else(|| corrupt(&self.path, start, &format!("record {index} has changed since it was written")))?;
         let payload = bytes::Bytes::from(bytes).slice(record::HEADER_BYTES..record::HEADER_BYTES + payload_bytes);
         Ok(LogRecord { index, payload })
     }
@@ -173,10 +173,7 @@ impl Segment {
     /// Cuts the file at `offset`, durably. What lay behind is physically gone: space allocated there later reads as zeros,
     /// so nothing of it can come back however short the next append is.
     pub(super) fn cut_file(&self, offset: u64) -> Result<(), RaftLogError> {
-        self.file
-            .set_len(offset)
-            .and_then(|()| self.file.sync_all())
-            .map_err(RaftLogError::io("truncate", &self.path))
+        self.file.set_len(offset).and_then(|()| self.file.sync_all()).map_err(RaftLogError::io("truncate", &self.path))
     }
 }
 
