@@ -1,0 +1,250 @@
+//! The one door from a request head to an [`AuthenticatedRequest`].
+
+use std::sync::Arc;
+
+use http::request::Parts;
+
+use super::amz_date::AmzDate;
+use super::canonical::SignedParts;
+use super::chunk::ChunkSigner;
+use super::claim::{self, Claim, ClaimKind, Head};
+use super::identity::{Credential, CredentialStore, Identity, Principal, Secret};
+use super::keys::{SIGNING_KEYS_MAX, SigningKey, SigningKeyCache};
+use super::payload::PayloadMode;
+use super::sigv4;
+use crate::error::{S3Error, S3ErrorCode};
+use crate::request::{AddressingStyle, request_host};
+
+/// How a request authenticated; `s3:authType` in policies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthMethod {
+    /// Not at all.
+    Anonymous,
+    /// `Authorization` header.
+    Header,
+    /// Presigned URL.
+    QueryString,
+}
+
+impl AuthMethod {
+    /// The value of the `s3:authType` condition key; `None` when anonymous.
+    pub const fn policy_name(self) -> Option<&'static str> {
+        match self {
+            Self::Anonymous => None,
+            Self::Header => Some("REST-HEADER"),
+            Self::QueryString => Some("REST-QUERY-STRING"),
+        }
+    }
+}
+
+/// A request whose signature was verified, or which carries none. Only [`Authenticator`] makes one.
+#[derive(Debug)]
+pub struct AuthenticatedRequest {
+    identity: Identity,
+    method: AuthMethod,
+    signed_at_s: Option<i64>,
+    payload: PayloadMode,
+}
+
+impl AuthenticatedRequest {
+    /// Who sent it.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// How it authenticated.
+    pub fn method(&self) -> AuthMethod {
+        self.method
+    }
+
+    /// When it was signed, Unix seconds; for the `s3:signatureAge` condition key.
+    pub fn signed_at_s(&self) -> Option<i64> {
+        self.signed_at_s
+    }
+
+    /// How its body is framed and checked.
+    pub fn payload(&self) -> &PayloadMode {
+        &self.payload
+    }
+
+    /// Takes it apart: the identity for the authorizer, the payload mode for the body.
+    pub fn into_parts(self) -> (Identity, PayloadMode) {
+        (self.identity, self.payload)
+    }
+}
+
+/// The signature fields of a browser's POST form.
+#[derive(Clone, Copy, Debug)]
+pub struct PostFormCredentials<'r> {
+    /// `x-amz-algorithm`
+    pub algorithm: &'r str,
+    /// `x-amz-credential`
+    pub credential: &'r str,
+    /// `x-amz-date`
+    pub date: &'r str,
+    /// `x-amz-signature`
+    pub signature: &'r str,
+    /// `x-amz-security-token`
+    pub security_token: Option<&'r str>,
+    /// `policy`, still in base64: this text is what is signed.
+    pub policy_base64: &'r str,
+}
+
+/// Verifies requests against a credential store.
+pub struct Authenticator {
+    store: Arc<dyn CredentialStore>,
+    region: String,
+    public_hosts: Vec<String>,
+    keys: SigningKeyCache,
+    /// Stands in for the secret of an unknown key, so that unknown keys cost what wrong signatures cost.
+    decoy: Secret,
+}
+
+impl Authenticator {
+    /// `region` is the only one accepted in scopes. `public_hosts` are names (with port, if not the default one) under
+    /// which a proxy in front of this server is known: path-style requests may be signed for them instead of the `Host`
+    /// received. Keep them few: each is a comparison on every failed request.
+    pub fn new(store: Arc<dyn CredentialStore>, region: impl Into<String>, public_hosts: Vec<String>) -> Self {
+        Self {
+            store,
+            region: region.into(),
+            public_hosts,
+            keys: SigningKeyCache::new(SIGNING_KEYS_MAX),
+            decoy: Secret::new("no such access key"),
+        }
+    }
+
+    /// The region scopes must name.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Verifies a request head at `now_s` (Unix seconds). `style` is how the target was addressed.
+    ///
+    /// Errors are AWS's: `SignatureDoesNotMatch`, `InvalidAccessKeyId`, `AuthorizationHeaderMalformed`,
+    /// `AuthorizationQueryParametersError`, `RequestTimeTooSkewed`, `AccessDenied` (expired, unsigned headers),
+    /// `InvalidArgument`, `InvalidRequest`, `InvalidToken`, `ExpiredToken`; `ServiceUnavailable` if the store is.
+    pub async fn authenticate(
+        &self,
+        parts: &Parts,
+        style: AddressingStyle,
+        now_s: i64,
+    ) -> Result<AuthenticatedRequest, S3Error> {
+        let head = Head { headers: &parts.headers, raw_query: parts.uri.query().unwrap_or_default() };
+        let Some(claim) = claim::read_claim(head, &self.region, now_s)? else {
+            return Ok(AuthenticatedRequest {
+                identity: Identity::Anonymous,
+                method: AuthMethod::Anonymous,
+                signed_at_s: None,
+                payload: claim::anonymous_payload(&parts.headers)?.into_mode(None)?,
+            });
+        };
+        let signed = SignedParts {
+            method: parts.method.as_str(),
+            raw_path: parts.uri.path(),
+            raw_query: head.raw_query,
+            headers: &parts.headers,
+            host: request_host(parts)?,
+            signed_headers: &claim.signed_headers,
+            payload_hash: &claim.payload_hash,
+        };
+        // In virtual-hosted style the Host received names the bucket. Were a signature for another host accepted, a
+        // signed path-style URL could be replayed against a bucket its signer never named.
+        let other_hosts = match style {
+            AddressingStyle::Path => self.public_hosts.as_slice(),
+            AddressingStyle::VirtualHosted => &[],
+        };
+        let found = self.lookup(claim.credential.access_key_id()).await?;
+        let secret = found.as_ref().map_or(&self.decoy, |credential| &credential.secret_access_key);
+        let cached = self.keys.get(claim.credential.text(), secret);
+        let is_cached = cached.is_some();
+        let key = cached.unwrap_or_else(|| self.derive(secret, claim.credential.date()));
+        let verdict = sigv4::verify(&signed, other_hosts, &claim, &key)?;
+        let credential = found.ok_or_else(|| unknown_key(claim.credential.access_key_id()))?;
+        let signature = verdict.map_err(|mismatch| mismatch.into_error(&claim))?;
+        if !is_cached {
+            self.keys.insert(claim.credential.text(), &credential.secret_access_key, &key);
+        }
+        check_session(&credential, claim.session_token.as_deref(), now_s)?;
+        accept(claim, credential.principal, key, signature)
+    }
+
+    /// Verifies the signature over a POST form's policy. The policy's own conditions and expiration are the caller's to
+    /// check: nothing in the form is covered except through them.
+    pub async fn authenticate_post_form(
+        &self,
+        form: &PostFormCredentials<'_>,
+        now_s: i64,
+    ) -> Result<Identity, S3Error> {
+        if form.algorithm != claim::ALGORITHM {
+            return Err(S3Error::invalid_argument("Unsupported signing algorithm", "x-amz-algorithm", form.algorithm));
+        }
+        let signed_at = AmzDate::parse(form.date)
+            .ok_or_else(|| S3Error::invalid_argument("x-amz-date is not valid", "x-amz-date", form.date))?;
+        let scope = claim::parse_credential(form.credential.into(), &self.region, &signed_at, ClaimKind::Header)?;
+        let found = self.lookup(scope.access_key_id()).await?;
+        let secret = found.as_ref().map_or(&self.decoy, |credential| &credential.secret_access_key);
+        let computed = self.derive(secret, scope.date()).sign(form.policy_base64.as_bytes());
+        let matches = sigv4::signatures_equal(&computed, form.signature);
+        let credential = found.ok_or_else(|| unknown_key(scope.access_key_id()))?;
+        if !matches {
+            return Err(S3Error::new(S3ErrorCode::SignatureDoesNotMatch)
+                .field("AWSAccessKeyId", scope.access_key_id())
+                .field("StringToSign", form.policy_base64)
+                .field("SignatureProvided", form.signature));
+        }
+        check_session(&credential, form.security_token, now_s)?;
+        Ok(Identity::Principal(credential.principal))
+    }
+
+    async fn lookup(&self, access_key_id: &str) -> Result<Option<Credential>, S3Error> {
+        self.store.lookup(access_key_id).await.map_err(|error| {
+            tracing::error!(%error, "cannot verify a request");
+            S3Error::new(S3ErrorCode::ServiceUnavailable)
+        })
+    }
+
+    fn derive(&self, secret: &Secret, date: &str) -> SigningKey {
+        SigningKey::derive(secret, date, &self.region, "s3")
+    }
+}
+
+fn accept(
+    claim: Claim<'_>,
+    principal: Principal,
+    key: SigningKey,
+    signature: [u8; 32],
+) -> Result<AuthenticatedRequest, S3Error> {
+    // The chain of chunk signatures starts from a signature in the header; a presigned URL outlives its body.
+    let (method, signer) = match claim.kind {
+        ClaimKind::Header => {
+            (AuthMethod::Header, Some(ChunkSigner::new(key, claim.signed_at, claim.credential.scope(), signature)))
+        }
+        ClaimKind::Presigned { .. } => (AuthMethod::QueryString, None),
+    };
+    Ok(AuthenticatedRequest {
+        identity: Identity::Principal(principal),
+        method,
+        signed_at_s: Some(claim.signed_at.unix_s()),
+        payload: claim.payload.into_mode(signer)?,
+    })
+}
+
+fn check_session(credential: &Credential, provided: Option<&str>, now_s: i64) -> Result<(), S3Error> {
+    let token_holds = match (&credential.session_token, provided) {
+        (None, None) => true,
+        (Some(expected), Some(provided)) => expected.ct_eq(provided),
+        (None, Some(_)) | (Some(_), None) => false,
+    };
+    if !token_holds {
+        return Err(S3Error::new(S3ErrorCode::InvalidToken));
+    }
+    if credential.expires_at_s.is_some_and(|expires_at_s| now_s >= expires_at_s) {
+        return Err(S3Error::new(S3ErrorCode::ExpiredToken));
+    }
+    Ok(())
+}
+
+fn unknown_key(access_key_id: &str) -> S3Error {
+    S3Error::new(S3ErrorCode::InvalidAccessKeyId).field("AWSAccessKeyId", access_key_id)
+}

@@ -1,0 +1,91 @@
+//! Principals, their secrets, and where both come from.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use subtle::ConstantTimeEq;
+
+/// A secret access key or session token. Never printed, compared in constant time.
+#[derive(Clone)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(secret: impl Into<Arc<str>>) -> Self {
+        Self(secret.into())
+    }
+
+    /// The secret itself: for deriving a signing key, nothing else.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Equality in time that depends on the lengths only.
+    pub fn ct_eq(&self, other: &str) -> bool {
+        self.0.as_bytes().ct_eq(other.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// Who a request acts for. What it may do is asked elsewhere, about this value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Principal {
+    /// The user's name: the identity every door shares.
+    pub user: Arc<str>,
+    /// The key the request was signed with.
+    pub access_key_id: Arc<str>,
+    /// Whether this is the cluster's root user.
+    pub is_root: bool,
+}
+
+/// The caller of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Sent no credentials at all.
+    Anonymous,
+    /// Proved who it is.
+    Principal(Principal),
+}
+
+impl Identity {
+    /// The principal, unless anonymous.
+    pub fn principal(&self) -> Option<&Principal> {
+        match self {
+            Identity::Anonymous => None,
+            Identity::Principal(principal) => Some(principal),
+        }
+    }
+}
+
+/// What a store knows about an access key.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// Signs requests.
+    pub secret_access_key: Secret,
+    /// For temporary credentials: the token that must accompany every request.
+    pub session_token: Option<Secret>,
+    /// For temporary credentials: the second after which they are refused, Unix time.
+    pub expires_at_s: Option<i64>,
+    /// Whom it stands for.
+    pub principal: Principal,
+}
+
+/// The store could not answer; the request is refused with 503, never let through.
+#[derive(Debug, thiserror::Error)]
+#[error("credential store unavailable: {reason}")]
+pub struct CredentialStoreError {
+    /// For the log; clients are not told.
+    pub reason: String,
+}
+
+/// Looks up access keys.
+pub trait CredentialStore: Send + Sync + 'static {
+    /// `Ok(None)` for a key that does not exist or is disabled. Called once per request: answer from memory.
+    fn lookup<'a>(&'a self, access_key_id: &'a str) -> BoxFuture<'a, Result<Option<Credential>, CredentialStoreError>>;
+}

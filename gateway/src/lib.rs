@@ -1,0 +1,8 @@
+//! The S3 door: signatures, presigned URLs, request parsing, body decoding, checksums and errors, and on top of them
+//! one file per operation family. This file lists the modules and nothing else.
+
+pub mod auth;
+pub mod body;
+pub mod checksum;
+pub mod error;
+pub mod request;
