@@ -10,6 +10,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 /// Why a call or a stream operation did not succeed. Cheap to clone: a dead connection hands one to each of its calls.
+///
+/// `addr` is the peer: as given to the client for calls, the socket's own address for streams.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RpcError {
     /// No connection could be made, or one failed moments ago and the next attempt is not due yet.

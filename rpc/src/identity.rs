@@ -44,6 +44,7 @@ macro_rules! name_type {
                 Ok(Self(name))
             }
 
+            /// The name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -77,7 +78,9 @@ name_type! {
 /// A node as its certificate describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeIdentity {
+    /// The cluster whose CA issued the certificate.
     pub cluster: ClusterName,
+    /// Which node of it.
     pub name: NodeName,
     /// What the CA allows this node to be, as opaque words. Empty for a node without roles.
     pub roles: Vec<String>,

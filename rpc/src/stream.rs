@@ -2,7 +2,8 @@
 //!
 //! A direction ends cleanly with [`SendHalf::finish`]; a connection that ends without it is an error at the other end,
 //! so half a transfer is never taken for a whole one. Nothing is queued here: a packet is on its way to the socket when
-//! `send` returns, and a receiver that does not receive stops the sender through TCP.
+//! `send` returns, and a receiver that does not receive stops the sender through TCP. Two sides that only send stop each
+//! other, until their timeouts: whoever sends much splits the stream and receives in another task.
 //!
 //! When both directions have ended cleanly, the connection goes back to where it came from and serves another stream.
 //! Otherwise dropping both halves closes it.

@@ -40,7 +40,8 @@ pub struct RpcClientConfig {
     pub idle_streams_max: usize,
     /// How long they are kept. Shorter than the server's idle timeout. Default 30 s.
     pub idle_timeout: Duration,
-    /// Silence after which the peer is pinged; three times that and the connection is taken for dead. Default 10 s.
+    /// Silence after which the peer is pinged; with three pings unanswered the connection is taken for dead. Default
+    /// 10 s.
     pub keepalive: Duration,
     /// Refuse a peer that is another node than this one. Needs mutual TLS. Default: any node of the cluster.
     pub expected_peer: Option<NodeName>,

@@ -94,6 +94,7 @@ impl FromStr for CaFingerprint {
 /// A certificate and its private key, both PEM.
 #[derive(Clone)]
 pub struct NodeCertificate {
+    /// Not secret.
     pub cert_pem: String,
     /// Secret: written with mode 0600, never logged.
     pub key_pem: String,
@@ -183,6 +184,7 @@ impl ClusterCa {
         Ok(Self { cluster, cert_der, cert_pem: cert_pem.to_owned(), key })
     }
 
+    /// The cluster this authority makes nodes of.
     pub fn cluster(&self) -> &ClusterName {
         &self.cluster
     }
