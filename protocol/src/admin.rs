@@ -118,3 +118,75 @@ pub struct BlockDescription {
     /// The block, its replicas and a copy token.
     pub located: crate::block::LocatedBlock,
 }
+
+/// The JSON answer of `GET /-/granary/v1/blocks`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlocksAnswer {
+    /// Bytes of the object.
+    pub size: u64,
+    /// Its extents in order.
+    pub blocks: Vec<BlockAnswer>,
+}
+
+/// An extent of an object in [`BlocksAnswer`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockAnswer {
+    pub block: u64,
+    pub generation: u64,
+    /// `owned` or `packed`.
+    pub kind: String,
+    pub sealed: bool,
+    /// First byte in the object, and bytes.
+    pub object_offset: u64,
+    pub length: u64,
+    /// Where it is in the block, and the block's durable bytes.
+    pub block_offset: u32,
+    pub block_length: u32,
+    pub replicas: Vec<ReplicaAnswer>,
+}
+
+/// A replica in [`BlockAnswer`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaAnswer {
+    pub datanode: String,
+    pub host: String,
+    pub rack: String,
+    pub volume: u64,
+    /// `good`, after every byte was read and checked, or what is wrong.
+    pub checksum: String,
+}
+
+/// The JSON body of `POST /-/granary/v1/join-tokens`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JoinTokenQuestion {
+    /// The only node that may use the token; any if absent.
+    #[serde(default)]
+    pub name: Option<String>,
+    pub lifetime_ms: u64,
+}
+
+/// Its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinTokenAnswer {
+    pub token: String,
+}
+
+/// The JSON body of `POST /-/granary/v1/enrol`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnrolQuestion {
+    /// The join token.
+    pub secret: String,
+    pub name: String,
+    /// `namenode`, `datanode` or `gateway`.
+    pub role: String,
+    pub csr_pem: String,
+}
+
+/// Its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnrolAnswer {
+    pub certificate_pem: String,
+    pub ca_pem: String,
+}

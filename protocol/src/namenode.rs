@@ -19,6 +19,13 @@ pub trait NamenodeService: Send + Sync + 'static {
     fn call(&self, request: NamenodeRequest) -> BoxFuture<'_, Result<NamenodeReply, Failure>>;
 }
 
+/// Method numbers between processes. A call's body is postcard of the request; its answer is postcard of
+/// [`NamenodeReply`], or error bytes that are postcard of [`Failure`].
+pub mod method {
+    /// A call: [`super::NamenodeService::call`].
+    pub const CALL: u16 = 1;
+}
+
 /// Everything that is asked of the namenode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NamenodeRequest {
@@ -158,7 +165,26 @@ pub enum NamenodeRequest {
     /// → `JoinToken`. A secret with which one node enrols once, valid for `lifetime_ms`.
     CreateJoinToken { name: Option<NodeName>, lifetime_ms: u64 },
     /// → `Enrolled`. Spends a join token on a certificate.
-    Enrol { secret: String, name: NodeName, csr_pem: String },
+    Enrol { secret: String, name: NodeName, role: NodeRole, csr_pem: String },
+}
+
+/// What a process of the cluster is, as its certificate says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum NodeRole {
+    Namenode,
+    Datanode,
+    Gateway,
+}
+
+impl NodeRole {
+    /// The word in certificates.
+    pub fn name(self) -> &'static str {
+        match self {
+            NodeRole::Namenode => "namenode",
+            NodeRole::Datanode => "datanode",
+            NodeRole::Gateway => "gateway",
+        }
+    }
 }
 
 /// Every reply of the namenode.
@@ -189,6 +215,8 @@ pub enum NamenodeReply {
         seal: Vec<BlockId>,
     },
     Blocks(Vec<LocatedBlock>),
+    /// Inside the namenode only: the blocks of an allocation, before they are located.
+    Allocated(Vec<BlockId>),
     /// The generation the block now has.
     Sealed(GenerationStamp),
     Compaction(Option<LocatedBlock>),
