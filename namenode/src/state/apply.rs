@@ -1,0 +1,99 @@
+//! From a command to a reply and effects.
+
+use super::records::BlockRecord;
+use super::transaction::Transaction;
+use super::{blocks, buckets, cluster, contents, deletes, leases, objects, upload_complete, uploads};
+use crate::command::{Action, Command};
+use crate::error::{Rejection, StateError, refuse};
+use granary_protocol::namenode::NamenodeReply;
+use granary_protocol::{BlockId, ErrorCode, Failure, LeaseId, NodeName, VolumeId};
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The reply documented at the request of the same name; `Done` where soft state or a chosen secret has more to add
+    /// (join tokens). The blocks of `AllocateBlocks` come without replicas, and with a token that no key has signed.
+    pub reply: Result<NamenodeReply, Failure>,
+    /// What soft state must learn, in order. Empty when the command was refused.
+    pub effects: Vec<Effect>,
+}
+
+/// A change that soft state must follow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// A block was allocated.
+    BlockOpened { block: BlockId, record: BlockRecord },
+    /// No byte will be added to a block. `stored_on` are the volumes known to have finalized it as the record says; other
+    /// members of its pipeline have at least `record.length` bytes if they live, and must be told to finalize.
+    BlockSealed { block: BlockId, record: BlockRecord, stored_on: Vec<VolumeId> },
+    /// Length, live bytes or attachment of a block changed. Once a block and command at most.
+    BlockChanged { block: BlockId, record: BlockRecord },
+    /// A block is gone; `record` is its last. Its replicas may go.
+    BlockRemoved { block: BlockId, record: BlockRecord },
+    /// A lease began.
+    LeaseOpened { lease: LeaseId, holder: NodeName },
+    /// A lease ended.
+    LeaseClosed { lease: LeaseId },
+    /// Keys for block tokens came or went.
+    KeysChanged,
+}
+
+/// Applies a command. A refused one changes nothing.
+///
+/// # Errors
+/// The engine cannot be read or holds damaged rows: the transaction must be dropped and the peer must stop. Never a
+/// refusal; those are replies.
+pub fn apply(tx: &mut Transaction<'_>, command: &Command) -> Result<Applied, StateError> {
+    tx.start_command();
+    match perform(tx, command) {
+        Ok(reply) => Ok(Applied { reply: Ok(reply), effects: tx.take_effects() }),
+        Err(Rejection::Refused(failure)) => {
+            tx.roll_back();
+            Ok(Applied { reply: Err(failure), effects: Vec::new() })
+        }
+        Err(Rejection::Broken(error)) => Err(error),
+    }
+}
+
+fn perform(tx: &mut Transaction<'_>, command: &Command) -> Result<NamenodeReply, Rejection> {
+    let now = command.now;
+    if let Action::Format(format) = &command.action {
+        return cluster::format(tx, format);
+    }
+    if !tx.formatted() {
+        return Err(refuse(ErrorCode::Unavailable, "the cluster is not formatted yet"));
+    }
+    match &command.action {
+        Action::Format(_) => unreachable!("handled above"),
+        Action::AddBlockKey { key } => cluster::add_block_key(tx, key, now),
+        Action::CreateJoinToken { secret_sha256, name, expires } => {
+            cluster::create_join_token(tx, secret_sha256, name.as_ref(), *expires, now)
+        }
+        Action::SpendJoinToken { secret_sha256, name } => cluster::spend_join_token(tx, secret_sha256, name, now),
+
+        Action::CreateBucket { bucket, owner, region } => buckets::create(tx, bucket, owner, region, now),
+        Action::DeleteBucket { bucket } => buckets::delete(tx, bucket),
+        Action::SetVersioning { bucket, versioning } => buckets::set_versioning(tx, bucket, *versioning),
+
+        Action::PutObject(put) => objects::put(tx, put, now),
+        Action::CopyObject(copy) => objects::copy(tx, copy, now),
+        Action::DeleteObjects { bucket, objects } => deletes::delete_objects(tx, bucket, objects, now),
+
+        Action::CreateUpload(create) => uploads::create(tx, create, now),
+        Action::PutPart(put) => uploads::put_part(tx, put, now),
+        Action::CopyPart(copy) => uploads::copy_part(tx, copy, now),
+        Action::CompleteUpload(complete) => upload_complete::complete(tx, complete, now),
+        Action::AbortUpload { bucket, key, upload } => uploads::abort(tx, bucket, key, *upload),
+
+        Action::OpenLease { holder } => leases::open(tx, holder),
+        Action::CloseLease { lease } | Action::ExpireLease { lease } => leases::end(tx, *lease),
+        Action::AllocateBlocks { lease, kind, class, pipelines, replicas_wanted } => {
+            blocks::allocate(tx, *lease, *kind, *class, pipelines, *replicas_wanted)
+        }
+        Action::SealBlock { lease, block, length, stored_on, recovered } => {
+            blocks::seal(tx, *lease, *block, *length, stored_on, *recovered)
+        }
+        Action::AbandonBlocks { lease, blocks } => blocks::abandon(tx, *lease, blocks),
+        Action::RelocateContents { lease, moves } => contents::relocate(tx, *lease, moves),
+    }
+}

@@ -1,0 +1,292 @@
+//! The key space: one ordered map, a table a first byte, numbers big-endian so that their order is the keys' order.
+//!
+//! | byte | table | rest of the key | value |
+//! |---|---|---|---|
+//! | 1 | meta | name | by name: `layout_version` u32 big-endian, `counters` [`Counters`](super::records::Counters), `cluster` text, `ca` two PEM texts, `block_keys`, and whatever the Raft shell puts |
+//! | 2 | bucket | bucket name | [`BucketRecord`](super::records::BucketRecord) |
+//! | 3 | bucket_counts | root directory | [`BucketCounts`](super::records::BucketCounts) |
+//! | 4 | entry | parent directory, name | tag 0 and [`DirectoryRecord`](super::records::DirectoryRecord), or tag 1 and [`ObjectRecord`](super::records::ObjectRecord) |
+//! | 5 | version | parent directory, shifted name, 0, inverted sequence | as an object's entry: noncurrent versions, newest first |
+//! | 6 | null_version | parent directory, shifted name | sequence of the noncurrent `null` version |
+//! | 7 | content | content | [`ContentRecord`](super::records::ContentRecord) |
+//! | 8 | content_parts | content | the parts of a multipart object |
+//! | 9 | upload | root directory, shifted key, 0, upload | [`UploadRecord`](super::records::UploadRecord) |
+//! | 10 | part | upload, number (2 bytes) | [`PartRecord`](super::records::PartRecord) |
+//! | 11 | block | block | [`BlockRecord`](super::records::BlockRecord) |
+//! | 12 | lease | lease | [`LeaseRecord`](super::records::LeaseRecord) |
+//! | 13 | lease_holder | node name | the lease it holds |
+//! | 14 | lease_block | lease, block | empty: the block is open, or sealed and not yet used |
+//! | 15 | join_token | SHA-256 of the secret | [`JoinTokenRecord`](super::records::JoinTokenRecord) |
+//!
+//! Values are postcard unless said otherwise. Ids and sequences take 8 bytes in keys.
+//!
+//! **Names.** A key is cut after each slash: `a/b//c` is the entry `c` in the directory `/` in `b/` in `a/`, and `a/` is
+//! the entry with the empty name in `a/`. A directory's name ends in its slash and a file's has none, so rows in byte
+//! order, walked depth first, are keys in byte order.
+//!
+//! **Shifted names.** Where something follows a name in a key, the name needs an end that sorts before every longer name.
+//! UTF-8 never uses bytes above 0xF4, so every byte is stored plus one and 0 ends the name: nothing grows, order stays.
+//!
+//! **Content ids.** A writer's ids carry its lease in the upper 32 bits; the namenode's own (for contents made of slices)
+//! have the top bit set and count below it. Leases stop at 2³¹ − 1, so the two never meet.
+
+use crate::engine::KEY_BYTES_MAX;
+use granary_protocol::{BlockId, BucketName, ContentId, DirectoryId, LeaseId, NodeName, ObjectKey, UploadId};
+
+/// The layout this version reads and writes.
+pub const LAYOUT_VERSION: u32 = 1;
+
+/// The first lease id that may not be given out.
+pub(super) const LEASES_END: u64 = 1 << 31;
+/// Marks the namenode's own content ids.
+const OWN_CONTENT: u64 = 1 << 63;
+
+pub(super) const META: u8 = 1;
+pub(super) const BUCKET: u8 = 2;
+pub(super) const BUCKET_COUNTS: u8 = 3;
+pub(super) const ENTRY: u8 = 4;
+pub(super) const VERSION: u8 = 5;
+pub(super) const NULL_VERSION: u8 = 6;
+pub(super) const CONTENT: u8 = 7;
+pub(super) const CONTENT_PARTS: u8 = 8;
+pub(super) const UPLOAD: u8 = 9;
+pub(super) const PART: u8 = 10;
+pub(super) const BLOCK: u8 = 11;
+pub(super) const LEASE: u8 = 12;
+pub(super) const LEASE_HOLDER: u8 = 13;
+pub(super) const LEASE_BLOCK: u8 = 14;
+pub(super) const JOIN_TOKEN: u8 = 15;
+
+// The longest key of all: a version or an upload of a 1,024-byte key.
+const _: () = assert!(1 + 8 + granary_protocol::object::KEY_BYTES_MAX + 1 + 8 <= KEY_BYTES_MAX);
+
+/// The `counter`-th content that the namenode itself makes.
+pub(super) fn own_content(counter: u64) -> ContentId {
+    assert!(counter < OWN_CONTENT, "2^63 contents have been made");
+    ContentId(OWN_CONTENT | counter)
+}
+
+/// Whether the namenode made this content.
+pub(super) fn is_own_content(content: ContentId) -> bool {
+    content.0 & OWN_CONTENT != 0
+}
+
+pub(super) fn meta(name: &str) -> Vec<u8> {
+    text(META, name.as_bytes())
+}
+
+pub(super) fn bucket(name: &BucketName) -> Vec<u8> {
+    text(BUCKET, name.as_str().as_bytes())
+}
+
+pub(super) fn bucket_counts(root: DirectoryId) -> Vec<u8> {
+    number(BUCKET_COUNTS, root.0)
+}
+
+/// The row of `name` in `parent`; with an empty name, also the start of the directory's rows.
+pub(super) fn entry(parent: DirectoryId, name: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(9 + name.len());
+    key.push(ENTRY);
+    key.extend_from_slice(&parent.0.to_be_bytes());
+    key.extend_from_slice(name);
+    key
+}
+
+/// The start of the noncurrent versions of `name`.
+pub(super) fn versions_of(parent: DirectoryId, name: &[u8]) -> Vec<u8> {
+    shifted(VERSION, parent.0, name, true)
+}
+
+/// The version written as number `sequence`. Later versions sort first.
+pub(super) fn version(parent: DirectoryId, name: &[u8], sequence: u64) -> Vec<u8> {
+    let mut key = versions_of(parent, name);
+    key.extend_from_slice(&(!sequence).to_be_bytes());
+    key
+}
+
+pub(super) fn null_version(parent: DirectoryId, name: &[u8]) -> Vec<u8> {
+    shifted(NULL_VERSION, parent.0, name, false)
+}
+
+pub(super) fn content(content: ContentId) -> Vec<u8> {
+    number(CONTENT, content.0)
+}
+
+pub(super) fn content_parts(content: ContentId) -> Vec<u8> {
+    number(CONTENT_PARTS, content.0)
+}
+
+/// The start of the uploads of a bucket.
+pub(super) fn uploads_of_bucket(root: DirectoryId) -> Vec<u8> {
+    number(UPLOAD, root.0)
+}
+
+/// The start of the uploads whose key begins with `prefix`; with `whole`, of exactly that key.
+pub(super) fn uploads_of(root: DirectoryId, prefix: &[u8], whole: bool) -> Vec<u8> {
+    shifted(UPLOAD, root.0, prefix, whole)
+}
+
+pub(super) fn upload(root: DirectoryId, key: &ObjectKey, upload: UploadId) -> Vec<u8> {
+    let mut row = uploads_of(root, key.as_str().as_bytes(), true);
+    row.extend_from_slice(&upload.0.to_be_bytes());
+    row
+}
+
+/// The key and the upload of a row of the upload table.
+pub(super) fn decode_upload(row: &[u8]) -> Option<(ObjectKey, UploadId)> {
+    let (rest, upload) = row.get(9..)?.split_last_chunk::<8>()?;
+    let (end, shifted) = rest.split_last()?;
+    if *end != 0 {
+        return None;
+    }
+    let key = shifted.iter().map(|byte| byte.checked_sub(1)).collect::<Option<Vec<u8>>>()?;
+    Some((ObjectKey(String::from_utf8(key).ok()?), UploadId(u64::from_be_bytes(*upload))))
+}
+
+/// The start of the parts of an upload.
+pub(super) fn parts_of(upload: UploadId) -> Vec<u8> {
+    number(PART, upload.0)
+}
+
+pub(super) fn part(upload: UploadId, number: u16) -> Vec<u8> {
+    let mut key = parts_of(upload);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+pub(super) fn block(block: BlockId) -> Vec<u8> {
+    number(BLOCK, block.0)
+}
+
+pub(super) fn lease(lease: LeaseId) -> Vec<u8> {
+    number(LEASE, lease.0)
+}
+
+pub(super) fn lease_holder(holder: &NodeName) -> Vec<u8> {
+    text(LEASE_HOLDER, holder.as_str().as_bytes())
+}
+
+/// The start of the blocks that a lease has in hand.
+pub(super) fn lease_blocks(lease: LeaseId) -> Vec<u8> {
+    number(LEASE_BLOCK, lease.0)
+}
+
+pub(super) fn lease_block(lease: LeaseId, block: BlockId) -> Vec<u8> {
+    let mut key = lease_blocks(lease);
+    key.extend_from_slice(&block.0.to_be_bytes());
+    key
+}
+
+pub(super) fn join_token(secret_sha256: &[u8; 32]) -> Vec<u8> {
+    text(JOIN_TOKEN, secret_sha256)
+}
+
+/// All rows of a table.
+pub(super) fn table(table: u8) -> Vec<u8> {
+    vec![table]
+}
+
+/// The number at the end of a key.
+pub(super) fn last_number(row: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(*row.last_chunk::<8>()?))
+}
+
+/// The first key after all keys that begin with `prefix`, in byte order. Text prefixes are UTF-8 and table prefixes begin
+/// with a small byte, so there is always one.
+pub(super) fn after_prefix(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(byte) = end.pop() {
+        if byte < u8::MAX {
+            end.push(byte + 1);
+            return end;
+        }
+    }
+    unreachable!("a prefix of 0xFF bytes alone is neither UTF-8 nor in a table")
+}
+
+/// The directories of a key, each with its slash, and the name of the entry in the last one.
+pub(super) fn split_key(key: &[u8]) -> (impl Iterator<Item = &[u8]>, &[u8]) {
+    let name_at = key.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    let (directories, name) = key.split_at(name_at);
+    (directories.split_inclusive(|byte| *byte == b'/'), name)
+}
+
+fn text(table: u8, text: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + text.len());
+    key.push(table);
+    key.extend_from_slice(text);
+    key
+}
+
+fn number(table: u8, number: u64) -> Vec<u8> {
+    // Room for a second number, which several tables append.
+    let mut key = Vec::with_capacity(17);
+    key.push(table);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
+fn shifted(table: u8, id: u64, name: &[u8], ended: bool) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + 8 + name.len() + 1 + 8);
+    key.push(table);
+    key.extend_from_slice(&id.to_be_bytes());
+    key.extend(name.iter().map(|byte| byte.checked_add(1).expect("names are UTF-8, which has no byte 0xFF")));
+    if ended {
+        key.push(0);
+    }
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_cut_after_each_slash() {
+        let cut = |key: &'static str| {
+            let (directories, name) = split_key(key.as_bytes());
+            let mut pieces: Vec<_> = directories.map(|d| std::str::from_utf8(d).unwrap()).collect();
+            pieces.push(std::str::from_utf8(name).unwrap());
+            pieces
+        };
+        assert_eq!(cut("a/b//c"), ["a/", "b/", "/", "c"]);
+        assert_eq!(cut("a/"), ["a/", ""]);
+        assert_eq!(cut("a"), ["a"]);
+        assert_eq!(cut("//"), ["/", "/", ""]);
+    }
+
+    #[test]
+    fn versions_sort_by_name_then_newest_first() {
+        let parent = DirectoryId(3);
+        let keys = [
+            version(parent, b"a", 9),
+            version(parent, b"a", 2),
+            version(parent, b"a\0", 5),
+            version(parent, b"a!", 1),
+            version(parent, b"b", 7),
+        ];
+        assert!(keys.is_sorted());
+        assert!(keys[2] >= after_prefix(&versions_of(parent, b"a")));
+    }
+
+    #[test]
+    fn an_upload_row_gives_back_its_key() {
+        let key = ObjectKey::from("é/\0\u{1f600}");
+        let row = upload(DirectoryId(u64::MAX), &key, UploadId(12));
+        assert_eq!(decode_upload(&row), Some((key, UploadId(12))));
+        assert_eq!(decode_upload(&row[..12]), None);
+    }
+
+    #[test]
+    fn the_end_of_a_prefix_carries() {
+        assert_eq!(after_prefix(&[4, 0xff, 0xff]), [5]);
+        assert_eq!(after_prefix(b"a/"), b"a0");
+    }
+
+    #[test]
+    fn own_contents_meet_no_lease() {
+        let last = ContentId::of_lease(LeaseId(LEASES_END - 1), u32::MAX).unwrap();
+        assert!(!is_own_content(last));
+        assert!(is_own_content(own_content(0)) && own_content(0) > last);
+    }
+}

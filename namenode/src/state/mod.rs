@@ -1,0 +1,44 @@
+//! The namenode's hard state: a deterministic state machine over the engine.
+//!
+//! [`apply`] takes one [`crate::command::Command`] and a [`Transaction`], changes the transaction and answers with the
+//! reply and the [`Effect`]s that soft state must learn. Reads are functions over a [`View`]: the engine, a snapshot of
+//! it, or a transaction. No clock, no randomness, no I/O but the engine, no threads: same commands, same bytes.
+//!
+//! What is where in the key space is told by [`layout`].
+
+mod apply;
+mod blocks;
+mod buckets;
+mod cluster;
+mod contents;
+mod deletes;
+pub mod layout;
+mod leases;
+mod listing;
+mod locate;
+mod objects;
+mod path;
+mod reads;
+mod records;
+mod transaction;
+mod upload_complete;
+mod uploads;
+mod versions;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use apply::{Applied, Effect, apply};
+pub use blocks::{for_each_block, get_block};
+pub use buckets::{bucket_counts, get_bucket, list_buckets};
+pub use cluster::{CertificateAuthority, block_keys, certificate_authority, check_layout, cluster_id, get_meta};
+pub use contents::records_alive;
+pub use leases::{get_lease, leases};
+pub use listing::list_objects;
+pub use locate::{FoundExtent, locate_content};
+pub use reads::{ObjectFound, get_object};
+pub use records::{BlockRecord, BlockState, BucketCounts, Counters, LeaseRecord};
+pub use transaction::Transaction;
+pub use uploads::{get_upload, list_parts, list_uploads};
+pub use view::{View, counters};

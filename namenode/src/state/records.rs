@@ -1,0 +1,240 @@
+//! The rows of the state, as postcard writes them. Fields are only ever added behind a raised layout version.
+//!
+//! Records of which the write path needs only the beginning keep that beginning in a struct of its own, so that it can be
+//! decoded alone: postcard writes a struct's fields one after another.
+
+use granary_protocol::block::{BlockKind, Extent};
+use granary_protocol::object::{
+    BucketInfo, ChecksumAlgorithm, ChecksumType, ETag, ObjectChecksum, ObjectHeaders, ObjectVersion, PartInfo,
+    StorageClass, UploadInfo, Versioning,
+};
+use granary_protocol::{
+    BucketName, CanonicalId, ContentId, DirectoryId, GenerationStamp, LeaseId, NodeName, ObjectKey, UnixMillis,
+    UploadId, VersionId, VolumeId,
+};
+use serde::{Deserialize, Serialize};
+
+/// The next number of every kind, and sums over the whole state. Sums are exact after every command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    pub next_block: u64,
+    pub next_directory: u64,
+    pub next_lease: u64,
+    pub next_upload: u64,
+    /// Of the namenode's own contents.
+    pub next_content: u64,
+    /// The next version sequence: one a write of an object or a delete marker.
+    pub next_version: u64,
+    /// Buckets.
+    pub buckets: u64,
+    /// Current versions that are not delete markers.
+    pub objects: u64,
+    /// Their bytes; a content that two objects share counts twice.
+    pub object_bytes: u64,
+    /// Bytes of contents that anything refers to, each once: current objects, versions, parts.
+    pub content_bytes: u64,
+    /// Blocks with a record, open ones included.
+    pub blocks: u64,
+    /// Bytes of blocks: sealed lengths, and the committed lengths of open ones.
+    pub block_bytes: u64,
+    /// Of those, bytes that contents refer to, record headers included.
+    pub live_bytes: u64,
+}
+
+impl Counters {
+    /// Bytes of blocks that no content refers to.
+    pub fn dead_bytes(&self) -> u64 {
+        self.block_bytes.saturating_sub(self.live_bytes)
+    }
+}
+
+/// What every write into a bucket needs of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct BucketHead {
+    pub(super) root: DirectoryId,
+    pub(super) versioning: Versioning,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct BucketRecord {
+    pub(super) head: BucketHead,
+    pub(super) owner: CanonicalId,
+    pub(super) created: UnixMillis,
+    pub(super) region: String,
+}
+
+impl BucketRecord {
+    pub(super) fn info(self, name: BucketName) -> BucketInfo {
+        BucketInfo {
+            name,
+            owner: self.owner,
+            created: self.created,
+            region: self.region,
+            versioning: self.head.versioning,
+        }
+    }
+}
+
+/// Sums over a bucket, and the counts of its root directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketCounts {
+    /// Current versions that are not delete markers.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Rows of the root directory.
+    pub entries: u64,
+    /// Of those, rows that a listing shows or descends into.
+    pub listed: u64,
+}
+
+/// A directory other than a root.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct DirectoryRecord {
+    pub(super) id: DirectoryId,
+    /// Its rows. A name with noncurrent versions has a row, so a directory without rows has no versions either.
+    pub(super) entries: u64,
+    /// Of those, objects that are not delete markers, and directories with `listed > 0`: with none, listing skips it.
+    pub(super) listed: u64,
+}
+
+/// A version of an object, without its headers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ObjectHead {
+    pub(super) version: VersionId,
+    /// The order of writes; `version` unless that is null.
+    pub(super) sequence: u64,
+    pub(super) delete_marker: bool,
+    pub(super) size: u64,
+    pub(super) etag: ETag,
+    pub(super) modified: UnixMillis,
+    pub(super) owner: CanonicalId,
+    pub(super) class: StorageClass,
+    pub(super) checksum: Option<ObjectChecksum>,
+    pub(super) content: Option<ContentId>,
+    /// Of a multipart object; its content then has a row in `content_parts`.
+    pub(super) parts_count: u16,
+    /// The upload that made it, so that completing it again is recognised.
+    pub(super) upload: Option<UploadId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ObjectRecord {
+    pub(super) head: ObjectHead,
+    pub(super) headers: ObjectHeaders,
+}
+
+impl ObjectHead {
+    pub(super) fn into_version(self, headers: ObjectHeaders) -> ObjectVersion {
+        ObjectVersion {
+            version: self.version,
+            delete_marker: self.delete_marker,
+            size: self.size,
+            etag: self.etag,
+            modified: self.modified,
+            owner: self.owner,
+            class: self.class,
+            checksum: self.checksum,
+            headers,
+        }
+    }
+}
+
+/// An immutable byte sequence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ContentRecord {
+    /// Versions, parts and slices that refer to it.
+    pub(super) references: u32,
+    /// Bytes.
+    pub(super) length: u64,
+    pub(super) data: ContentData,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum ContentData {
+    /// Its own bytes: a leaf.
+    Extents(Vec<Extent>),
+    /// Bytes of leaves, never of other slices.
+    Slices(Vec<Slice>),
+}
+
+/// Bytes of a leaf content. Holds one reference to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Slice {
+    pub(super) leaf: ContentId,
+    pub(super) offset: u64,
+    pub(super) length: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct UploadRecord {
+    pub(super) initiated: UnixMillis,
+    pub(super) owner: CanonicalId,
+    pub(super) class: StorageClass,
+    pub(super) checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+    pub(super) headers: ObjectHeaders,
+}
+
+impl UploadRecord {
+    pub(super) fn info(self, key: ObjectKey, upload: UploadId) -> UploadInfo {
+        UploadInfo {
+            upload,
+            key,
+            initiated: self.initiated,
+            owner: self.owner,
+            class: self.class,
+            checksum: self.checksum,
+            headers: self.headers,
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PartRecord {
+    pub(super) info: PartInfo,
+    pub(super) content: Option<ContentId>,
+}
+
+/// A block, as far as all peers must agree on it. Where its replicas are is soft state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockRecord {
+    /// 1 when allocated; raised when its pipeline is recovered.
+    pub generation: GenerationStamp,
+    /// Who uses it.
+    pub kind: BlockKind,
+    /// The storage class it was allocated for.
+    pub class: StorageClass,
+    /// What that class asks for.
+    pub replicas_wanted: u8,
+    /// Who writes it, if anyone.
+    pub state: BlockState,
+    /// Durable bytes that are known of: the sealed length, or the end of the last committed record of an open block.
+    pub length: u32,
+    /// Bytes that contents refer to, record headers included.
+    pub live_bytes: u64,
+    /// Of an owned block: whether its content was committed.
+    pub attached: bool,
+}
+
+/// Whether a block is being written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BlockState {
+    /// By the holder of this lease, through this pipeline.
+    Open { lease: LeaseId, pipeline: Vec<VolumeId> },
+    /// Never again.
+    Sealed,
+}
+
+/// A lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeaseRecord {
+    /// The process that writes under it.
+    pub holder: NodeName,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct JoinTokenRecord {
+    /// The only name it may be spent for.
+    pub(super) name: Option<NodeName>,
+    pub(super) expires: UnixMillis,
+}

@@ -1,0 +1,144 @@
+//! Version rules: what becomes of the current version when a new one is written, and who follows when it goes.
+//!
+//! Invariants: a key with noncurrent versions has a current one; sequences of a key's versions fall from the current one
+//! through the table; there is one null version at most, and `null_version` points to it exactly while it is noncurrent.
+
+use super::contents;
+use super::layout;
+use super::path::{self, Current, KeyPath};
+use super::records::{BucketHead, ObjectHead};
+use super::transaction::Transaction;
+use super::view::{self, View, inconsistent};
+use crate::error::StateError;
+use bytes::Bytes;
+use granary_protocol::object::{ObjectHeaders, Versioning};
+use granary_protocol::{DirectoryId, VersionId};
+
+/// Makes `head` the current version. Its `version` and `sequence` are set here.
+pub(super) fn install(
+    tx: &mut Transaction<'_>,
+    bucket: BucketHead,
+    path: &mut KeyPath<'_>,
+    current: Option<Current>,
+    head: &mut ObjectHead,
+    headers: &ObjectHeaders,
+) -> Result<(), StateError> {
+    head.sequence = tx.counters().next_version;
+    tx.counters().next_version += 1;
+    head.version = match bucket.versioning {
+        Versioning::Enabled => VersionId(head.sequence),
+        Versioning::Off | Versioning::Suspended => VersionId::NULL,
+    };
+    if let Some(current) = &current {
+        let replaces = head.version == VersionId::NULL && current.head.version == VersionId::NULL;
+        if replaces {
+            drop_content(tx, &current.head)?;
+        } else {
+            if head.version == VersionId::NULL {
+                remove_noncurrent_null(tx, path.parent(), path.name())?;
+            }
+            retire(tx, path.parent(), path.name(), current);
+        }
+    }
+    let row = path::encode_object(head, headers);
+    path.put_current(tx, current.as_ref().map(|current| &current.head), head, row.into())
+}
+
+/// Removes the current version; the newest of the others takes its place.
+pub(super) fn remove_current(
+    tx: &mut Transaction<'_>,
+    bucket: BucketHead,
+    path: &mut KeyPath<'_>,
+    current: &ObjectHead,
+) -> Result<(), StateError> {
+    drop_content(tx, current)?;
+    // Without versioning there never were others, and no scan is needed to know it.
+    let next = match bucket.versioning {
+        Versioning::Off => None,
+        Versioning::Enabled | Versioning::Suspended => newest_noncurrent(tx, path.parent(), path.name())?,
+    };
+    let Some((key, row)) = next else { return path.remove_current(tx, current) };
+    let head = path::decode_object_head(&key, &row)?;
+    tx.delete(key);
+    if head.version == VersionId::NULL {
+        tx.delete(layout::null_version(path.parent(), path.name()));
+    }
+    path.put_current(tx, Some(current), &head, row)
+}
+
+/// Removes a noncurrent version. `None` if there is no such version.
+pub(super) fn remove_noncurrent(
+    tx: &mut Transaction<'_>,
+    parent: DirectoryId,
+    name: &[u8],
+    version: VersionId,
+) -> Result<Option<ObjectHead>, StateError> {
+    let Some((key, row)) = find_noncurrent(tx, parent, name, version)? else { return Ok(None) };
+    let head = path::decode_object_head(&key, &row)?;
+    drop_content(tx, &head)?;
+    tx.delete(key);
+    if version == VersionId::NULL {
+        tx.delete(layout::null_version(parent, name));
+    }
+    Ok(Some(head))
+}
+
+/// The row of a noncurrent version, and where it is.
+pub(super) fn find_noncurrent<V: View + ?Sized>(
+    view: &V,
+    parent: DirectoryId,
+    name: &[u8],
+    version: VersionId,
+) -> Result<Option<(Vec<u8>, Bytes)>, StateError> {
+    let sequence = match version {
+        VersionId::NULL => match view::read(view, &layout::null_version(parent, name))? {
+            Some(sequence) => sequence,
+            None => return Ok(None),
+        },
+        VersionId(sequence) => sequence,
+    };
+    let key = layout::version(parent, name, sequence);
+    let Some(row) = view.get(&key)? else { return Ok(None) };
+    // A null version may sit where a number was asked for: its sequence is not its name.
+    let found = path::decode_object_head(&key, &row)?.version == version;
+    Ok(found.then_some((key, row)))
+}
+
+fn newest_noncurrent(
+    tx: &Transaction<'_>,
+    parent: DirectoryId,
+    name: &[u8],
+) -> Result<Option<(Vec<u8>, Bytes)>, StateError> {
+    let from = layout::versions_of(parent, name);
+    match tx.scan(&from, Some(&layout::after_prefix(&from))).next() {
+        Some(pair) => {
+            let (key, row) = pair?;
+            Ok(Some((key.to_vec(), row)))
+        }
+        None => Ok(None),
+    }
+}
+
+fn retire(tx: &mut Transaction<'_>, parent: DirectoryId, name: &[u8], current: &Current) {
+    let sequence = current.head.sequence;
+    tx.put_bytes(layout::version(parent, name, sequence), current.row.clone());
+    if current.head.version == VersionId::NULL {
+        tx.put_record(layout::null_version(parent, name), &sequence);
+    }
+}
+
+fn remove_noncurrent_null(tx: &mut Transaction<'_>, parent: DirectoryId, name: &[u8]) -> Result<(), StateError> {
+    let pointed = tx.get(&layout::null_version(parent, name))?.is_some();
+    let removed = remove_noncurrent(tx, parent, name, VersionId::NULL)?.is_some();
+    if pointed != removed {
+        return Err(inconsistent("a null version is pointed to and does not exist"));
+    }
+    Ok(())
+}
+
+fn drop_content(tx: &mut Transaction<'_>, head: &ObjectHead) -> Result<(), StateError> {
+    match head.content {
+        Some(content) => contents::release(tx, content),
+        None => Ok(()),
+    }
+}
