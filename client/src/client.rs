@@ -1,0 +1,98 @@
+//! [`Client`]: starting, the ways in, stopping.
+
+use crate::compactor::Compactor;
+use crate::config::{ClientConfig, ConfigError};
+use crate::lease::LeaseKeeper;
+use crate::reader::ContentReader;
+use crate::shared::{ABANDONED_QUEUE_MAX, Shared};
+use crate::suspects::Suspects;
+use crate::writer::ContentWriter;
+use granary_protocol::datanode::DatanodeConnector;
+use granary_protocol::namenode::{NamenodeService, ObjectRead};
+use granary_protocol::object::StorageClass;
+use granary_protocol::{DatanodeId, NodeName};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What a client works with. Time is tokio's, which tests pause; no wall clock is read, and block tokens are judged by
+/// their age here, not by the namenode's clock.
+pub struct ClientComponents {
+    /// The namenode: this process's own, or a [`crate::remote::NamenodeCluster`].
+    pub namenode: Arc<dyn NamenodeService>,
+    /// Finds datanodes, for instance [`crate::remote::RemoteDatanodes`].
+    pub datanodes: Arc<dyn DatanodeConnector>,
+    /// The datanode of this machine, preferred for reading and writing.
+    pub local_datanode: Option<DatanodeId>,
+    /// Who holds this client's lease. Unique among running clients: a second one of the same name takes the lease away.
+    pub holder: NodeName,
+    /// Cancel it to stop the client cleanly; [`Client::stopped`] says when that is done.
+    pub shutdown: CancellationToken,
+}
+
+/// Reads and writes objects as blocks. Cheap to clone; clones are the same client.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Client {
+    /// Starts a client: its lease, its packers (when first used) and its compactor. Does not wait for anything.
+    /// Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// A setting out of its range.
+    pub fn start(config: ClientConfig, components: ClientComponents) -> Result<Client, ConfigError> {
+        config.validate()?;
+        let (abandoned, abandonments) = mpsc::channel(ABANDONED_QUEUE_MAX);
+        let shared = Arc::new(Shared {
+            lease: LeaseKeeper::new(components.namenode.clone(), components.holder, config.retry_deadline()),
+            namenode: components.namenode,
+            datanodes: components.datanodes,
+            local_datanode: components.local_datanode,
+            suspects: Suspects::new(Duration::from_millis(config.suspect_ms)),
+            tasks: TaskTracker::new(),
+            stop: components.shutdown,
+            packers: Mutex::default(),
+            abandoned,
+            config,
+        });
+        let renewing = shared.clone();
+        shared.tasks.spawn(async move {
+            let every = Duration::from_millis(renewing.config.lease_renew_ms);
+            renewing.lease.run(every, renewing.stop.clone()).await;
+        });
+        shared.tasks.spawn(shared.clone().run_abandonments(abandonments));
+        if shared.config.compaction {
+            shared.tasks.spawn(Compactor::new(shared.clone()).run());
+        }
+        Ok(Client { shared })
+    }
+
+    /// A writer of one content. `size_hint` is its length where that is known; a wrong one costs speed, not bytes.
+    pub fn writer(&self, size_hint: Option<u64>, class: StorageClass) -> ContentWriter {
+        ContentWriter::new(self.shared.clone(), size_hint, class)
+    }
+
+    /// A reader of the bytes that `read` locates.
+    pub fn read(&self, read: ObjectRead) -> ContentReader {
+        ContentReader::new(self.shared.clone(), read)
+    }
+
+    /// Stops cleanly: finishes what waits in the packers, seals open blocks, gives the lease back. Nothing can be
+    /// written afterwards. Namenode and datanodes must outlive this call.
+    pub async fn stop(&self) {
+        self.shared.stop.cancel();
+        self.stopped().await;
+    }
+
+    /// Waits for the end of a stop that was asked for by the `shutdown` component.
+    pub async fn stopped(&self) {
+        self.shared.stop.cancelled().await;
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+        self.shared.lease.close().await;
+    }
+}

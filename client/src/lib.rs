@@ -1,0 +1,32 @@
+//! What a program uses to read and write objects as blocks.
+//!
+//! [`Client`] is the whole of it: metadata requests with typed replies, [`ContentWriter`] which turns a byte stream
+//! into durable extents (packed blocks for small contents, owned blocks for large ones), [`ContentReader`] which turns
+//! extents back into bytes whatever replica dies meanwhile, and a background compactor. [`remote`] reaches namenodes
+//! and datanodes in other processes; where they live in this process the same traits are called directly.
+//!
+//! This crate decides nothing about names, versions, permissions or placement.
+
+mod blocks;
+mod client;
+mod compactor;
+mod config;
+mod error;
+mod lease;
+mod metadata;
+mod owned;
+mod packer;
+mod pipeline;
+mod reader;
+pub mod remote;
+mod seal;
+mod shared;
+mod stored;
+mod suspects;
+mod writer;
+
+pub use client::{Client, ClientComponents};
+pub use config::{ClientConfig, ConfigError};
+pub use reader::ContentReader;
+pub use stored::StoredContent;
+pub use writer::ContentWriter;

@@ -1,0 +1,256 @@
+//! From located extents back to bytes, whatever replica dies meanwhile.
+//!
+//! A piece handed out is never handed out twice and none is left out: the reader counts bytes, and whoever serves them
+//! next is asked from that byte on. Datanodes verify what they serve; here the number of bytes is checked.
+//!
+//! The common case (a small object on this machine) is one open and one piece: no task, no channel, no timer.
+
+use crate::error::{for_user, unavailable, unexpected};
+use crate::shared::Shared;
+use bytes::Bytes;
+use granary_protocol::block::{LocatedBlock, ReplicaLocation};
+use granary_protocol::datanode::{ReadBlock, ReadStream};
+use granary_protocol::namenode::{LocatedExtent, NamenodeReply, NamenodeRequest, ObjectRead};
+use granary_protocol::{Advice, ContentId, ErrorCode, Failure, VolumeId};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::debug;
+
+/// With no more than this to come from an extent, the next one is opened.
+const OPEN_AHEAD_BYTES: u64 = 4 << 20;
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// Reads one window of an object. Made by [`crate::Client::read`].
+pub struct ContentReader {
+    shared: Arc<Shared>,
+    content: Option<ContentId>,
+    /// The next byte to hand out, and the byte after the last.
+    position: u64,
+    end: u64,
+    /// The first one holds `position`.
+    extents: VecDeque<LocatedExtent>,
+    open: Option<OpenReplica>,
+    next_open: Option<AbortOnDropHandle<Option<OpenReplica>>>,
+    /// Replicas of the first extent that have failed since it was located.
+    tried: Vec<VolumeId>,
+    /// Since when nothing has come, and how long to pause before asking the namenode again.
+    stalled: Option<(Instant, Duration)>,
+}
+
+/// A replica that is being read.
+struct OpenReplica {
+    volume: VolumeId,
+    stream: Box<dyn ReadStream>,
+    /// Where it is in the content.
+    from: u64,
+    left: u32,
+}
+
+impl ContentReader {
+    pub(crate) fn new(shared: Arc<Shared>, read: ObjectRead) -> Self {
+        Self {
+            shared,
+            content: read.content,
+            position: read.offset,
+            end: read.offset + read.length,
+            extents: read.extents.into(),
+            open: None,
+            next_open: None,
+            tried: Vec::new(),
+            stalled: None,
+        }
+    }
+
+    /// Bytes still to come.
+    pub fn remaining(&self) -> u64 {
+        self.end - self.position
+    }
+
+    /// The next piece, at most 1 MiB; `None` after the last. Not to be called again after an error.
+    ///
+    /// # Errors
+    /// `Unavailable` when no replica of the next byte could be read for the configured deadline, or the namenode's
+    /// refusal when the content is gone.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            if self.position == self.end {
+                return Ok(None);
+            }
+            if self.extents.is_empty() {
+                self.locate().await?;
+                continue;
+            }
+            let result = match self.open.is_some() {
+                true => self.next_piece().await,
+                false => self.open_first().await,
+            };
+            match result {
+                Ok(Some(piece)) => return Ok(Some(piece)),
+                Ok(None) => {}
+                Err((volume, failure)) => self.failed(volume, failure).await?,
+            }
+        }
+    }
+
+    /// The next piece of the open replica.
+    async fn next_piece(&mut self) -> Result<Option<Bytes>, (VolumeId, Failure)> {
+        let open = self.open.as_mut().expect("the caller has checked");
+        let volume = open.volume;
+        let short = |what: &str| (volume, Failure::new(ErrorCode::CorruptReplica, what.to_owned()));
+        let piece = match timeout(self.shared.config.read_timeout(), open.stream.next()).await {
+            Ok(Ok(Some(piece))) => piece,
+            Ok(Ok(None)) => return Err(short("a replica ended early")),
+            Ok(Err(failure)) => return Err((volume, failure)),
+            Err(_) => return Err((volume, silent())),
+        };
+        let bytes = u32::try_from(piece.len()).ok().filter(|bytes| *bytes > 0 && *bytes <= open.left);
+        let Some(bytes) = bytes else { return Err(short("a replica served the wrong number of bytes")) };
+        open.left -= bytes;
+        let left = open.left;
+        self.position += u64::from(bytes);
+        self.stalled = None;
+        if left == 0 {
+            self.open = None;
+            self.tried.clear();
+            self.extents.pop_front();
+            self.shared.suspects.clear(volume);
+        } else if u64::from(left) <= OPEN_AHEAD_BYTES && self.next_open.is_none() && self.extents.len() > 1 {
+            self.open_ahead();
+        }
+        Ok(Some(piece))
+    }
+
+    /// Opens the best replica of the first extent, at the next byte.
+    async fn open_first(&mut self) -> Result<Option<Bytes>, (VolumeId, Failure)> {
+        if let Some(ahead) = self.next_open.take() {
+            if let Some(open) = ahead.await.ok().flatten().filter(|open| open.from == self.position) {
+                self.open = Some(open);
+                return Ok(None);
+            }
+        }
+        let extent = self.extents.front().expect("the caller has checked");
+        let Some(replica) = best_replica(&self.shared, &extent.located, &self.tried) else {
+            return Err((VolumeId::default(), unavailable("no replica is left to try")));
+        };
+        let volume = replica.volume;
+        self.open =
+            Some(open(&self.shared, extent, replica, self.position).await.map_err(|failure| (volume, failure))?);
+        Ok(None)
+    }
+
+    /// Opens the extent after the first one, so that a block's border does not stall the reader.
+    fn open_ahead(&mut self) {
+        let (shared, extent) = (self.shared.clone(), self.extents[1].clone());
+        self.next_open = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+            let replica = best_replica(&shared, &extent.located, &[])?;
+            // A failure is met again, and handled, when the extent's turn comes.
+            open(&shared, &extent, replica, extent.content_offset).await.ok()
+        })));
+    }
+
+    /// A replica failed: try another one, or, when all have been tried, ask the namenode where they are now.
+    async fn failed(&mut self, volume: VolumeId, failure: Failure) -> Result<(), Failure> {
+        debug!(%volume, %failure, position = self.position, "reading a replica failed");
+        self.open = None;
+        if suspicious(&failure.code) {
+            self.shared.suspects.add(volume);
+        }
+        self.tried.push(volume);
+        let extent = self.extents.front().expect("a replica of it has just failed");
+        let another = extent.located.replicas.iter().any(|replica| !self.tried.contains(&replica.volume));
+        // A token that one datanode refuses, all refuse.
+        if another && failure.code != ErrorCode::InvalidToken {
+            return Ok(());
+        }
+        self.pause(failure).await?;
+        self.extents.clear();
+        self.next_open = None;
+        self.tried.clear();
+        Ok(())
+    }
+
+    /// Waits a little longer each time, until there has been no progress for the whole deadline.
+    async fn pause(&mut self, failure: Failure) -> Result<(), Failure> {
+        let (since, pause) = *self.stalled.get_or_insert((Instant::now(), Duration::ZERO));
+        if since.elapsed() + pause > self.shared.config.retry_deadline() {
+            return Err(unavailable(format!(
+                "no replica of byte {} can be read: {}",
+                self.position,
+                for_user(failure)
+            )));
+        }
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        self.stalled = Some((since, (pause * 2).clamp(PAUSE_MIN, PAUSE_MAX)));
+        Ok(())
+    }
+
+    /// Asks where the next bytes are.
+    async fn locate(&mut self) -> Result<(), Failure> {
+        let Some(content) = self.content else {
+            return Err(Failure::new(ErrorCode::Internal, "a window of bytes without a content"));
+        };
+        let request =
+            NamenodeRequest::LocateContent { content, offset: self.position, length: self.end - self.position };
+        match self.shared.namenode.call(request).await {
+            Ok(NamenodeReply::Located(extents)) => {
+                if extents.first().is_none_or(|first| first.content_offset != self.position) {
+                    return Err(Failure::new(ErrorCode::Internal, "the namenode located other bytes"));
+                }
+                self.extents = extents.into();
+                Ok(())
+            }
+            Ok(other) => Err(unexpected(&other)),
+            Err(failure) => match failure.code.advice() {
+                Advice::Retry | Advice::OtherLeader => self.pause(failure).await,
+                Advice::GiveUp | Advice::OtherReplica => Err(for_user(failure)),
+            },
+        }
+    }
+}
+
+/// This machine's replica before others, volumes that failed lately after others, else the namenode's order.
+fn best_replica<'a>(shared: &Shared, located: &'a LocatedBlock, tried: &[VolumeId]) -> Option<&'a ReplicaLocation> {
+    let untried = located.replicas.iter().filter(|replica| !tried.contains(&replica.volume));
+    untried.min_by_key(|replica| {
+        (shared.suspects.contains(replica.volume), Some(replica.datanode.id) != shared.local_datanode)
+    })
+}
+
+/// Opens `replica` of `extent` at byte `from` of the content.
+async fn open(
+    shared: &Shared,
+    extent: &LocatedExtent,
+    replica: &ReplicaLocation,
+    from: u64,
+) -> Result<OpenReplica, Failure> {
+    let skip = u32::try_from(from - extent.content_offset).expect("the position lies in the extent");
+    let length = extent.extent.length - skip;
+    let request = ReadBlock {
+        volume: replica.volume,
+        generation: extent.located.generation,
+        offset: extent.extent.offset + skip,
+        length,
+        token: extent.located.token.clone(),
+    };
+    let datanode = shared.datanode(replica);
+    let stream = match timeout(shared.config.read_timeout(), datanode.read(request)).await {
+        Ok(opened) => opened?,
+        Err(_) => return Err(silent()),
+    };
+    Ok(OpenReplica { volume: replica.volume, stream, from, left: length })
+}
+
+/// Whether the failure says something about the volume rather than about this one replica or request.
+fn suspicious(code: &ErrorCode) -> bool {
+    matches!(code, ErrorCode::Unavailable | ErrorCode::DeadlineExceeded | ErrorCode::DiskFailed | ErrorCode::Malformed)
+}
+
+fn silent() -> Failure {
+    Failure::new(ErrorCode::DeadlineExceeded, "the replica was silent")
+}

@@ -1,0 +1,11 @@
+//! The services of other processes: the same traits, over [`granary_rpc`].
+
+mod cluster;
+mod datanodes;
+mod failure;
+mod namenode;
+mod streams;
+
+pub use cluster::NamenodeCluster;
+pub use datanodes::RemoteDatanodes;
+pub use namenode::RemoteNamenode;
