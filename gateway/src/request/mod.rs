@@ -14,6 +14,7 @@ mod target;
 
 pub use conditions::{ConditionOutcome, Preconditions, WriteCondition};
 pub use copy_source::CopySource;
+pub(crate) use decode::hex_value;
 pub use decode::{percent_decode, uri_encode_into};
 pub use http_date::{format_http_date, parse_http_date};
 pub use name::{BucketName, KEY_BYTES_MAX, ObjectKey};
