@@ -18,6 +18,8 @@ mod identity;
 mod keys;
 mod payload;
 mod sigv4;
+#[cfg(test)]
+mod tests;
 
 pub use amz_date::AmzDate;
 pub use authenticator::{AuthMethod, AuthenticatedRequest, Authenticator, PostFormCredentials};
