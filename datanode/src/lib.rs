@@ -1,12 +1,40 @@
 //! Block replicas on local volumes: the write pipeline, verified reads, reports to the namenodes and their commands.
+//!
+//! [`run`] is the one entry of the role; [`Datanode`] answers [`granary_protocol::datanode::DatanodeService`] in this
+//! process, [`DatanodeRpc`] answers it to others.
 
+mod changes;
 mod chunk_sums;
 mod clock;
+mod commands;
 mod config;
+mod copy;
+mod create;
+mod datanode;
+mod disk;
 mod error;
+mod finalize;
+mod finalized_files;
+mod jobs;
+mod keys;
+mod layout;
 mod metrics;
+mod namenode_link;
+mod open_replica;
+mod pipeline;
+mod read;
+mod recover;
+mod remove;
+mod replica_writer;
+mod scan;
+mod server;
+mod version_file;
+mod volume;
+mod volumes;
 
 pub use clock::{Clock, SystemClock};
 pub use config::{Config, VolumeConfig};
+pub use datanode::{Components, Datanode, run};
 pub use error::{ReplicaError, StartError};
 pub use metrics::{Counter, DatanodeGauges, DatanodeMetrics};
+pub use server::DatanodeRpc;

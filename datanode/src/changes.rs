@@ -1,0 +1,130 @@
+//! What the namenodes still have to be told: one bounded outbox each.
+//!
+//! An outbox that overflows, or whose delivery failed, forgets its changes and asks for a full report instead, which
+//! says the same and more.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use granary_protocol::namenode::ReplicaChange;
+use tokio::sync::Notify;
+
+/// Changes kept for one namenode before a full report is cheaper.
+const CHANGES_MAX: usize = 20_000;
+
+/// What is to be told next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    /// All replicas.
+    FullReport,
+    /// What has changed, oldest first.
+    Changes(Vec<ReplicaChange>),
+}
+
+/// What one namenode has not been told yet.
+#[derive(Default)]
+pub(crate) struct Outbox {
+    pending: Mutex<Pending>,
+    wake: Notify,
+}
+
+#[derive(Default)]
+struct Pending {
+    changes: Vec<ReplicaChange>,
+    full_report: bool,
+}
+
+impl Outbox {
+    fn pending(&self) -> MutexGuard<'_, Pending> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, change: ReplicaChange) {
+        let mut pending = self.pending();
+        if pending.full_report {
+            // The report will be drawn up after this change and so contains it.
+            return;
+        }
+        if pending.changes.len() == CHANGES_MAX {
+            *pending = Pending { changes: Vec::new(), full_report: true };
+        } else {
+            pending.changes.push(change);
+        }
+        drop(pending);
+        self.wake.notify_one();
+    }
+
+    /// Asks for a full report.
+    pub(crate) fn request_full_report(&self) {
+        *self.pending() = Pending { changes: Vec::new(), full_report: true };
+        self.wake.notify_one();
+    }
+
+    /// Waits until something is due. Only one task may wait.
+    pub(crate) async fn wait(&self) {
+        loop {
+            {
+                let pending = self.pending();
+                if pending.full_report || !pending.changes.is_empty() {
+                    return;
+                }
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    /// Takes what is due. After a full report is taken, later changes are kept again.
+    pub(crate) fn take(&self, changes_max: usize) -> Due {
+        let mut pending = self.pending();
+        if std::mem::take(&mut pending.full_report) {
+            return Due::FullReport;
+        }
+        let count = pending.changes.len().min(changes_max);
+        Due::Changes(pending.changes.drain(..count).collect())
+    }
+}
+
+/// The outboxes of all namenodes.
+pub(crate) struct ChangeLog {
+    outboxes: Vec<Arc<Outbox>>,
+}
+
+impl ChangeLog {
+    pub(crate) fn new(namenodes: usize) -> ChangeLog {
+        ChangeLog { outboxes: (0..namenodes).map(|_| Arc::default()).collect() }
+    }
+
+    /// Tells every namenode, in time.
+    pub(crate) fn push(&self, change: ReplicaChange) {
+        for outbox in &self.outboxes {
+            outbox.push(change);
+        }
+    }
+
+    pub(crate) fn outbox(&self, namenode: usize) -> Arc<Outbox> {
+        self.outboxes[namenode].clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use granary_protocol::{BlockId, GenerationStamp, VolumeId};
+
+    #[test]
+    fn an_overflow_becomes_a_full_report() {
+        let log = ChangeLog::new(1);
+        let outbox = log.outbox(0);
+        let change = |block| ReplicaChange::Removed(VolumeId(1), BlockId(block), GenerationStamp(1));
+        log.push(change(1));
+        log.push(change(2));
+        assert_eq!(outbox.take(1), Due::Changes(vec![change(1)]));
+        assert_eq!(outbox.take(10), Due::Changes(vec![change(2)]));
+        for block in 0..=CHANGES_MAX as u64 {
+            log.push(change(block));
+        }
+        assert_eq!(outbox.take(10), Due::FullReport);
+        assert_eq!(outbox.take(10), Due::Changes(vec![]));
+        log.push(change(3));
+        assert_eq!(outbox.take(10), Due::Changes(vec![change(3)]));
+    }
+}

@@ -1,0 +1,140 @@
+//! Carries out what the namenode orders, off the heartbeats' path.
+//!
+//! Three bounded queues, one worker each, so that a long removal holds up neither a recovery nor a copy. A full queue
+//! drops the command: the namenode repeats whatever it does not see done.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use granary_protocol::namenode::DatanodeCommand;
+use granary_protocol::{BlockId, GenerationStamp, VolumeId};
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::copy::{CopyOrder, copy};
+use crate::datanode::Datanode;
+
+/// Commands waiting in each queue.
+const QUEUED_MAX: usize = 1024;
+
+struct Removal {
+    volume: VolumeId,
+    replicas: Vec<(BlockId, GenerationStamp)>,
+}
+
+struct Finalization {
+    volume: VolumeId,
+    block: BlockId,
+    generation: GenerationStamp,
+    length: u32,
+}
+
+/// Where commands are put.
+#[derive(Clone)]
+pub(crate) struct CommandQueue {
+    removals: mpsc::Sender<Removal>,
+    finalizations: mpsc::Sender<Finalization>,
+    copies: mpsc::Sender<CopyOrder>,
+    /// Copies waiting or under way: the namenode may repeat itself.
+    copying: Arc<Mutex<HashSet<(VolumeId, BlockId)>>>,
+}
+
+impl CommandQueue {
+    /// Starts the workers; they end at shutdown.
+    pub(crate) fn start(datanode: &Datanode) -> CommandQueue {
+        let (removals, removals_rx) = mpsc::channel(QUEUED_MAX);
+        let (finalizations, finalizations_rx) = mpsc::channel(QUEUED_MAX);
+        let (copies, copies_rx) = mpsc::channel(QUEUED_MAX);
+        let copying = Arc::<Mutex<HashSet<_>>>::default();
+        let jobs = &datanode.node.jobs;
+        jobs.spawn(until_shutdown(datanode.clone(), remove_all(datanode.clone(), removals_rx)));
+        jobs.spawn(until_shutdown(datanode.clone(), finalize_all(datanode.clone(), finalizations_rx)));
+        jobs.spawn(until_shutdown(datanode.clone(), copy_all(datanode.clone(), copies_rx, copying.clone())));
+        CommandQueue { removals, finalizations, copies, copying }
+    }
+
+    /// Takes a command; never waits.
+    pub(crate) fn obey(&self, command: DatanodeCommand) {
+        let taken = match command {
+            DatanodeCommand::Remove { volume, replicas } => {
+                self.removals.try_send(Removal { volume, replicas }).is_ok()
+            }
+            DatanodeCommand::Finalize { volume, block, kind: _, generation, length } => {
+                self.finalizations.try_send(Finalization { volume, block, generation, length }).is_ok()
+            }
+            DatanodeCommand::Copy { volume, block, kind, generation, length, targets, token } => {
+                let order = CopyOrder { volume, block, kind, generation, length, targets, token };
+                let mut copying = self.copying.lock().unwrap_or_else(PoisonError::into_inner);
+                if !copying.insert((volume, block)) {
+                    return;
+                }
+                let taken = self.copies.try_send(order).is_ok();
+                if !taken {
+                    copying.remove(&(volume, block));
+                }
+                taken
+            }
+        };
+        if !taken {
+            tracing::debug!("too many commands are waiting; the namenode will repeat this one");
+        }
+    }
+}
+
+async fn until_shutdown(datanode: Datanode, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = datanode.node.shutdown.cancelled() => {}
+        () = work => {}
+    }
+}
+
+async fn remove_all(datanode: Datanode, mut removals: mpsc::Receiver<Removal>) {
+    while let Some(Removal { volume, replicas }) = removals.recv().await {
+        let Ok(volume) = datanode.volume(volume) else { continue };
+        let shutdown = datanode.node.shutdown.clone();
+        let removed = datanode.blocking(move || {
+            for (block, generation) in replicas {
+                if shutdown.is_cancelled() {
+                    break;
+                }
+                volume.remove(block, generation);
+            }
+            Ok(())
+        });
+        if let Err(error) = removed.await {
+            tracing::error!(%error, "removal of replicas ended early");
+        }
+    }
+}
+
+async fn finalize_all(datanode: Datanode, mut finalizations: mpsc::Receiver<Finalization>) {
+    while let Some(Finalization { volume, block, generation, length }) = finalizations.recv().await {
+        let Ok(volume) = datanode.volume(volume) else { continue };
+        // The namenode's word needs no token and names no earlier generation.
+        let known = GenerationStamp(0);
+        let finalized = datanode.blocking(move || volume.finalize_as(block, known, generation, length));
+        if let Err(error) = finalized.await {
+            tracing::warn!(%block, %generation, length, %error, "replica not finalized as ordered");
+        }
+    }
+}
+
+async fn copy_all(
+    datanode: Datanode,
+    mut orders: mpsc::Receiver<CopyOrder>,
+    copying: Arc<Mutex<HashSet<(VolumeId, BlockId)>>>,
+) {
+    let places = Arc::new(Semaphore::new(datanode.node.config.copies_max));
+    while let Some(order) = orders.recv().await {
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        let (worker, copying) = (datanode.clone(), copying.clone());
+        let task = async move {
+            let (volume, block, generation) = (order.volume, order.block, order.generation);
+            if let Err(error) = copy(&worker, order).await {
+                tracing::warn!(%block, %generation, %error, "replica not copied as ordered");
+            }
+            copying.lock().unwrap_or_else(PoisonError::into_inner).remove(&(volume, block));
+            drop(place);
+        };
+        datanode.node.jobs.spawn(until_shutdown(datanode.clone(), task));
+    }
+}
