@@ -1,7 +1,24 @@
 //! The namenode: all metadata of the store, replicated by Raft.
+//!
+//! [`state`] is the deterministic state machine over an [`engine`]; [`blocks`] the soft state of replicas; [`raft`] the
+//! shell that orders commands through the [`raft_log`]; [`service`] puts them together behind
+//! [`granary_protocol::namenode::NamenodeService`]. [`startup::start`] is the entry.
 
+pub mod blocks;
+pub mod clock;
 pub mod command;
+pub mod config;
 pub mod engine;
 pub mod error;
+mod leader;
+pub mod leases;
+pub mod proposer;
+pub mod raft;
 pub mod raft_log;
+pub mod read_index;
+pub mod server;
+pub mod service;
+pub mod startup;
 pub mod state;
+
+pub use config::Config;

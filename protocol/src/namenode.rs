@@ -215,8 +215,6 @@ pub enum NamenodeReply {
         seal: Vec<BlockId>,
     },
     Blocks(Vec<LocatedBlock>),
-    /// Inside the namenode only: the blocks of an allocation, before they are located.
-    Allocated(Vec<BlockId>),
     /// The generation the block now has.
     Sealed(GenerationStamp),
     Compaction(Option<LocatedBlock>),

@@ -1,0 +1,188 @@
+//! `granary admin`: what a running store says of itself.
+
+use crate::args::Connection;
+use crate::http_client::AdminClient;
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use granary_protocol::admin::{BlocksAnswer, ClusterStatus, JoinTokenAnswer, JoinTokenQuestion, SpaceReport};
+use hyper::Method;
+use serde::de::DeserializeOwned;
+
+const PREFIX: &str = "/-/granary/v1";
+
+async fn get<T: DeserializeOwned>(connection: &Connection, path: &str) -> anyhow::Result<(Bytes, T)> {
+    let body = AdminClient::new(connection)?.signed(Method::GET, &format!("{PREFIX}/{path}"), Bytes::new()).await?;
+    let parsed =
+        serde_json::from_slice(&body).context("the gateway's answer is not understood; is it another version?")?;
+    Ok((body, parsed))
+}
+
+fn print_json(body: &[u8]) -> anyhow::Result<()> {
+    let value: serde_json::Value = serde_json::from_slice(body)?;
+    println!("{}", serde_json::to_string_pretty(&value)?);
+    Ok(())
+}
+
+/// `granary admin status`.
+pub async fn status(connection: &Connection, json: bool) -> anyhow::Result<()> {
+    let (body, status): (_, ClusterStatus) = get(connection, "status").await?;
+    if json {
+        return print_json(&body);
+    }
+    println!("cluster {}", status.cluster);
+    println!("  {} buckets, {} objects, {}", status.buckets, status.objects, bytes(status.object_bytes));
+    println!("namenodes");
+    for peer in &status.peers {
+        let role = if peer.leader { "leader" } else { "follower" };
+        let index = peer.matched_index.map_or("unknown".to_owned(), |index| index.to_string());
+        println!("  {:<16} {:<9} log index {:<10} {}", peer.name, role, index, peer.address);
+    }
+    println!("datanodes");
+    for node in &status.datanodes {
+        let state = if node.live { "live".to_owned() } else { format!("DEAD, silent for {} s", node.silent_ms / 1000) };
+        println!("  {:<16} {:<9} rack {} {}", node.name, state, node.rack, node.address);
+        for volume in &node.volumes {
+            let failed = volume.failed.as_ref().map_or(String::new(), |why| format!("  FAILED: {why}"));
+            println!(
+                "    {}: {} of {} free, {} in {} replicas{failed}",
+                volume.path,
+                bytes(volume.free_bytes),
+                bytes(volume.capacity_bytes),
+                bytes(volume.used_bytes),
+                volume.replicas
+            );
+        }
+    }
+    let redundancy = &status.redundancy;
+    println!("redundancy");
+    println!(
+        "  {} blocks, {} replicas wanted, {} live",
+        redundancy.blocks, redundancy.replicas_wanted, redundancy.replicas_live
+    );
+    println!(
+        "  {} blocks under target ({})",
+        redundancy.under_replicated_blocks,
+        bytes(redundancy.under_replicated_bytes)
+    );
+    println!("  {} blocks without a live replica ({})", redundancy.missing_blocks, bytes(redundancy.missing_bytes));
+    if redundancy.over_replicated_blocks > 0 {
+        println!("  {} blocks above target", redundancy.over_replicated_blocks);
+    }
+    if redundancy.policy_shortfall_replicas > 0 {
+        println!(
+            "  {} replicas fewer than the policy asks for: there are too few volumes",
+            redundancy.policy_shortfall_replicas
+        );
+    }
+    Ok(())
+}
+
+/// `granary admin df`.
+pub async fn df(connection: &Connection, json: bool) -> anyhow::Result<()> {
+    let (body, space): (_, SpaceReport) = get(connection, "space").await?;
+    if json {
+        return print_json(&body);
+    }
+    println!("{:<16} {:<40} {:>10} {:>10} {:>10} {:>9}", "node", "volume", "capacity", "free", "replicas", "blocks");
+    for (node, volume) in &space.volumes {
+        println!(
+            "{:<16} {:<40} {:>10} {:>10} {:>10} {:>9}",
+            node.as_str(),
+            volume.path,
+            bytes(volume.capacity_bytes),
+            bytes(volume.free_bytes),
+            bytes(volume.used_bytes),
+            volume.replicas
+        );
+    }
+    println!();
+    println!("contents   {:>10}  what objects, versions and parts hold", bytes(space.content_bytes));
+    println!("blocks     {:>10}  {} blocks, each counted once", bytes(space.block_bytes), space.blocks);
+    println!("dead       {:>10}  of those, not yet compacted", bytes(space.dead_bytes));
+    println!("metadata   {:>10}  on the leading namenode", bytes(space.metadata_bytes));
+    Ok(())
+}
+
+/// `granary admin blocks s3://bucket/key`.
+pub async fn blocks(connection: &Connection, url: &str, json: bool) -> anyhow::Result<()> {
+    let Some((bucket, key)) = url.strip_prefix("s3://").and_then(|rest| rest.split_once('/')) else {
+        bail!("name an object as s3://bucket/key");
+    };
+    let path = format!("blocks?bucket={}&key={}", encode(bucket), encode(key));
+    let (body, answer): (_, BlocksAnswer) = get(connection, &path).await?;
+    if json {
+        return print_json(&body);
+    }
+    println!("{url}: {} bytes in {} extents", answer.size, answer.blocks.len());
+    for block in &answer.blocks {
+        let state = if block.sealed { "sealed" } else { "open" };
+        println!(
+            "block {} generation {} {} {}: bytes {}..{} of the object at {} of {}",
+            block.block,
+            block.generation,
+            block.kind,
+            state,
+            block.object_offset,
+            block.object_offset + block.length,
+            block.block_offset,
+            block.block_length
+        );
+        for replica in &block.replicas {
+            println!(
+                "  {:<16} rack {:<12} volume {:016x}  checksum {}",
+                replica.datanode, replica.rack, replica.volume, replica.checksum
+            );
+        }
+    }
+    Ok(())
+}
+
+/// `granary admin join-token`.
+pub async fn join_token(connection: &Connection, name: Option<String>, hours: u64) -> anyhow::Result<()> {
+    let question = JoinTokenQuestion { name, lifetime_ms: hours.saturating_mul(60 * 60 * 1000) };
+    let body = serde_json::to_vec(&question)?;
+    let answer =
+        AdminClient::new(connection)?.signed(Method::POST, &format!("{PREFIX}/join-tokens"), body.into()).await?;
+    let answer: JoinTokenAnswer = serde_json::from_slice(&answer).context("the gateway's answer is not understood")?;
+    println!("{}", answer.token);
+    Ok(())
+}
+
+/// Percent-encodes all but unreserved characters, as SigV4 wants query values.
+fn encode(text: &str) -> String {
+    let unreserved = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
+    text.bytes()
+        .map(|byte| if unreserved(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+        .collect()
+}
+
+/// Bytes for people, in powers of 1,024.
+fn bytes(count: u64) -> String {
+    const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut value = count as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_read_well() {
+        assert_eq!(bytes(0), "0 B");
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes(300 << 20), "300.0 MiB");
+        assert_eq!(bytes(u64::MAX), "16384.0 PiB");
+    }
+
+    #[test]
+    fn keys_are_encoded_whole() {
+        assert_eq!(encode("a b/ü+.txt"), "a%20b%2F%C3%BC%2B.txt");
+    }
+}

@@ -1,0 +1,236 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// One store with two front doors, S3 and Hadoop.
+#[derive(Debug, Parser)]
+#[command(name = "granary", version, about, long_about = None, after_help = "\
+Start with:
+  granary server --data ./data          every role in one process, S3 on 127.0.0.1:9000
+  granary local up --dir ./cluster      a real cluster of processes on this machine
+
+Each command explains itself with --help.")]
+pub struct Arguments {
+    /// What to log: error, warn, info, debug, or a filter such as `info,granary_namenode=debug`.
+    #[arg(long, global = true, default_value = "info", env = "GRANARY_LOG", value_name = "FILTER")]
+    pub log: String,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run every role in this process: a whole store on one machine.
+    Server(ServerOptions),
+    /// Run a namenode: one of the peers that hold all metadata.
+    Namenode(RoleOptions),
+    /// Run a datanode: block replicas on this machine's disks.
+    Datanode(RoleOptions),
+    /// Run a gateway: the S3 door.
+    Gateway(RoleOptions),
+    /// Get a certificate for a new node, against a join token.
+    Enrol(EnrolOptions),
+    /// Run a cluster of separate processes on this machine.
+    #[command(subcommand)]
+    Local(LocalCommand),
+    /// Look at a running store and administer it.
+    Admin(AdminOptions),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The root key comes from GRANARY_ROOT_ACCESS_KEY and GRANARY_ROOT_SECRET_KEY. Without them one is generated at the first
+start, printed once, and kept in DIR/root-credentials.json (mode 0600).
+
+Example:
+  granary server --data /mnt/disk1 --data /mnt/disk2 --s3 0.0.0.0:9000")]
+pub struct ServerOptions {
+    /// Where to keep data. Several directories, one a disk, give each block several replicas. The first also keeps the
+    /// metadata.
+    #[arg(long, required = true, value_name = "DIR")]
+    pub data: Vec<PathBuf>,
+    /// Where S3 is served.
+    #[arg(long, default_value = "127.0.0.1:9000", value_name = "ADDR:PORT")]
+    pub s3: SocketAddr,
+    /// Where the namenode's metrics and health are served.
+    #[arg(long, default_value = "127.0.0.1:9870", value_name = "ADDR:PORT")]
+    pub namenode_http: SocketAddr,
+    /// Where hdfs:// will be served; not opened by this version.
+    #[arg(long, default_value = "127.0.0.1:8020", value_name = "ADDR:PORT")]
+    pub namenode_rpc: SocketAddr,
+    /// Where the datanode's metrics and health are served.
+    #[arg(long, default_value = "127.0.0.1:9864", value_name = "ADDR:PORT")]
+    pub datanode_http: SocketAddr,
+    /// Where Hadoop's DataTransferProtocol will be served; not opened by this version.
+    #[arg(long, default_value = "127.0.0.1:9866", value_name = "ADDR:PORT")]
+    pub datanode_transfer: SocketAddr,
+    #[command(flatten)]
+    pub door: DoorOptions,
+}
+
+/// How the S3 door presents itself.
+#[derive(Clone, Debug, Default, Args)]
+pub struct DoorOptions {
+    /// Serve S3 over TLS with this certificate chain (PEM).
+    #[arg(long, requires = "tls_key", value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM).
+    #[arg(long, requires = "tls_cert", value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// A URL under which clients reach this door, for example behind a proxy. Its host is accepted in virtual-hosted
+    /// requests (`bucket.HOST`). May be repeated.
+    #[arg(long, value_name = "URL")]
+    pub public_url: Vec<String>,
+    /// The region requests are signed for.
+    #[arg(long, default_value = "us-east-1", value_name = "REGION")]
+    pub region: String,
+}
+
+#[derive(Debug, Args)]
+pub struct RoleOptions {
+    /// The role's settings (TOML). `granary local up` writes examples.
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Override a setting: `--set s3=0.0.0.0:9000`. Values are TOML; bare words count as strings. May be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub overrides: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example, on the new machine, with a token from `granary admin join-token`:
+  granary enrol --endpoint http://gateway:9000 --token granary1.… --name datanode-7 --role datanode --dir /etc/granary")]
+pub struct EnrolOptions {
+    /// A gateway of the cluster.
+    #[arg(long, default_value = "http://127.0.0.1:9000", value_name = "URL")]
+    pub endpoint: String,
+    /// The join token.
+    #[arg(long, env = "GRANARY_JOIN_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    pub token: String,
+    /// The node's name, unique in the cluster.
+    #[arg(long)]
+    pub name: String,
+    /// What the node will be.
+    #[arg(long, value_parser = ["namenode", "datanode", "gateway"])]
+    pub role: String,
+    /// Where to put `ca.pem`, `node.pem` and `node-key.pem`.
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Trust this certificate authority (PEM) for an https endpoint.
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LocalCommand {
+    /// Start a cluster and write DIR/cluster.json.
+    Up(LocalUpOptions),
+    /// kill -9 one process.
+    Kill(LocalNodeOptions),
+    /// Stop one process gently.
+    Stop(LocalNodeOptions),
+    /// Start a stopped or killed process again.
+    Start(LocalNodeOptions),
+    /// Stop every process.
+    Down(LocalDownOptions),
+}
+
+#[derive(Debug, Args)]
+pub struct LocalUpOptions {
+    /// Where the cluster keeps its data, certificates, logs and cluster.json.
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Namenodes: 1, 3 or 5.
+    #[arg(long, default_value_t = 3)]
+    pub namenodes: u16,
+    /// Datanodes.
+    #[arg(long, default_value_t = 3)]
+    pub datanodes: u16,
+    /// Gateways.
+    #[arg(long, default_value_t = 1)]
+    pub gateways: u16,
+    /// Racks the datanodes are spread over.
+    #[arg(long, default_value_t = 1)]
+    pub racks: u16,
+    /// The first gateway's S3 port; further gateways and all other ports are free ones. 0 picks a free one too.
+    #[arg(long, default_value_t = 0, value_name = "PORT")]
+    pub s3_port: u16,
+    /// Send block data between processes in clear (tokens and checksums stay): for a trusted network.
+    #[arg(long)]
+    pub plaintext_data: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct LocalNodeOptions {
+    /// The process, as named in cluster.json.
+    pub name: String,
+    /// The cluster's directory.
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct LocalDownOptions {
+    /// The cluster's directory.
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "The root key is taken from GRANARY_ROOT_ACCESS_KEY and GRANARY_ROOT_SECRET_KEY.")]
+pub struct AdminOptions {
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(subcommand)]
+    pub command: AdminCommand,
+}
+
+/// How admin commands reach the store.
+#[derive(Clone, Debug, Args)]
+pub struct Connection {
+    /// A gateway.
+    #[arg(long, global = true, default_value = "http://127.0.0.1:9000", env = "GRANARY_ENDPOINT", value_name = "URL")]
+    pub endpoint: String,
+    /// Trust this certificate authority (PEM) for an https endpoint.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// The region requests are signed for.
+    #[arg(long, global = true, default_value = "us-east-1", value_name = "REGION")]
+    pub region: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AdminCommand {
+    /// Nodes, volumes, redundancy and the Raft leader.
+    Status {
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Space: capacity, what objects take, what is dead and not yet given back.
+    Df {
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// The blocks of an object: where each replica is and whether its checksums hold (every byte is read).
+    Blocks {
+        /// s3://bucket/key
+        url: String,
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a token with which one new node can enrol.
+    JoinToken {
+        /// Only for a node of this name.
+        #[arg(long)]
+        name: Option<String>,
+        /// How long the token is valid.
+        #[arg(long, default_value_t = 24)]
+        hours: u64,
+    },
+}

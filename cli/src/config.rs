@@ -1,0 +1,158 @@
+//! The configuration files of single roles: TOML, with overrides from the command line.
+
+use crate::args::RoleOptions;
+use anyhow::{Context, bail};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// How a process proves to its peers that it belongs to the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CertificateConfig {
+    /// The cluster's authority (PEM).
+    pub ca: PathBuf,
+    /// This node's certificate (PEM).
+    pub certificate: PathBuf,
+    /// Its private key (PEM).
+    pub key: PathBuf,
+}
+
+/// How block data travels. Control traffic is always under mutual TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DataSecurity {
+    /// Under mutual TLS.
+    #[default]
+    Tls,
+    /// In clear, for a trusted network; block tokens and checksums stay.
+    Plaintext,
+}
+
+/// `granary namenode`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamenodeFile {
+    /// Where other processes reach this peer (mutual TLS).
+    pub rpc: SocketAddr,
+    /// Metrics and health.
+    pub http: SocketAddr,
+    pub tls: CertificateConfig,
+    /// The authority's private key: needed by the peers that form a new cluster, and not afterwards.
+    #[serde(default)]
+    pub ca_key: Option<PathBuf>,
+    /// The namenode's own settings.
+    pub namenode: granary_namenode::Config,
+}
+
+/// `granary datanode`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatanodeFile {
+    /// Where other processes reach this datanode.
+    pub rpc: SocketAddr,
+    /// The address it is advertised under, where that differs from `rpc` (behind address translation, or bound to 0.0.0.0).
+    #[serde(default)]
+    pub advertise: Option<String>,
+    /// Metrics and health.
+    pub http: SocketAddr,
+    pub tls: CertificateConfig,
+    #[serde(default)]
+    pub data_security: DataSecurity,
+    /// The internal addresses of all namenodes.
+    pub namenodes: Vec<String>,
+    /// The datanode's own settings.
+    pub datanode: granary_datanode::Config,
+}
+
+/// `granary gateway`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayFile {
+    /// This gateway's name, as in its certificate.
+    pub name: String,
+    /// Where S3 is served.
+    pub s3: SocketAddr,
+    pub tls: CertificateConfig,
+    #[serde(default)]
+    pub data_security: DataSecurity,
+    /// The internal addresses of all namenodes.
+    pub namenodes: Vec<String>,
+    /// The datanode on this machine, if there is one: it is read from and written to first.
+    #[serde(default)]
+    pub local_datanode: Option<u64>,
+    /// The root key (JSON, as `granary server` writes it). The environment variables win over it.
+    #[serde(default)]
+    pub root_credentials: Option<PathBuf>,
+    /// Serve S3 over TLS with this certificate chain and key (PEM).
+    #[serde(default)]
+    pub s3_tls_cert: Option<PathBuf>,
+    #[serde(default)]
+    pub s3_tls_key: Option<PathBuf>,
+    /// URLs under which clients reach this door.
+    #[serde(default)]
+    pub public_urls: Vec<String>,
+    #[serde(default = "default_region")]
+    pub region: String,
+}
+
+fn default_region() -> String {
+    "us-east-1".to_owned()
+}
+
+/// Reads a role's file and applies the overrides.
+pub fn load<T: DeserializeOwned>(options: &RoleOptions) -> anyhow::Result<T> {
+    let path = &options.config;
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let mut table: toml::Table = text.parse().with_context(|| format!("{} is not TOML", path.display()))?;
+    for setting in &options.overrides {
+        apply_override(&mut table, setting)?;
+    }
+    T::deserialize(table).with_context(|| format!("in {}", path.display()))
+}
+
+/// Sets `a.b.c=value` in the table.
+fn apply_override(table: &mut toml::Table, setting: &str) -> anyhow::Result<()> {
+    let Some((path, value)) = setting.split_once('=') else { bail!("--set wants KEY=VALUE, not {setting:?}") };
+    let value = match format!("value = {value}").parse::<toml::Table>() {
+        Ok(mut parsed) => parsed.remove("value").unwrap_or_else(|| toml::Value::String(value.to_owned())),
+        Err(_) => toml::Value::String(value.to_owned()),
+    };
+    let mut names: Vec<&str> = path.split('.').collect();
+    let last = names.pop().filter(|name| !name.is_empty());
+    let Some(last) = last else { bail!("--set wants KEY=VALUE, not {setting:?}") };
+    let mut at = table;
+    for name in names {
+        let next = at.entry(name).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        let Some(next) = next.as_table_mut() else { bail!("{name:?} in {path:?} is not a table") };
+        at = next;
+    }
+    at.insert(last.to_owned(), value);
+    Ok(())
+}
+
+/// Reads a PEM file.
+pub fn read_pem(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overrides_reach_into_tables_and_take_toml_or_words() {
+        let mut table: toml::Table = "s3 = 'old'\n[namenode]\nreplication = 3".parse().unwrap();
+        for setting in ["s3=0.0.0.0:9000", "namenode.replication=2", "a.b=[1, 2]", "flag=true"] {
+            apply_override(&mut table, setting).unwrap();
+        }
+        assert_eq!(table["s3"].as_str(), Some("0.0.0.0:9000"));
+        assert_eq!(table["namenode"]["replication"].as_integer(), Some(2));
+        assert_eq!(table["a"]["b"].as_array().map(Vec::len), Some(2));
+        assert_eq!(table["flag"].as_bool(), Some(true));
+        assert!(apply_override(&mut table, "novalue").is_err());
+        assert!(apply_override(&mut table, "s3.x=1").is_err());
+        assert!(apply_override(&mut table, "=1").is_err());
+    }
+}

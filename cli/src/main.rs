@@ -1,0 +1,67 @@
+//! `granary`: every role of the store in one binary, and the commands that administer it.
+//!
+//! Wiring only: this crate parses arguments and configuration, builds each role's components, and runs them until it is
+//! told to stop. What a role does lives in the role's own crate.
+
+mod admin;
+mod args;
+mod config;
+mod credentials;
+mod enrol;
+mod http_client;
+mod local;
+mod logging;
+mod node_certificate;
+mod role_http;
+mod roles;
+mod server;
+mod shutdown;
+
+use args::{AdminCommand, Arguments, Command, LocalCommand};
+use clap::Parser;
+use std::process::ExitCode;
+
+/// The namenode allocates and frees many small pieces from many threads, which the system allocator answers with
+/// fragmentation: mimalloc keeps resident memory near what is in use.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    logging::init(&arguments.log);
+    let outcome = runtime().and_then(|runtime| runtime.block_on(run(arguments.command)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("granary: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("granary").build()?)
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Server(options) => server::run(options).await,
+        Command::Namenode(options) => roles::namenode(options).await,
+        Command::Datanode(options) => roles::datanode(options).await,
+        Command::Gateway(options) => roles::gateway(options).await,
+        Command::Enrol(options) => enrol::run(options).await,
+        Command::Local(command) => match command {
+            LocalCommand::Up(options) => local::up(options).await,
+            LocalCommand::Kill(options) => local::kill(&options.dir, &options.name),
+            LocalCommand::Stop(options) => local::stop(&options.dir, &options.name),
+            LocalCommand::Start(options) => local::start(&options.dir, &options.name).await,
+            LocalCommand::Down(options) => local::down(&options.dir),
+        },
+        Command::Admin(options) => match options.command {
+            AdminCommand::Status { json } => admin::status(&options.connection, json).await,
+            AdminCommand::Df { json } => admin::df(&options.connection, json).await,
+            AdminCommand::Blocks { url, json } => admin::blocks(&options.connection, &url, json).await,
+            AdminCommand::JoinToken { name, hours } => admin::join_token(&options.connection, name, hours).await,
+        },
+    }
+}

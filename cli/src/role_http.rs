@@ -1,0 +1,71 @@
+//! The http port of a role: metrics for Prometheus and health for whoever restarts processes.
+//!
+//! `live` says that the process answers; `ready` that it can do its work now.
+
+use anyhow::Context;
+use axum::Router;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// What the port shows.
+pub struct RoleReport {
+    /// Prometheus text.
+    pub metrics: Box<dyn Fn() -> String + Send + Sync>,
+    /// `Err` says what is missing.
+    pub ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
+}
+
+/// Serves `report` at `address` until `shutdown`; returns the bound address.
+pub async fn serve(
+    address: SocketAddr,
+    report: RoleReport,
+    tasks: &TaskTracker,
+    shutdown: CancellationToken,
+) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; is another server running?"))?;
+    let bound = listener.local_addr()?;
+    let report = Arc::new(report);
+    let metrics = report.clone();
+    let router = Router::new()
+        .route("/health/live", get(|| async { "live\n" }))
+        .route(
+            "/health/ready",
+            get(move || {
+                let report = report.clone();
+                async move { readiness(&report) }
+            }),
+        )
+        .route(
+            "/metrics",
+            get(move || {
+                let metrics = metrics.clone();
+                async move { exposition(&metrics) }
+            }),
+        );
+    tasks.spawn(async move {
+        let served = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await;
+        if let Err(error) = served {
+            tracing::error!(%error, "the http port failed");
+        }
+    });
+    Ok(bound)
+}
+
+fn readiness(report: &RoleReport) -> (StatusCode, String) {
+    match (report.ready)() {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(missing) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {missing}\n")),
+    }
+}
+
+fn exposition(report: &RoleReport) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], (report.metrics)())
+}

@@ -1,0 +1,174 @@
+//! Single roles as processes of their own: what `granary namenode|datanode|gateway` run.
+
+use crate::args::RoleOptions;
+use crate::config::{self, DatanodeFile, GatewayFile, NamenodeFile};
+use crate::credentials::RootCredentials;
+use crate::node_certificate::{control_security, data_security};
+use crate::role_http;
+use crate::server::{datanode_report, namenode_report};
+use crate::shutdown;
+use anyhow::Context;
+use granary_client::remote::{NamenodeCluster, RemoteDatanodes, RemoteNamenode};
+use granary_client::{Client, ClientComponents, ClientConfig};
+use granary_datanode::{Datanode, DatanodeRpc, VolumeConfig};
+use granary_gateway::{Gateway, RootAccount};
+use granary_namenode::server::NamenodeServer;
+use granary_protocol::block::Media;
+use granary_protocol::namenode::NamenodeService;
+use granary_protocol::{DatanodeId, NodeName, Rack};
+use granary_rpc::{ClusterCa, RpcClient, RpcClientConfig, RpcServer, Security};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long a datanode waits for one namenode's answer.
+const NAMENODE_CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// `granary namenode`.
+pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
+    let file: NamenodeFile = config::load(&options)?;
+    let security = control_security(&file.tls)?;
+    let authority = match &file.ca_key {
+        Some(key) => Some(ClusterCa::from_pem(&config::read_pem(&file.tls.ca)?, &config::read_pem(key)?)?),
+        None => None,
+    };
+    let shutdown = shutdown::on_signals()?;
+    let tasks = TaskTracker::new();
+    let stop = CancellationToken::new();
+    let components = granary_namenode::startup::Components {
+        clock: Arc::new(granary_namenode::clock::SystemClock),
+        security: security.clone(),
+        authority,
+        shutdown: stop.clone(),
+    };
+    let running = granary_namenode::startup::start(file.namenode, components).await.context("starting the namenode")?;
+    let server = listen(file.rpc, security, Arc::new(NamenodeServer::new(running.namenode.clone()))).await?;
+    let http = role_http::serve(file.http, namenode_report(&running.namenode), &tasks, shutdown.clone()).await?;
+    tracing::info!(rpc = %file.rpc, %http, "namenode is up");
+
+    server.run(shutdown).await;
+    tasks.close();
+    tasks.wait().await;
+    stop.cancel();
+    running.join().await;
+    Ok(())
+}
+
+/// `granary datanode`.
+pub async fn datanode(options: RoleOptions) -> anyhow::Result<()> {
+    let file: DatanodeFile = config::load(&options)?;
+    let control = control_security(&file.tls)?;
+    let data = data_security(&control, file.data_security);
+    let shutdown = shutdown::on_signals()?;
+    let tasks = TaskTracker::new();
+    let stop = CancellationToken::new();
+    let mut settings = file.datanode;
+    if let Some(advertised) = &file.advertise {
+        settings.address = advertised.clone();
+    }
+    let namenode = |address: &String| {
+        let rpc = RpcClient::new(address.as_str(), control.clone());
+        Arc::new(RemoteNamenode::new(rpc, NAMENODE_CALL_TIMEOUT)) as Arc<dyn NamenodeService>
+    };
+    let components = granary_datanode::Components {
+        clock: Arc::new(granary_datanode::SystemClock),
+        namenodes: file.namenodes.iter().map(namenode).collect(),
+        connector: Arc::new(RemoteDatanodes::new(data.clone(), RpcClientConfig::default(), None)),
+    };
+    let datanode = Arc::new(Datanode::start(settings, components, stop).await.context("starting the datanode")?);
+    let server = listen(file.rpc, data, Arc::new(DatanodeRpc::new(datanode.clone()))).await?;
+    let http = role_http::serve(file.http, datanode_report(&datanode), &tasks, shutdown.clone()).await?;
+    tracing::info!(rpc = %file.rpc, %http, "datanode is up");
+
+    server.run(shutdown).await;
+    tasks.close();
+    tasks.wait().await;
+    datanode.stop().await;
+    Ok(())
+}
+
+/// `granary gateway`.
+pub async fn gateway(options: RoleOptions) -> anyhow::Result<()> {
+    let file: GatewayFile = config::load(&options)?;
+    let control = control_security(&file.tls)?;
+    let data = data_security(&control, file.data_security);
+    let root = match (RootCredentials::from_environment()?, &file.root_credentials) {
+        (Some(root), _) => root,
+        (None, Some(path)) => RootCredentials::from_file(path)?,
+        (None, None) => anyhow::bail!("no root key: set `root_credentials` or the environment variables"),
+    };
+    let shutdown = shutdown::on_signals()?;
+    let stop = CancellationToken::new();
+    let components = ClientComponents {
+        namenode: Arc::new(NamenodeCluster::connect(&file.namenodes, &control, &RpcClientConfig::default())),
+        datanodes: Arc::new(RemoteDatanodes::new(data, RpcClientConfig::default(), None)),
+        local_datanode: file.local_datanode.map(DatanodeId),
+        holder: NodeName::from(file.name.as_str()),
+        shutdown: stop.clone(),
+    };
+    let client = Client::start(ClientConfig::default(), components)?;
+    let door = DoorSettings {
+        s3: file.s3,
+        root,
+        region: file.region,
+        tls_cert: file.s3_tls_cert,
+        tls_key: file.s3_tls_key,
+        public_urls: file.public_urls,
+    };
+    let gateway = start_gateway(door, client.clone(), shutdown.clone()).await?;
+    tracing::info!(s3 = %gateway.address(), "gateway is up");
+
+    shutdown.cancelled().await;
+    gateway.stopped().await;
+    client.stop().await;
+    stop.cancel();
+    Ok(())
+}
+
+async fn listen(
+    address: SocketAddr,
+    security: Security,
+    handler: Arc<dyn granary_rpc::RpcHandler>,
+) -> anyhow::Result<RpcServer> {
+    RpcServer::bind(address, security, handler).await.with_context(|| format!("cannot listen on {address}"))
+}
+
+/// A datanode's settings from the few that differ between nodes. An empty address is not served.
+pub fn datanode_config(
+    name: &str,
+    rack: &str,
+    address: &str,
+    http: &str,
+    volumes: &[PathBuf],
+) -> granary_datanode::Config {
+    let volumes = volumes.iter().map(|path| VolumeConfig { path: path.clone(), media: Media::default() }).collect();
+    let mut config = granary_datanode::Config::new(NodeName::from(name), volumes);
+    config.rack = Rack::from(rack);
+    config.address = address.to_owned();
+    config.http = http.to_owned();
+    config
+}
+
+/// What the S3 door needs, whichever process it runs in.
+pub struct DoorSettings {
+    pub s3: SocketAddr,
+    pub root: RootCredentials,
+    pub region: String,
+    pub tls_cert: Option<PathBuf>,
+    pub tls_key: Option<PathBuf>,
+    pub public_urls: Vec<String>,
+}
+
+/// Opens the S3 door.
+pub async fn start_gateway(door: DoorSettings, client: Client, shutdown: CancellationToken) -> anyhow::Result<Gateway> {
+    let mut config =
+        granary_gateway::Config::new(door.s3, RootAccount::new(door.root.access_key, door.root.secret_key));
+    config.region = door.region;
+    config.public_urls = door.public_urls;
+    config.tls =
+        door.tls_cert.zip(door.tls_key).map(|(certificate, key)| granary_gateway::TlsConfig { certificate, key });
+    Gateway::start(config, client, shutdown).await.with_context(|| format!("opening the S3 door at {}", door.s3))
+}

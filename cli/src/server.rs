@@ -1,0 +1,169 @@
+//! `granary server`: every role in one process. Roles call each other directly; no internal port is opened.
+
+use crate::args::ServerOptions;
+use crate::credentials::RootCredentials;
+use crate::role_http::{self, RoleReport};
+use crate::roles::{self, DoorSettings};
+use crate::shutdown;
+use anyhow::Context;
+use granary_client::remote::RemoteDatanodes;
+use granary_client::{Client, ClientComponents, ClientConfig};
+use granary_datanode::Datanode;
+use granary_namenode::service::Namenode;
+use granary_protocol::NodeName;
+use granary_protocol::datanode::DatanodeService;
+use granary_protocol::namenode::NamenodeService;
+use granary_rpc::{RpcClientConfig, Security};
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long the roles may take to find each other.
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The file of a root key that was made here.
+const ROOT_FILE: &str = "root-credentials.json";
+
+/// Runs until it is told to stop.
+pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
+    for directory in &options.data {
+        fs::create_dir_all(directory).with_context(|| format!("creating {}", directory.display()))?;
+    }
+    let first = options.data[0].canonicalize()?;
+    let root = RootCredentials::load_or_create(&first.join(ROOT_FILE))?;
+    let shutdown = shutdown::on_signals()?;
+    let tasks = TaskTracker::new();
+
+    // Roles stop in the order of their dependence, each by a token of its own.
+    let (stop_namenode, stop_datanode, stop_client) =
+        (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
+    let namenode = start_namenode(&first, stop_namenode.clone()).await?;
+    let datanode = start_datanode(&options, namenode.namenode.clone(), stop_datanode.clone()).await?;
+    until("the namenode leads and the datanode is known to it", || roles_are_ready(&namenode.namenode, &datanode))
+        .await?;
+    let client = start_client(namenode.namenode.clone(), &datanode, stop_client.clone())?;
+
+    let bound = open_http_ports(&options, &namenode.namenode, &datanode, &tasks, &shutdown).await?;
+    let door = DoorSettings {
+        s3: options.s3,
+        root,
+        region: options.door.region.clone(),
+        tls_cert: options.door.tls_cert.clone(),
+        tls_key: options.door.tls_key.clone(),
+        public_urls: options.door.public_url.clone(),
+    };
+    let gateway = roles::start_gateway(door, client.clone(), shutdown.clone()).await?;
+    tracing::info!(s3 = %gateway.address(), namenode_http = %bound.0, datanode_http = %bound.1, "granary is up");
+    println!(
+        "S3 is served at {}://{}",
+        if options.door.tls_cert.is_some() { "https" } else { "http" },
+        gateway.address()
+    );
+
+    shutdown.cancelled().await;
+    gateway.stopped().await;
+    client.stop().await;
+    stop_client.cancel();
+    tasks.close();
+    tasks.wait().await;
+    datanode.stop().await;
+    stop_namenode.cancel();
+    namenode.join().await;
+    Ok(())
+}
+
+async fn start_namenode(
+    first: &std::path::Path,
+    shutdown: CancellationToken,
+) -> anyhow::Result<granary_namenode::startup::Running> {
+    let config = granary_namenode::Config::single(first.join("namenode"));
+    let components = granary_namenode::startup::Components {
+        clock: Arc::new(granary_namenode::clock::SystemClock),
+        security: Security::Plaintext,
+        authority: None,
+        shutdown,
+    };
+    granary_namenode::startup::start(config, components).await.context("starting the namenode")
+}
+
+async fn start_datanode(
+    options: &ServerOptions,
+    namenode: Arc<Namenode>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<Arc<Datanode>> {
+    let volumes: Vec<_> = options.data.iter().map(|directory| directory.join("datanode")).collect();
+    let config =
+        roles::datanode_config("datanode-1", "/default-rack", "", &options.datanode_http.to_string(), &volumes);
+    let components = granary_datanode::Components {
+        clock: Arc::new(granary_datanode::SystemClock),
+        namenodes: vec![namenode as Arc<dyn NamenodeService>],
+        connector: Arc::new(RemoteDatanodes::new(Security::Plaintext, RpcClientConfig::default(), None)),
+    };
+    Ok(Arc::new(Datanode::start(config, components, shutdown).await.context("starting the datanode")?))
+}
+
+fn start_client(
+    namenode: Arc<Namenode>,
+    datanode: &Arc<Datanode>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<Client> {
+    let local = (datanode.id(), datanode.clone() as Arc<dyn DatanodeService>);
+    let components = ClientComponents {
+        namenode: namenode as Arc<dyn NamenodeService>,
+        datanodes: Arc::new(RemoteDatanodes::new(Security::Plaintext, RpcClientConfig::default(), Some(local))),
+        local_datanode: Some(datanode.id()),
+        holder: NodeName::from("gateway-1"),
+        shutdown,
+    };
+    Ok(Client::start(ClientConfig::default(), components)?)
+}
+
+fn roles_are_ready(namenode: &Namenode, datanode: &Datanode) -> bool {
+    namenode.is_leader() && datanode.ready() && namenode.volumes_in_service() > 0
+}
+
+async fn until(what: &str, ready: impl Fn() -> bool) -> anyhow::Result<()> {
+    let wait = async {
+        while !ready() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(READY_TIMEOUT, wait)
+        .await
+        .with_context(|| format!("waited {} s for: {what}", READY_TIMEOUT.as_secs()))
+}
+
+async fn open_http_ports(
+    options: &ServerOptions,
+    namenode: &Arc<Namenode>,
+    datanode: &Arc<Datanode>,
+    tasks: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<(std::net::SocketAddr, std::net::SocketAddr)> {
+    let namenode_http =
+        role_http::serve(options.namenode_http, namenode_report(namenode), tasks, shutdown.clone()).await?;
+    let datanode_http =
+        role_http::serve(options.datanode_http, datanode_report(datanode), tasks, shutdown.clone()).await?;
+    Ok((namenode_http, datanode_http))
+}
+
+/// What a namenode's http port shows.
+pub fn namenode_report(namenode: &Arc<Namenode>) -> RoleReport {
+    let (metrics, ready) = (namenode.clone(), namenode.clone());
+    RoleReport {
+        metrics: Box::new(move || metrics.metrics_text()),
+        ready: Box::new(move || if ready.is_ready() { Ok(()) } else { Err("no leader is known".to_owned()) }),
+    }
+}
+
+/// What a datanode's http port shows.
+pub fn datanode_report(datanode: &Arc<Datanode>) -> RoleReport {
+    let (metrics, ready) = (datanode.clone(), datanode.clone());
+    RoleReport {
+        metrics: Box::new(move || metrics.render_metrics()),
+        ready: Box::new(move || {
+            if ready.ready() { Ok(()) } else { Err("no namenode has answered, or no volume is in service".to_owned()) }
+        }),
+    }
+}

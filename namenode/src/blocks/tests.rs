@@ -1,0 +1,1 @@
+//! Behaviour of the soft state as reports and effects come in.

@@ -1,0 +1,138 @@
+//! The namenode's settings: data only, validated at start.
+
+use crate::blocks::LivenessConfig;
+use crate::engine::{EngineConfig, EngineKind};
+use crate::raft_log::RaftLogConfig;
+use crate::startup::NamenodeError;
+use granary_protocol::{NodeName, PeerId};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// Settings of one namenode peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// This peer; one of `peers`.
+    pub peer: PeerId,
+    /// The peers the cluster starts with, 1, 3 or 5. Used only while the data directory is empty.
+    pub peers: Vec<PeerConfig>,
+    /// Where the Raft log and the applied state live.
+    pub data: PathBuf,
+    /// The key-value engine of the applied state. Default `fjall`.
+    #[serde(default = "default_engine")]
+    pub engine: EngineKind,
+    /// The engine's memory.
+    #[serde(default)]
+    pub engine_config: EngineConfig,
+    /// The Raft log's files.
+    #[serde(default)]
+    pub raft_log: RaftLogConfig,
+    /// Replicas that STANDARD wants. Default 3.
+    #[serde(default = "default_replication")]
+    pub replication: u8,
+    /// A writer silent for this long loses its lease. Default 60,000 ms.
+    #[serde(default = "default_lease_timeout_ms")]
+    pub lease_timeout_ms: u64,
+    /// When a silent datanode is given up.
+    #[serde(default)]
+    pub liveness: LivenessConfig,
+    /// How often the leader tells followers that it lives. Default 250 ms.
+    #[serde(default = "default_heartbeat_interval_ms")]
+    pub heartbeat_interval_ms: u64,
+    /// A follower that hears nothing for this long (up to twice as long, at random) stands for election. Default 1,500 ms.
+    #[serde(default = "default_election_timeout_ms")]
+    pub election_timeout_ms: u64,
+    /// Log entries after which the state is synced and the log purged. Default 20,000.
+    #[serde(default = "default_snapshot_entries")]
+    pub snapshot_entries: u64,
+}
+
+/// A Raft peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerConfig {
+    /// Its number, unique for ever.
+    pub peer: PeerId,
+    /// Its name in certificates.
+    pub name: NodeName,
+    /// `ip:port` of its internal port; may be empty for a single peer.
+    pub address: String,
+}
+
+impl Config {
+    /// A cluster of one peer, in `data`.
+    pub fn single(data: PathBuf) -> Config {
+        Config {
+            peer: PeerId(1),
+            peers: vec![PeerConfig { peer: PeerId(1), name: NodeName::from("namenode-1"), address: String::new() }],
+            data,
+            engine: default_engine(),
+            engine_config: EngineConfig::default(),
+            raft_log: RaftLogConfig::default(),
+            replication: default_replication(),
+            lease_timeout_ms: default_lease_timeout_ms(),
+            liveness: LivenessConfig::default(),
+            heartbeat_interval_ms: default_heartbeat_interval_ms(),
+            election_timeout_ms: default_election_timeout_ms(),
+            snapshot_entries: default_snapshot_entries(),
+        }
+    }
+
+    /// Refuses settings that cannot work.
+    pub fn validate(&self) -> Result<(), NamenodeError> {
+        let refuse = |why: &str| Err(NamenodeError::Config(why.to_owned()));
+        if !self.peers.iter().any(|peer| peer.peer == self.peer) {
+            return refuse("`peers` does not name `peer`");
+        }
+        if self.peers.len() % 2 == 0 {
+            return refuse(
+                "`peers` must be an odd number: an even one tolerates no more failures and needs a larger quorum",
+            );
+        }
+        let mut ids: Vec<_> = self.peers.iter().map(|peer| peer.peer).collect();
+        ids.sort();
+        ids.dedup();
+        if ids.len() != self.peers.len() {
+            return refuse("two peers have the same number");
+        }
+        if self.peers.len() > 1 && self.peers.iter().any(|peer| peer.address.is_empty()) {
+            return refuse("with several peers each needs an `address`");
+        }
+        if !(1..=10).contains(&self.replication) {
+            return refuse("`replication` must be 1 to 10");
+        }
+        if self.election_timeout_ms < 3 * self.heartbeat_interval_ms {
+            return refuse("`election_timeout_ms` must be at least three times `heartbeat_interval_ms`");
+        }
+        Ok(())
+    }
+
+    /// This peer's name.
+    pub fn name(&self) -> NodeName {
+        self.peers.iter().find(|peer| peer.peer == self.peer).map(|peer| peer.name.clone()).unwrap_or_default()
+    }
+}
+
+fn default_engine() -> EngineKind {
+    EngineKind::Fjall
+}
+
+fn default_replication() -> u8 {
+    3
+}
+
+fn default_lease_timeout_ms() -> u64 {
+    60_000
+}
+
+fn default_heartbeat_interval_ms() -> u64 {
+    250
+}
+
+fn default_election_timeout_ms() -> u64 {
+    1_500
+}
+
+fn default_snapshot_entries() -> u64 {
+    20_000
+}

@@ -1,0 +1,328 @@
+//! openraft's state machine: applies batches to the engine and tells the soft state what happened.
+
+use super::log_store::{blocking, lock};
+use super::snapshot::SnapshotData;
+use super::{BatchReply, Entry, LogId, PeerNode, TypeConfig};
+use crate::blocks::Blocks;
+use crate::engine::{self, Engine, EngineConfig, EngineError, EngineKind, EngineSnapshot};
+use crate::startup::NamenodeError;
+use crate::state::{self, Effect, Transaction};
+use openraft::storage::RaftStateMachine;
+use openraft::{
+    EntryPayload, ErrorSubject, ErrorVerb, RaftSnapshotBuilder, Snapshot, SnapshotMeta, StorageError, StoredMembership,
+};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+use tokio::sync::watch;
+
+/// The meta record that goes into the same batch as what it describes.
+const APPLIED: &str = "raft.applied";
+/// Names the engine directory in use.
+const CURRENT: &str = "CURRENT";
+
+/// How far the state is applied.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct AppliedState {
+    last: Option<LogId>,
+    membership: StoredMembership<u64, PeerNode>,
+}
+
+/// The applied state, shared by the machine, which writes it, and the service, which reads it.
+pub struct AppliedStore {
+    directory: PathBuf,
+    kind: EngineKind,
+    config: EngineConfig,
+    engine: RwLock<Arc<dyn Engine>>,
+    generation: AtomicU64,
+    blocks: Mutex<Blocks>,
+    state: Mutex<AppliedState>,
+    index: watch::Sender<Option<u64>>,
+    on_effects: Box<dyn Fn(&[Effect]) + Send + Sync>,
+}
+
+impl AppliedStore {
+    /// Opens the state in `directory` and rebuilds the soft state from its block records.
+    ///
+    /// `on_effects` is told what applied commands did, after the soft state of blocks was.
+    pub fn open(
+        directory: &Path,
+        kind: EngineKind,
+        config: EngineConfig,
+        blocks: Blocks,
+        on_effects: impl Fn(&[Effect]) + Send + Sync + 'static,
+    ) -> Result<AppliedStore, NamenodeError> {
+        fs::create_dir_all(directory)?;
+        let generation = current_generation(directory)?;
+        remove_other_generations(directory, generation)?;
+        let engine = engine::open(kind, &generation_directory(directory, generation), &config)?;
+        state::check_layout(&*engine)?;
+        let (index, _) = watch::channel(None);
+        let applied = AppliedStore {
+            directory: directory.to_owned(),
+            kind,
+            config,
+            engine: RwLock::new(engine),
+            generation: AtomicU64::new(generation),
+            blocks: Mutex::new(blocks),
+            state: Mutex::default(),
+            index,
+            on_effects: Box::new(on_effects),
+        };
+        applied.reload()?;
+        Ok(applied)
+    }
+
+    /// The engine with the applied state.
+    pub fn engine(&self) -> Arc<dyn Engine> {
+        self.engine.read().expect("the engine is swapped without panicking").clone()
+    }
+
+    /// A consistent view of the applied state.
+    pub fn view(&self) -> Result<Box<dyn EngineSnapshot>, EngineError> {
+        self.engine().snapshot()
+    }
+
+    /// Works on the soft state of blocks. Keep it short: nothing else may while this runs.
+    pub fn with_blocks<T>(&self, work: impl FnOnce(&mut Blocks) -> T) -> T {
+        work(&mut lock(&self.blocks))
+    }
+
+    /// Follows the index of the last applied entry.
+    pub fn index(&self) -> watch::Receiver<Option<u64>> {
+        self.index.subscribe()
+    }
+
+    fn reload(&self) -> Result<(), NamenodeError> {
+        let engine = self.engine();
+        let saved = match state::get_meta(&*engine, APPLIED)? {
+            Some(bytes) => {
+                postcard::from_bytes(&bytes).map_err(|error| NamenodeError::Corrupt(format!("{APPLIED}: {error}")))?
+            }
+            None => AppliedState::default(),
+        };
+        let mut blocks = lock(&self.blocks);
+        blocks.clear();
+        state::for_each_block(&*engine, |block, record| blocks.restore(block, &record))?;
+        blocks.set_keys(state::block_keys(&*engine)?);
+        drop(blocks);
+        self.index.send_replace(saved.last.map(|log_id| log_id.index));
+        *lock(&self.state) = saved;
+        Ok(())
+    }
+
+    fn apply_all(&self, entries: Vec<Entry>) -> Result<Vec<BatchReply>, NamenodeError> {
+        let engine = self.engine();
+        let mut applied = lock(&self.state).clone();
+        let mut transaction = Transaction::begin(&*engine)?;
+        let mut replies = Vec::with_capacity(entries.len());
+        let mut effects = Vec::new();
+        for entry in entries {
+            applied.last = Some(entry.log_id);
+            let mut reply = BatchReply::default();
+            match entry.payload {
+                EntryPayload::Blank => {}
+                EntryPayload::Membership(membership) => {
+                    applied.membership = StoredMembership::new(Some(entry.log_id), membership);
+                }
+                EntryPayload::Normal(batch) => {
+                    for command in batch.0.iter() {
+                        let outcome = state::apply(&mut transaction, command)?;
+                        reply.0.push(outcome.reply);
+                        effects.extend(outcome.effects);
+                    }
+                }
+            }
+            replies.push(reply);
+        }
+        let bytes = postcard::to_stdvec(&applied).expect("a log id and a membership always encode");
+        transaction.put_meta(APPLIED, bytes);
+        engine.write(transaction.into_batch())?;
+        self.learn(&*engine, &effects)?;
+        let index = applied.last.map(|log_id| log_id.index);
+        *lock(&self.state) = applied;
+        self.index.send_replace(index);
+        Ok(replies)
+    }
+
+    fn learn(&self, engine: &dyn Engine, effects: &[Effect]) -> Result<(), NamenodeError> {
+        if effects.is_empty() {
+            return Ok(());
+        }
+        let mut blocks = lock(&self.blocks);
+        for effect in effects {
+            blocks.apply(effect);
+            if matches!(effect, Effect::KeysChanged) {
+                blocks.set_keys(state::block_keys(engine)?);
+            }
+        }
+        drop(blocks);
+        (self.on_effects)(effects);
+        Ok(())
+    }
+
+    /// Makes everything applied so far durable, and says how far that is.
+    fn sync(&self) -> Result<SnapshotMeta<u64, PeerNode>, NamenodeError> {
+        let state = lock(&self.state).clone();
+        self.engine().sync()?;
+        Ok(meta_of(&state))
+    }
+
+    fn start_receiving(&self) -> Result<SnapshotData, NamenodeError> {
+        let generation = self.generation.load(Ordering::Acquire) + 1;
+        let directory = generation_directory(&self.directory, generation);
+        if directory.exists() {
+            fs::remove_dir_all(&directory)?;
+        }
+        let engine = engine::open(self.kind, &directory, &self.config)?;
+        Ok(SnapshotData::Received { engine, generation, directory })
+    }
+
+    fn install(&self, data: SnapshotData) -> Result<(), NamenodeError> {
+        let SnapshotData::Received { engine, generation, .. } = data else {
+            return Err(NamenodeError::Corrupt("a snapshot to be installed was not received".to_owned()));
+        };
+        engine.sync()?;
+        write_current(&self.directory, generation)?;
+        *self.engine.write().expect("the engine is swapped without panicking") = engine;
+        self.generation.store(generation, Ordering::Release);
+        self.reload()?;
+        (self.on_effects)(&[Effect::KeysChanged]);
+        // Readers may still hold the old engine; its directory goes at the next start if it cannot go now.
+        if let Err(error) = remove_other_generations(&self.directory, generation) {
+            tracing::info!(%error, "an old state directory stays until the next start");
+        }
+        Ok(())
+    }
+}
+
+fn meta_of(state: &AppliedState) -> SnapshotMeta<u64, PeerNode> {
+    let snapshot_id = match state.last {
+        Some(log_id) => format!("{}-{}", log_id.leader_id, log_id.index),
+        None => "empty".to_owned(),
+    };
+    SnapshotMeta { last_log_id: state.last, last_membership: state.membership.clone(), snapshot_id }
+}
+
+fn generation_directory(directory: &Path, generation: u64) -> PathBuf {
+    directory.join(format!("state-{generation}"))
+}
+
+fn current_generation(directory: &Path) -> Result<u64, NamenodeError> {
+    match fs::read_to_string(directory.join(CURRENT)) {
+        Ok(text) => {
+            text.trim().parse().map_err(|_| NamenodeError::Corrupt(format!("{CURRENT} holds {text:?}, not a number")))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            write_current(directory, 0)?;
+            Ok(0)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Replaces `CURRENT` so that after a power cut it names the old or the new generation.
+fn write_current(directory: &Path, generation: u64) -> Result<(), NamenodeError> {
+    let temporary = directory.join("CURRENT.new");
+    fs::write(&temporary, format!("{generation}\n"))?;
+    fs::File::open(&temporary)?.sync_all()?;
+    fs::rename(&temporary, directory.join(CURRENT))?;
+    fs::File::open(directory)?.sync_all()?;
+    Ok(())
+}
+
+fn remove_other_generations(directory: &Path, keep: u64) -> Result<(), NamenodeError> {
+    let keep = generation_directory(directory, keep);
+    for entry in fs::read_dir(directory)? {
+        let path = entry?.path();
+        let ours = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("state-"));
+        if ours && path != keep {
+            fs::remove_dir_all(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// The handle that openraft drives.
+#[derive(Clone)]
+pub struct Machine {
+    applied: Arc<AppliedStore>,
+}
+
+impl Machine {
+    /// Drives `applied`.
+    pub fn new(applied: Arc<AppliedStore>) -> Machine {
+        Machine { applied }
+    }
+
+    async fn on_state<T: Send + 'static>(
+        &self,
+        verb: ErrorVerb,
+        work: impl FnOnce(&AppliedStore) -> Result<T, NamenodeError> + Send + 'static,
+    ) -> Result<T, StorageError<u64>> {
+        let applied = self.applied.clone();
+        blocking(verb, ErrorSubject::StateMachine, move || work(&applied)).await
+    }
+
+    fn view(&self, meta: SnapshotMeta<u64, PeerNode>, view: Box<dyn EngineSnapshot>) -> Snapshot<TypeConfig> {
+        Snapshot { meta, snapshot: Box::new(SnapshotData::View(Arc::from(view))) }
+    }
+}
+
+impl RaftSnapshotBuilder<TypeConfig> for Machine {
+    async fn build_snapshot(&mut self) -> Result<Snapshot<TypeConfig>, StorageError<u64>> {
+        // The log may be purged up to this point, so the state must be durable up to it first.
+        let (meta, view) = self
+            .on_state(ErrorVerb::Write, |applied| {
+                let view = applied.view()?;
+                Ok((applied.sync()?, view))
+            })
+            .await?;
+        tracing::debug!(snapshot = %meta.snapshot_id, "state synced");
+        Ok(self.view(meta, view))
+    }
+}
+
+impl RaftStateMachine<TypeConfig> for Machine {
+    type SnapshotBuilder = Self;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership<u64, PeerNode>), StorageError<u64>> {
+        let state = lock(&self.applied.state).clone();
+        Ok((state.last, state.membership))
+    }
+
+    async fn apply<I>(&mut self, entries: I) -> Result<Vec<BatchReply>, StorageError<u64>>
+    where
+        I: IntoIterator<Item = Entry> + Send,
+        I::IntoIter: Send,
+    {
+        let entries: Vec<Entry> = entries.into_iter().collect();
+        self.on_state(ErrorVerb::Write, move |applied| applied.apply_all(entries)).await
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn begin_receiving_snapshot(&mut self) -> Result<Box<SnapshotData>, StorageError<u64>> {
+        self.on_state(ErrorVerb::Write, |applied| applied.start_receiving().map(Box::new)).await
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        _meta: &SnapshotMeta<u64, PeerNode>,
+        snapshot: Box<SnapshotData>,
+    ) -> Result<(), StorageError<u64>> {
+        self.on_state(ErrorVerb::Write, move |applied| applied.install(*snapshot)).await
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<TypeConfig>>, StorageError<u64>> {
+        // The state and the view must be of the same moment; apply runs on this same task, so nothing moves in between.
+        let (meta, view) = self
+            .on_state(ErrorVerb::Read, |applied| Ok((meta_of(&lock(&applied.state).clone()), applied.view()?)))
+            .await?;
+        Ok(meta.last_log_id.map(|_| self.view(meta, view)))
+    }
+}

@@ -1,0 +1,212 @@
+//! openraft's network over [`granary_rpc`], and the answering side.
+
+use super::snapshot::SnapshotData;
+use super::{PeerNode, Raft, TypeConfig};
+use bytes::Bytes;
+use granary_protocol::Failure;
+use granary_rpc::{DuplexStream, RpcClient, RpcError, Security};
+use openraft::error::{NetworkError, RPCError, RaftError, RemoteError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
+use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse};
+use openraft::{Snapshot, SnapshotMeta, Vote};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::future::Future;
+use std::time::Duration;
+
+/// Method numbers between peers.
+pub mod method {
+    /// `AppendEntries`.
+    pub const APPEND: u16 = 201;
+    /// `RequestVote`.
+    pub const VOTE: u16 = 202;
+    /// A whole snapshot, as a stream.
+    pub const SNAPSHOT: u16 = 203;
+}
+
+/// Bytes of pairs in one packet of a snapshot.
+const SNAPSHOT_PACKET_BYTES: usize = 512 << 10;
+/// How long one packet of a snapshot may take.
+const SNAPSHOT_PACKET_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Makes connections to peers.
+pub struct PeerNetwork {
+    security: Security,
+}
+
+impl PeerNetwork {
+    /// Connections secured by `security`.
+    pub fn new(security: Security) -> PeerNetwork {
+        PeerNetwork { security }
+    }
+}
+
+impl RaftNetworkFactory<TypeConfig> for PeerNetwork {
+    type Network = PeerConnection;
+
+    async fn new_client(&mut self, target: u64, node: &PeerNode) -> PeerConnection {
+        PeerConnection { target, client: RpcClient::new(node.address.as_str(), self.security.clone()) }
+    }
+}
+
+/// A connection to one peer.
+pub struct PeerConnection {
+    target: u64,
+    client: RpcClient,
+}
+
+type CallError = RPCError<u64, PeerNode, RaftError<u64>>;
+
+impl PeerConnection {
+    async fn call<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        method: u16,
+        request: &Q,
+        option: RPCOption,
+    ) -> Result<A, CallError> {
+        let body = postcard::to_stdvec(request).map_err(|error| NetworkError::new(&error))?;
+        let reply = self.client.call(method, Bytes::from(body), option.hard_ttl()).await.map_err(rpc_error)?;
+        let answer: Result<A, RaftError<u64>> =
+            postcard::from_bytes(&reply).map_err(|error| NetworkError::new(&error))?;
+        answer.map_err(|error| RPCError::RemoteError(RemoteError::new(self.target, error)))
+    }
+}
+
+fn rpc_error(error: RpcError) -> CallError {
+    if error.was_sent() {
+        RPCError::Network(NetworkError::new(&error))
+    } else {
+        RPCError::Unreachable(Unreachable::new(&error))
+    }
+}
+
+impl RaftNetwork<TypeConfig> for PeerConnection {
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<u64>, CallError> {
+        self.call(method::APPEND, &rpc, option).await
+    }
+
+    async fn vote(&mut self, rpc: VoteRequest<u64>, option: RPCOption) -> Result<VoteResponse<u64>, CallError> {
+        self.call(method::VOTE, &rpc, option).await
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote<u64>,
+        snapshot: Snapshot<TypeConfig>,
+        cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
+        option: RPCOption,
+    ) -> Result<SnapshotResponse<u64>, StreamingError<TypeConfig, openraft::error::Fatal<u64>>> {
+        tokio::select! {
+            closed = cancel => Err(StreamingError::Closed(closed)),
+            sent = send_snapshot(&self.client, vote, snapshot, option.hard_ttl()) => sent.map_err(|error| StreamingError::Network(NetworkError::new(&error))),
+        }
+    }
+
+    fn backoff(&self) -> Backoff {
+        Backoff::new(std::iter::repeat(Duration::from_millis(200)))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct SnapshotHeader {
+    vote: Vote<u64>,
+    meta: SnapshotMeta<u64, PeerNode>,
+}
+
+type Pairs = Vec<(Bytes, Bytes)>;
+
+async fn send_snapshot(
+    client: &RpcClient,
+    vote: Vote<u64>,
+    snapshot: Snapshot<TypeConfig>,
+    deadline: Duration,
+) -> Result<SnapshotResponse<u64>, RpcError> {
+    let header = SnapshotHeader { vote, meta: snapshot.meta };
+    let first = postcard::to_stdvec(&header).map_err(malformed)?;
+    let mut stream = client.open_stream(method::SNAPSHOT, Bytes::from(first), deadline).await?;
+    let SnapshotData::View(view) = *snapshot.snapshot else {
+        return Err(malformed("a received snapshot cannot be sent"));
+    };
+    let mut from: Option<Bytes> = Some(Bytes::new());
+    while let Some(start) = from.take() {
+        let view = view.clone();
+        let page = tokio::task::spawn_blocking(move || -> Result<_, crate::engine::EngineError> {
+            let mut pairs: Pairs = Vec::new();
+            let mut bytes = 0;
+            for pair in view.scan(&start, None) {
+                let (key, value) = pair?;
+                if bytes > SNAPSHOT_PACKET_BYTES {
+                    return Ok((pairs, Some(key)));
+                }
+                bytes += key.len() + value.len();
+                pairs.push((key, value));
+            }
+            Ok((pairs, None))
+        });
+        let (pairs, next) = page.await.map_err(malformed)?.map_err(malformed)?;
+        from = next;
+        let packet = postcard::to_stdvec(&pairs).map_err(malformed)?;
+        stream.send(Bytes::from(packet), SNAPSHOT_PACKET_TIMEOUT).await?;
+    }
+    stream.finish(SNAPSHOT_PACKET_TIMEOUT).await?;
+    let reply =
+        stream.recv(deadline.max(SNAPSHOT_PACKET_TIMEOUT)).await?.ok_or_else(|| malformed("no reply to a snapshot"))?;
+    postcard::from_bytes(&reply).map_err(malformed)
+}
+
+fn malformed(error: impl ToString) -> RpcError {
+    RpcError::Remote(Bytes::from(error.to_string()))
+}
+
+/// Answers a call of another peer.
+pub async fn answer(raft: &Raft, method: u16, body: Bytes) -> Result<Bytes, Bytes> {
+    match method {
+        method::APPEND => encode(&raft.append_entries(decode(&body)?).await),
+        method::VOTE => encode(&raft.vote(decode(&body)?).await),
+        _ => Err(refusal(format!("no method {method} between peers"))),
+    }
+}
+
+/// Takes in a snapshot of another peer.
+pub async fn receive_snapshot(raft: &Raft, first: Bytes, mut stream: DuplexStream) -> Result<(), RpcError> {
+    let header: SnapshotHeader = postcard::from_bytes(&first).map_err(malformed)?;
+    let data = raft.begin_receiving_snapshot().await.map_err(malformed)?;
+    let SnapshotData::Received { engine, .. } = &*data else {
+        return Err(malformed("a snapshot is received into a fresh engine"));
+    };
+    while let Some(packet) = stream.recv(SNAPSHOT_PACKET_TIMEOUT).await? {
+        let pairs: Pairs = postcard::from_bytes(&packet).map_err(malformed)?;
+        let engine = engine.clone();
+        tokio::task::spawn_blocking(move || {
+            let mut batch = crate::engine::WriteBatch::new();
+            for (key, value) in pairs {
+                batch.put(key, value);
+            }
+            engine.write(batch)
+        })
+        .await
+        .map_err(malformed)?
+        .map_err(malformed)?;
+    }
+    let snapshot = Snapshot { meta: header.meta, snapshot: data };
+    let installed = raft.install_full_snapshot(header.vote, snapshot).await.map_err(malformed)?;
+    stream.send(Bytes::from(postcard::to_stdvec(&installed).map_err(malformed)?), SNAPSHOT_PACKET_TIMEOUT).await?;
+    stream.finish(SNAPSHOT_PACKET_TIMEOUT).await
+}
+
+fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Bytes> {
+    postcard::from_bytes(body).map_err(|error| refusal(error.to_string()))
+}
+
+fn encode<T: Serialize>(answer: &T) -> Result<Bytes, Bytes> {
+    postcard::to_stdvec(answer).map(Bytes::from).map_err(|error| refusal(error.to_string()))
+}
+
+fn refusal(detail: String) -> Bytes {
+    let failure = Failure::new(granary_protocol::ErrorCode::Malformed, detail);
+    Bytes::from(postcard::to_stdvec(&failure).expect("a failure always encodes"))
+}

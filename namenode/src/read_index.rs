@@ -1,0 +1,111 @@
+//! Linearizable reads: a read is answered from the applied state once this peer is known to lead *after* the read arrived
+//! and has applied everything that was committed then (Raft dissertation, §6.4).
+//!
+//! Reads that arrive while a round is on its way share the next one. A cluster of one voter needs no round: nobody can
+//! depose it, and a write is acknowledged only after it was applied.
+
+use crate::raft::Raft;
+use granary_protocol::{ErrorCode, Failure};
+use openraft::ServerState;
+use openraft::error::{CheckIsLeaderError, RaftError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot, watch};
+
+/// Reads waiting for a round at most.
+const WAITING_MAX: usize = 16_384;
+/// How long a peer may take to apply what was committed.
+const APPLY_TIMEOUT: Duration = Duration::from_secs(5);
+
+type Waiter = oneshot::Sender<Result<(), Failure>>;
+
+/// Admits reads.
+#[derive(Clone)]
+pub struct ReadIndex {
+    queue: mpsc::Sender<Waiter>,
+    alone: Arc<AtomicBool>,
+}
+
+impl ReadIndex {
+    /// A read index and the task that drives it.
+    pub fn new(raft: Raft, applied: watch::Receiver<Option<u64>>) -> (ReadIndex, impl Future<Output = ()>) {
+        let (queue, waiting) = mpsc::channel(WAITING_MAX);
+        let alone = Arc::new(AtomicBool::new(false));
+        (ReadIndex { queue, alone: alone.clone() }, async move {
+            tokio::join!(drive(raft.clone(), applied.clone(), waiting), watch_alone(raft, applied, alone));
+        })
+    }
+
+    /// Returns when the applied state may be read.
+    pub async fn admit(&self) -> Result<(), Failure> {
+        if self.alone.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let (waiter, admitted) = oneshot::channel();
+        let stopped = |_| Failure::new(ErrorCode::Unavailable, "this namenode is shutting down");
+        self.queue.try_send(waiter).map_err(|_| Failure::new(ErrorCode::Busy, "too many reads are waiting"))?;
+        admitted.await.map_err(stopped)?
+    }
+}
+
+async fn drive(raft: Raft, mut applied: watch::Receiver<Option<u64>>, mut waiting: mpsc::Receiver<Waiter>) {
+    let mut round = Vec::new();
+    while waiting.recv_many(&mut round, WAITING_MAX).await > 0 {
+        let outcome = one_round(&raft, &mut applied).await;
+        for waiter in round.drain(..) {
+            // A caller that has gone away no longer wants the answer.
+            let _ = waiter.send(outcome.clone());
+        }
+    }
+}
+
+async fn one_round(raft: &Raft, applied: &mut watch::Receiver<Option<u64>>) -> Result<(), Failure> {
+    let (read, _) = raft.get_read_log_id().await.map_err(not_leading)?;
+    let wanted = read.map(|log_id| log_id.index);
+    match tokio::time::timeout(APPLY_TIMEOUT, applied.wait_for(|index| *index >= wanted)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(_)) => Err(Failure::new(ErrorCode::Unavailable, "this namenode is shutting down")),
+        Err(_) => Err(Failure::new(ErrorCode::Unavailable, "this namenode is behind its own log")),
+    }
+}
+
+fn not_leading(error: RaftError<u64, CheckIsLeaderError<u64, crate::raft::PeerNode>>) -> Failure {
+    match error {
+        RaftError::APIError(CheckIsLeaderError::ForwardToLeader(forward)) => {
+            let leader = forward.leader_node.map(|node| node.address);
+            Failure::new(ErrorCode::NotLeader { leader }, "this namenode does not lead")
+        }
+        RaftError::APIError(CheckIsLeaderError::QuorumNotEnough(error)) => {
+            Failure::new(ErrorCode::Unavailable, error.to_string())
+        }
+        RaftError::Fatal(error) => Failure::new(ErrorCode::Unavailable, error.to_string()),
+    }
+}
+
+/// Keeps `alone` true while this peer is the only voter, leads, and has applied its log.
+async fn watch_alone(raft: Raft, mut applied: watch::Receiver<Option<u64>>, alone: Arc<AtomicBool>) {
+    let mut metrics = raft.metrics();
+    loop {
+        let is_alone = {
+            let metrics = metrics.borrow_and_update();
+            let only_voter = metrics.membership_config.membership().voter_ids().eq([metrics.id]);
+            // The blank entry of its own term is the proof that everything before it is applied.
+            let caught_up = metrics.last_applied.is_some_and(|last| last.leader_id.term == metrics.current_term);
+            only_voter && metrics.state == ServerState::Leader && caught_up
+        };
+        alone.store(is_alone, Ordering::Release);
+        if is_alone {
+            // Membership can only change through this peer's own log; look again when it does something.
+            if metrics.changed().await.is_err() {
+                break;
+            }
+        } else {
+            tokio::select! {
+                changed = metrics.changed() => if changed.is_err() { break },
+                changed = applied.changed() => if changed.is_err() { break },
+            }
+        }
+    }
+    alone.store(false, Ordering::Release);
+}

@@ -1,0 +1,104 @@
+//! The namenode's internal port: requests of other processes, and Raft between peers.
+//!
+//! Certificates decide who may ask what: only namenodes speak Raft, only datanodes report replicas (and only under
+//! their own name). On a plaintext network, which the operator chose, everybody who reaches the port is trusted.
+
+use crate::raft::network::{self, method as raft_method};
+use crate::service::Namenode;
+use bytes::Bytes;
+use granary_protocol::namenode::{NamenodeRequest, NamenodeService, method};
+use granary_protocol::{ErrorCode, Failure};
+use granary_rpc::{BoxFuture, DuplexStream, PeerIdentity, RpcHandler};
+use std::sync::Arc;
+
+/// The role in a namenode's certificate.
+pub const ROLE_NAMENODE: &str = "namenode";
+/// The role in a datanode's certificate.
+pub const ROLE_DATANODE: &str = "datanode";
+/// The role in a gateway's certificate.
+pub const ROLE_GATEWAY: &str = "gateway";
+
+/// Answers other processes.
+pub struct NamenodeServer {
+    namenode: Arc<Namenode>,
+}
+
+impl NamenodeServer {
+    /// Answers with `namenode`.
+    pub fn new(namenode: Arc<Namenode>) -> NamenodeServer {
+        NamenodeServer { namenode }
+    }
+
+    async fn answer(&self, peer: &PeerIdentity, method: u16, body: Bytes) -> Result<Bytes, Failure> {
+        if method != method::CALL {
+            require(peer, ROLE_NAMENODE)?;
+            return network::answer(self.namenode.raft(), method, body)
+                .await
+                .map_err(|bytes| postcard::from_bytes(&bytes).unwrap_or_else(|error| malformed(&error)));
+        }
+        let request: NamenodeRequest = postcard::from_bytes(&body).map_err(|error| malformed(&error))?;
+        authorize(peer, &request)?;
+        let reply = self.namenode.call(request).await?;
+        let bytes =
+            postcard::to_stdvec(&reply).map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
+        Ok(Bytes::from(bytes))
+    }
+}
+
+impl RpcHandler for NamenodeServer {
+    fn call<'a>(&'a self, peer: &'a PeerIdentity, method: u16, body: Bytes) -> BoxFuture<'a, Result<Bytes, Bytes>> {
+        Box::pin(async move {
+            self.answer(peer, method, body)
+                .await
+                .map_err(|failure| Bytes::from(postcard::to_stdvec(&failure).expect("a failure always encodes")))
+        })
+    }
+
+    fn stream<'a>(
+        &'a self,
+        peer: &'a PeerIdentity,
+        method: u16,
+        first: Bytes,
+        stream: DuplexStream,
+    ) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            let allowed = method == raft_method::SNAPSHOT && require(peer, ROLE_NAMENODE).is_ok();
+            if !allowed {
+                tracing::warn!(peer = %peer.addr, method, "refused a stream");
+                return;
+            }
+            if let Err(error) = network::receive_snapshot(self.namenode.raft(), first, stream).await {
+                tracing::warn!(peer = %peer.addr, %error, "a snapshot did not arrive");
+            }
+        })
+    }
+}
+
+fn require(peer: &PeerIdentity, role: &str) -> Result<(), Failure> {
+    if peer.node.is_none() || peer.has_role(role) {
+        return Ok(());
+    }
+    Err(Failure::new(ErrorCode::AccessDenied, format!("only a {role} may ask this")))
+}
+
+fn authorize(peer: &PeerIdentity, request: &NamenodeRequest) -> Result<(), Failure> {
+    let Some(node) = &peer.node else { return Ok(()) };
+    match request {
+        NamenodeRequest::RegisterDatanode { datanode, .. } => {
+            require(peer, ROLE_DATANODE)?;
+            if datanode.name.as_str() != node.name.as_str() {
+                let detail = format!("{} may not register as {}", node.name, datanode.name);
+                return Err(Failure::new(ErrorCode::AccessDenied, detail));
+            }
+            Ok(())
+        }
+        NamenodeRequest::Heartbeat { .. }
+        | NamenodeRequest::BlockReport { .. }
+        | NamenodeRequest::ReplicasChanged { .. } => require(peer, ROLE_DATANODE),
+        _ => require(peer, ROLE_GATEWAY),
+    }
+}
+
+fn malformed(error: &postcard::Error) -> Failure {
+    Failure::new(ErrorCode::Malformed, error.to_string())
+}

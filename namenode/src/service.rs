@@ -1,0 +1,534 @@
+//! A namenode peer: Raft, the applied state and the soft state put together, answering [`NamenodeRequest`]s.
+//!
+//! Mutations go through [`Proposer`], reads through [`ReadIndex`]. What datanodes report is taken in by every peer.
+//! Point reads of the engine run on the caller's thread: their keys are nearly always cached, and a hop to a blocking
+//! thread costs more than they do. Scans run on blocking threads.
+
+use crate::clock::Clock;
+use crate::command::Action;
+use crate::config::Config;
+use crate::engine::{EngineError, EngineSnapshot};
+use crate::error::{Rejection, StateError};
+use crate::leases::LeaseTable;
+use crate::proposer::Proposer;
+use crate::raft::Raft;
+use crate::raft::log_store::LogStore;
+use crate::raft::machine::AppliedStore;
+use crate::read_index::ReadIndex;
+use crate::state;
+use futures_util::future::BoxFuture;
+use granary_protocol::admin::{ClusterStatus, ObjectBlocks, PeerStatus, SpaceReport};
+use granary_protocol::block::{BLOCK_BYTES_MAX, Extent};
+use granary_protocol::namenode::*;
+use granary_protocol::object::StorageClass;
+use granary_protocol::token::AccessMode;
+use granary_protocol::*;
+use openraft::ServerState;
+use sha2::{Digest, Sha256};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Blocks handed out by one allocation at most.
+const ALLOCATION_MAX: u32 = 16;
+/// How long a mutation may wait for Raft.
+const PROPOSE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A running namenode peer.
+pub struct Namenode {
+    pub(crate) config: Config,
+    pub(crate) raft: Raft,
+    pub(crate) applied: Arc<AppliedStore>,
+    pub(crate) log: LogStore,
+    pub(crate) proposer: Proposer,
+    pub(crate) reads: ReadIndex,
+    pub(crate) leases: Arc<Mutex<LeaseTable>>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+impl NamenodeService for Namenode {
+    fn call(&self, request: NamenodeRequest) -> BoxFuture<'_, Result<NamenodeReply, Failure>> {
+        Box::pin(self.answer(request))
+    }
+}
+
+impl Namenode {
+    /// The Raft peer.
+    pub fn raft(&self) -> &Raft {
+        &self.raft
+    }
+
+    async fn answer(&self, request: NamenodeRequest) -> Result<NamenodeReply, Failure> {
+        use NamenodeRequest as Q;
+        match request {
+            Q::RenewLease { lease } => self.renew_lease(lease).await,
+            Q::AllocateBlocks { lease, kind, count, class, writer, exclude } => {
+                self.allocate(lease, kind, count, class, writer, &exclude).await
+            }
+            Q::GetBucket { bucket } => {
+                self.point_read(|view| state::get_bucket(view, &bucket).map(NamenodeReply::Bucket)).await
+            }
+            Q::GetObject { bucket, key, version, window } => self.get_object(&bucket, &key, version, window).await,
+            Q::LocateContent { content, offset, length } => self.locate_content(content, offset, length).await,
+            Q::GetUpload { bucket, key, upload } => {
+                self.point_read(|view| {
+                    state::get_upload(view, &bucket, &key, upload)
+                        .map(|found| NamenodeReply::UploadFound(Box::new(found)))
+                })
+                .await
+            }
+            Q::RecordsAlive { records } => {
+                self.scan(move |view| Ok(NamenodeReply::Alive(state::records_alive(view, &records)?))).await
+            }
+            Q::ListBuckets { prefix, after, limit } => {
+                self.scan(move |view| {
+                    let (buckets, truncated) = state::list_buckets(view, &prefix, after.as_ref(), limit)?;
+                    Ok(NamenodeReply::Buckets { buckets, truncated })
+                })
+                .await
+            }
+            Q::ListObjects { bucket, prefix, delimiter, after, limit } => {
+                self.scan(move |view| {
+                    state::list_objects(view, &bucket, &prefix, &delimiter, &after, limit).map(NamenodeReply::Listing)
+                })
+                .await
+            }
+            Q::ListParts { bucket, key, upload, after, limit } => {
+                self.scan(move |view| {
+                    let (upload, parts, truncated) = state::list_parts(view, &bucket, &key, upload, after, limit)?;
+                    Ok(NamenodeReply::Parts { upload: Box::new(upload), parts, truncated })
+                })
+                .await
+            }
+            Q::ListUploads { bucket, prefix, delimiter, after, limit } => {
+                self.scan(move |view| {
+                    state::list_uploads(view, &bucket, &prefix, &delimiter, &after, limit).map(NamenodeReply::Uploads)
+                })
+                .await
+            }
+            Q::ClaimCompaction { lease } => self.claim_compaction(lease).await,
+
+            Q::RegisterDatanode { datanode, volumes } => self.register(datanode, volumes).await,
+            Q::Heartbeat { datanode, volumes } => Ok(self.heartbeat(datanode, volumes)),
+            Q::BlockReport { datanode: _, volume, report, page, last, replicas } => {
+                self.block_report(volume, report, page, last, &replicas)
+            }
+            Q::ReplicasChanged { datanode: _, changes } => {
+                self.applied.with_blocks(|blocks| blocks.replicas_changed(&changes));
+                Ok(NamenodeReply::Done)
+            }
+
+            Q::Status => self.status().await,
+            Q::Space => self.space().await,
+            Q::DescribeBlocks { bucket, key } => self.describe_blocks(&bucket, &key).await,
+            Q::CreateJoinToken { name, lifetime_ms } => self.create_join_token(name, lifetime_ms).await,
+            Q::Enrol { secret, name, role, csr_pem } => self.enrol(&secret, name, role, &csr_pem).await,
+
+            mutation @ (Q::CreateBucket { .. }
+            | Q::DeleteBucket { .. }
+            | Q::PutObject { .. }
+            | Q::CopyObject { .. }
+            | Q::DeleteObjects { .. }
+            | Q::CreateUpload { .. }
+            | Q::PutPart { .. }
+            | Q::CopyPart { .. }
+            | Q::CompleteUpload { .. }
+            | Q::AbortUpload { .. }
+            | Q::OpenLease { .. }
+            | Q::CloseLease { .. }
+            | Q::SealBlock { .. }
+            | Q::AbandonBlocks { .. }
+            | Q::RelocateContents { .. }) => match Action::try_from(mutation) {
+                Ok(action) => self.propose(action).await,
+                Err(request) => Err(Failure::new(ErrorCode::Internal, format!("no command for {request:?}"))),
+            },
+        }
+    }
+
+    pub(crate) async fn propose(&self, action: Action) -> Result<NamenodeReply, Failure> {
+        match tokio::time::timeout(PROPOSE_TIMEOUT, self.proposer.propose(action)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(Failure::new(ErrorCode::DeadlineExceeded, "no quorum answered in time")),
+        }
+    }
+
+    async fn point_read<T>(
+        &self,
+        read: impl FnOnce(&dyn EngineSnapshot) -> Result<T, Rejection>,
+    ) -> Result<T, Failure> {
+        self.reads.admit().await?;
+        read(&*self.applied.view().map_err(broken)?).map_err(logged)
+    }
+
+    async fn scan<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn EngineSnapshot) -> Result<T, Rejection> + Send + 'static,
+    ) -> Result<T, Failure> {
+        self.reads.admit().await?;
+        let view = self.applied.view().map_err(broken)?;
+        tokio::task::spawn_blocking(move || read(&*view))
+            .await
+            .map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?
+            .map_err(logged)
+    }
+
+    /// A read of what hardly ever changes, which need not be of this very moment.
+    fn look<T>(&self, read: impl FnOnce(&dyn EngineSnapshot) -> Result<T, StateError>) -> Result<T, Failure> {
+        read(&*self.applied.view().map_err(broken)?).map_err(|error| logged(error.into()))
+    }
+
+    async fn get_object(
+        &self,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+        window: Window,
+    ) -> Result<NamenodeReply, Failure> {
+        let found = self.point_read(|view| state::get_object(view, bucket, key, version, window)).await?;
+        let extents = self.locate_all(&found.extents)?;
+        let state::ObjectFound { object, parts_count, part, content, offset, length, .. } = found;
+        Ok(NamenodeReply::Object(Box::new(ObjectRead { object, parts_count, part, content, offset, length, extents })))
+    }
+
+    async fn locate_content(&self, content: ContentId, offset: u64, length: u64) -> Result<NamenodeReply, Failure> {
+        let found = self.point_read(|view| state::locate_content(view, content, offset, length)).await?;
+        Ok(NamenodeReply::Located(self.locate_all(&found)?))
+    }
+
+    fn locate_all(&self, extents: &[state::FoundExtent]) -> Result<Vec<LocatedExtent>, Failure> {
+        if extents.is_empty() {
+            return Ok(Vec::new());
+        }
+        let now = self.clock.now();
+        self.applied.with_blocks(|blocks| {
+            extents
+                .iter()
+                .map(|found| {
+                    // The soft state lags the applied state by the moment between two lock acquisitions at most.
+                    let located = blocks.locate(found.extent, AccessMode::Read, now).ok_or_else(|| {
+                        Failure::new(ErrorCode::Unavailable, format!("block {} has just changed", found.extent.block))
+                    })?;
+                    Ok(LocatedExtent { content_offset: found.content_offset, extent: found.extent, located })
+                })
+                .collect()
+        })
+    }
+
+    async fn renew_lease(&self, lease: LeaseId) -> Result<NamenodeReply, Failure> {
+        self.reads.admit().await?;
+        if !self.leases.lock().expect("held for map operations only").renew(lease, self.clock.now()) {
+            return Err(Failure::new(ErrorCode::LeaseExpired, format!("lease {lease} is not held")));
+        }
+        Ok(NamenodeReply::LeaseRenewed { seal: self.applied.with_blocks(|blocks| blocks.mostly_dead_open(lease)) })
+    }
+
+    async fn allocate(
+        &self,
+        lease: LeaseId,
+        kind: block::BlockKind,
+        count: u32,
+        class: StorageClass,
+        writer: Option<DatanodeId>,
+        exclude: &[VolumeId],
+    ) -> Result<NamenodeReply, Failure> {
+        if count == 0 || count > ALLOCATION_MAX {
+            return Err(Failure::new(
+                ErrorCode::InvalidArgument,
+                format!("1 to {ALLOCATION_MAX} blocks can be allocated at once"),
+            ));
+        }
+        self.reads.admit().await?;
+        let wanted = self.config.replication;
+        let pipelines: Vec<Vec<VolumeId>> = self.applied.with_blocks(|blocks| {
+            (0..count)
+                .map(|_| blocks.choose_targets(usize::from(wanted), writer, exclude))
+                .filter(|targets| !targets.is_empty())
+                .collect()
+        });
+        if pipelines.is_empty() {
+            return Err(Failure::new(ErrorCode::NotEnoughTargets, "no volume in service has room for a block"));
+        }
+        let reply =
+            self.propose(Action::AllocateBlocks { lease, kind, class, pipelines, replicas_wanted: wanted }).await?;
+        let NamenodeReply::Blocks(allocated) = reply else {
+            return Err(Failure::new(ErrorCode::Internal, "an allocation answered with another reply"));
+        };
+        let now = self.clock.now();
+        let located = self
+            .applied
+            .with_blocks(|blocks| allocated.iter().filter_map(|new| blocks.locate_for_write(new.block, now)).collect());
+        Ok(NamenodeReply::Blocks(located))
+    }
+
+    async fn claim_compaction(&self, lease: LeaseId) -> Result<NamenodeReply, Failure> {
+        self.reads.admit().await?;
+        let now = self.clock.now();
+        let located = self.applied.with_blocks(|blocks| {
+            let block = blocks.claim_compaction(lease, now)?;
+            blocks.locate(Extent { block, offset: 0, length: BLOCK_BYTES_MAX }, AccessMode::Read, now)
+        });
+        Ok(NamenodeReply::Compaction(located))
+    }
+
+    async fn register(
+        &self,
+        datanode: block::DatanodeEndpoint,
+        volumes: Vec<VolumeReport>,
+    ) -> Result<NamenodeReply, Failure> {
+        let cluster = self.look(state::cluster_id)?.ok_or_else(not_formatted)?;
+        let now = self.clock.now();
+        tracing::info!(datanode = %datanode.name, rack = %datanode.rack, volumes = volumes.len(), "datanode registered");
+        let keys = self.applied.with_blocks(|blocks| {
+            blocks.register(datanode, volumes, now);
+            blocks.keys().to_vec()
+        });
+        Ok(NamenodeReply::Registered { cluster, keys })
+    }
+
+    fn heartbeat(&self, datanode: DatanodeId, volumes: Vec<VolumeReport>) -> NamenodeReply {
+        let now = self.clock.now();
+        self.applied.with_blocks(|blocks| {
+            let commands = blocks.heartbeat(datanode, volumes, now);
+            NamenodeReply::Heartbeat {
+                keys: blocks.keys().to_vec(),
+                register_again: commands.is_none(),
+                commands: commands.unwrap_or_default(),
+            }
+        })
+    }
+
+    fn block_report(
+        &self,
+        volume: VolumeId,
+        report: u64,
+        page: u32,
+        last: bool,
+        replicas: &[ReplicaReport],
+    ) -> Result<NamenodeReply, Failure> {
+        if self.applied.with_blocks(|blocks| blocks.block_report(volume, report, page, last, replicas)) {
+            Ok(NamenodeReply::Done)
+        } else {
+            Err(Failure::new(
+                ErrorCode::InvalidArgument,
+                format!("page {page} of report {report} of volume {volume} does not follow"),
+            ))
+        }
+    }
+
+    async fn status(&self) -> Result<NamenodeReply, Failure> {
+        self.reads.admit().await?;
+        let cluster = self.look(state::cluster_id)?.unwrap_or_default();
+        let counters = self.look(state::counters)?;
+        let now = self.clock.now();
+        let (datanodes, redundancy) = self.applied.with_blocks(|blocks| (blocks.datanodes(now), blocks.redundancy()));
+        Ok(NamenodeReply::Status(Box::new(ClusterStatus {
+            cluster,
+            peers: self.peers(),
+            datanodes,
+            redundancy,
+            buckets: counters.buckets,
+            objects: counters.objects,
+            object_bytes: counters.object_bytes,
+        })))
+    }
+
+    fn peers(&self) -> Vec<PeerStatus> {
+        let metrics = self.raft.metrics().borrow().clone();
+        let matched = |id: &u64| match &metrics.replication {
+            _ if *id == metrics.id => metrics.last_log_index,
+            Some(replication) => replication.get(id).copied().flatten().map(|log_id| log_id.index),
+            None => None,
+        };
+        let nodes = metrics.membership_config.membership().nodes();
+        nodes
+            .map(|(id, node)| PeerStatus {
+                peer: PeerId(*id),
+                name: node.name.clone(),
+                address: node.address.clone(),
+                leader: metrics.current_leader == Some(*id),
+                matched_index: matched(id),
+            })
+            .collect()
+    }
+
+    async fn space(&self) -> Result<NamenodeReply, Failure> {
+        let now = self.clock.now();
+        let volumes = self.applied.with_blocks(|blocks| blocks.volume_statuses(now));
+        let log_bytes = self.log.log_bytes();
+        let engine = self.applied.engine();
+        self.scan(move |view| {
+            let counters = state::counters(view)?;
+            Ok(NamenodeReply::Space(Box::new(SpaceReport {
+                content_bytes: counters.content_bytes,
+                block_bytes: counters.block_bytes,
+                dead_bytes: counters.dead_bytes(),
+                blocks: counters.blocks,
+                metadata_bytes: engine.disk_bytes()? + log_bytes,
+                volumes,
+            })))
+        })
+        .await
+    }
+
+    async fn describe_blocks(&self, bucket: &BucketName, key: &ObjectKey) -> Result<NamenodeReply, Failure> {
+        let window = Window::Range { first: 0, last: None };
+        let all = self.point_read(|view| {
+            let found = match state::get_object(view, bucket, key, None, window) {
+                Ok(found) => found,
+                Err(Rejection::Refused(failure)) if failure.code == ErrorCode::InvalidRange => {
+                    return Ok((0, Vec::new()));
+                }
+                Err(rejection) => return Err(rejection),
+            };
+            let (content, size) = (found.content, found.length);
+            let mut extents = found.extents;
+            while let Some(last) = extents.last()
+                && let Some(content) = content
+            {
+                let done = last.content_offset + u64::from(last.extent.length);
+                if done >= size {
+                    break;
+                }
+                extents.extend(state::locate_content(view, content, done, size - done)?);
+            }
+            Ok((size, extents))
+        });
+        let (size, extents) = all.await?;
+        let now = self.clock.now();
+        let blocks = self.applied.with_blocks(|blocks| {
+            extents
+                .iter()
+                .filter_map(|found| {
+                    let located = blocks.locate(
+                        Extent { offset: 0, length: BLOCK_BYTES_MAX, ..found.extent },
+                        AccessMode::Copy,
+                        now,
+                    )?;
+                    Some(admin::BlockDescription {
+                        object_offset: found.content_offset,
+                        length: u64::from(found.extent.length),
+                        block_offset: found.extent.offset,
+                        kind: found.block.kind,
+                        sealed: found.block.state == state::BlockState::Sealed,
+                        located,
+                    })
+                })
+                .collect()
+        });
+        Ok(NamenodeReply::ObjectBlocks(ObjectBlocks { size, blocks }))
+    }
+
+    async fn create_join_token(&self, name: Option<NodeName>, lifetime_ms: u64) -> Result<NamenodeReply, Failure> {
+        let mut random = [0u8; 24];
+        getrandom::fill(&mut random).map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
+        let authority = self.look(state::certificate_authority)?.ok_or_else(not_formatted)?;
+        let fingerprint = granary_rpc::CaFingerprint::of_pem(&authority.cert_pem)
+            .map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
+        let secret = format!("granary1.{fingerprint}.{}", hex(&random));
+        let expires = UnixMillis(self.clock.now().0.saturating_add(lifetime_ms));
+        self.propose(Action::CreateJoinToken { secret_sha256: digest(&secret), name, expires }).await?;
+        Ok(NamenodeReply::JoinToken { secret })
+    }
+
+    async fn enrol(
+        &self,
+        secret: &str,
+        name: NodeName,
+        role: NodeRole,
+        csr_pem: &str,
+    ) -> Result<NamenodeReply, Failure> {
+        self.reads.admit().await?;
+        let state::CertificateAuthority { cert_pem: ca_pem, key_pem } =
+            self.look(state::certificate_authority)?.ok_or_else(not_formatted)?;
+        let authority = granary_rpc::ClusterCa::from_pem(&ca_pem, &key_pem)
+            .map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
+        let bad_request = |error: granary_rpc::TlsError| Failure::new(ErrorCode::InvalidArgument, error.to_string());
+        let node = granary_rpc::NodeName::new(name.as_str()).map_err(bad_request)?;
+        let certificate_pem = authority.sign_csr(csr_pem, &node, &[role.name()]).map_err(bad_request)?;
+        // Spent last and through Raft: of two processes with one token, one gets the certificate.
+        self.propose(Action::SpendJoinToken { secret_sha256: digest(secret), name: name.clone() }).await?;
+        tracing::info!(node = %name, role = role.name(), "node enrolled");
+        Ok(NamenodeReply::Enrolled { certificate_pem, ca_pem })
+    }
+
+    /// Whether this peer can answer: it leads, or knows who does.
+    pub fn is_ready(&self) -> bool {
+        self.raft.metrics().borrow().current_leader.is_some()
+    }
+
+    /// Volumes that can take replicas, as this peer knows.
+    pub fn volumes_in_service(&self) -> usize {
+        self.applied.with_blocks(|blocks| blocks.volumes_in_service())
+    }
+
+    /// Figures of this peer in Prometheus' text format.
+    pub fn metrics_text(&self) -> String {
+        let raft = self.raft.metrics().borrow().clone();
+        let redundancy = self.applied.with_blocks(|blocks| blocks.redundancy());
+        let figures = [
+            ("granary_namenode_leader", "gauge", "1 while this peer leads.", u64::from(self.is_leader())),
+            ("granary_namenode_term", "counter", "The Raft term.", raft.current_term),
+            (
+                "granary_namenode_log_index",
+                "counter",
+                "The last entry of the Raft log.",
+                raft.last_log_index.unwrap_or(0),
+            ),
+            (
+                "granary_namenode_applied_index",
+                "counter",
+                "The last entry applied.",
+                raft.last_applied.map_or(0, |last| last.index),
+            ),
+            ("granary_namenode_raft_log_bytes", "gauge", "Bytes of the Raft log.", self.log.log_bytes()),
+            ("granary_namenode_blocks", "gauge", "Blocks that hold data.", redundancy.blocks),
+            ("granary_namenode_replicas_wanted", "gauge", "Replicas the policies ask for.", redundancy.replicas_wanted),
+            ("granary_namenode_replicas_live", "gauge", "Replicas on live datanodes.", redundancy.replicas_live),
+            (
+                "granary_namenode_under_replicated_blocks",
+                "gauge",
+                "Blocks with fewer live replicas than wanted.",
+                redundancy.under_replicated_blocks,
+            ),
+            ("granary_namenode_missing_blocks", "gauge", "Blocks without a live replica.", redundancy.missing_blocks),
+            (
+                "granary_namenode_volumes_in_service",
+                "gauge",
+                "Volumes that can take replicas.",
+                self.volumes_in_service() as u64,
+            ),
+        ];
+        figures
+            .iter()
+            .map(|(name, kind, help, value)| format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"))
+            .collect()
+    }
+
+    /// Whether this peer leads.
+    pub fn is_leader(&self) -> bool {
+        self.raft.metrics().borrow().state == ServerState::Leader
+    }
+}
+
+fn broken(error: EngineError) -> Failure {
+    logged(error.into())
+}
+
+/// What a caller is told; the log hears of a broken state in full.
+fn logged(rejection: Rejection) -> Failure {
+    if let Rejection::Broken(error) = &rejection {
+        tracing::error!(%error, "the applied state cannot be read");
+    }
+    rejection.into()
+}
+
+fn not_formatted() -> Failure {
+    Failure::new(ErrorCode::Unavailable, "the cluster is not formatted yet")
+}
+
+fn digest(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,185 @@
+//! Starting and stopping a namenode peer.
+
+use crate::blocks::Blocks;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::engine::EngineError;
+use crate::error::StateError;
+use crate::leader;
+use crate::leases::LeaseTable;
+use crate::proposer::Proposer;
+use crate::raft::log_store::LogStore;
+use crate::raft::machine::{AppliedStore, Machine};
+use crate::raft::network::PeerNetwork;
+use crate::raft::{PeerNode, Raft};
+use crate::raft_log::RaftLogError;
+use crate::read_index::ReadIndex;
+use crate::service::Namenode;
+use crate::state::Effect;
+use granary_protocol::UnixMillis;
+use granary_rpc::{ClusterCa, Security, TlsError};
+use openraft::SnapshotPolicy;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// Why a namenode does not start or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum NamenodeError {
+    /// Settings that cannot work.
+    #[error("configuration: {0}")]
+    Config(String),
+    /// A file of this peer is damaged.
+    #[error("damaged: {0}")]
+    Corrupt(String),
+    /// The applied state.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The Raft log.
+    #[error(transparent)]
+    RaftLog(#[from] RaftLogError),
+    /// Certificates.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The file system.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// Raft itself.
+    #[error("raft: {0}")]
+    Raft(String),
+}
+
+/// What a namenode is given, besides its settings.
+pub struct Components {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// How peers reach each other.
+    pub security: Security,
+    /// The cluster's authority, where it was made before the first start (as it must be for several peers, which need
+    /// certificates to meet). Otherwise the first leader makes one.
+    pub authority: Option<ClusterCa>,
+    /// Ends the peer.
+    pub shutdown: CancellationToken,
+}
+
+/// A running peer and its tasks.
+pub struct Running {
+    /// The peer.
+    pub namenode: Arc<Namenode>,
+    tasks: TaskTracker,
+}
+
+impl Running {
+    /// Waits until every task has ended; `shutdown` must have been cancelled.
+    pub async fn join(self) {
+        let Running { namenode, tasks } = self;
+        if let Err(error) = namenode.raft.shutdown().await {
+            tracing::warn!(%error, "raft did not stop cleanly");
+        }
+        drop(namenode);
+        tasks.close();
+        tasks.wait().await;
+    }
+}
+
+/// Starts a peer: opens its log and state, joins or forms the cluster, and begins to answer.
+///
+/// # Errors
+/// Anything on disk that is damaged, or of a version this binary does not know, is an error here rather than a guess.
+pub async fn start(config: Config, components: Components) -> Result<Running, NamenodeError> {
+    config.validate()?;
+    let Components { clock, security, authority, shutdown } = components;
+    let mut seed = [0u8; 8];
+    getrandom::fill(&mut seed).map_err(|error| NamenodeError::Io(std::io::Error::other(error)))?;
+    let leases = Arc::new(Mutex::new(LeaseTable::default()));
+
+    let applied = open_state(&config, u64::from_le_bytes(seed), leases.clone(), clock.clone()).await?;
+    let log_directory = config.data.join("raft");
+    let log_config = config.raft_log.clone();
+    let log = tokio::task::spawn_blocking(move || LogStore::open(&log_directory, log_config))
+        .await
+        .map_err(|error| NamenodeError::Raft(error.to_string()))??;
+
+    let raft = Raft::new(
+        config.peer.0,
+        Arc::new(raft_config(&config)?),
+        PeerNetwork::new(security),
+        log.clone(),
+        Machine::new(applied.clone()),
+    )
+    .await
+    .map_err(|error| NamenodeError::Raft(error.to_string()))?;
+    form_cluster(&config, &raft).await?;
+
+    let tasks = TaskTracker::new();
+    let (proposer, proposing) = Proposer::new(raft.clone(), clock.clone());
+    let (reads, reading) = ReadIndex::new(raft.clone(), applied.index());
+    // Callers may hold on to the peer after it was told to stop; its tasks do not wait for them.
+    tasks.spawn(shutdown.clone().run_until_cancelled_owned(async move { tokio::join!(proposing, reading) }));
+    let namenode = Arc::new(Namenode { config, raft, applied, log, proposer, reads, leases, clock });
+    tasks.spawn(leader::run(namenode.clone(), authority, shutdown));
+    Ok(Running { namenode, tasks })
+}
+
+async fn open_state(
+    config: &Config,
+    seed: u64,
+    leases: Arc<Mutex<LeaseTable>>,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<AppliedStore>, NamenodeError> {
+    let blocks = Blocks::new(config.liveness, seed);
+    let directory = config.data.join("state");
+    let (engine, engine_config) = (config.engine, config.engine_config.clone());
+    let learn = move |effects: &[Effect]| learn_leases(&leases, effects, clock.now());
+    tokio::task::spawn_blocking(move || AppliedStore::open(&directory, engine, engine_config, blocks, learn))
+        .await
+        .map_err(|error| NamenodeError::Raft(error.to_string()))?
+        .map(Arc::new)
+}
+
+fn learn_leases(leases: &Mutex<LeaseTable>, effects: &[Effect], now: UnixMillis) {
+    for effect in effects {
+        match effect {
+            Effect::LeaseOpened { lease, .. } => {
+                leases.lock().expect("held for map operations only").opened(*lease, now)
+            }
+            Effect::LeaseClosed { lease } => leases.lock().expect("held for map operations only").closed(*lease),
+            _ => {}
+        }
+    }
+}
+
+fn raft_config(config: &Config) -> Result<openraft::Config, NamenodeError> {
+    openraft::Config {
+        cluster_name: "granary".to_owned(),
+        heartbeat_interval: config.heartbeat_interval_ms,
+        election_timeout_min: config.election_timeout_ms,
+        election_timeout_max: config.election_timeout_ms * 2,
+        install_snapshot_timeout: 120_000,
+        max_payload_entries: 64,
+        replication_lag_threshold: config.snapshot_entries,
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(config.snapshot_entries),
+        max_in_snapshot_log_to_keep: config.snapshot_entries / 4,
+        ..openraft::Config::default()
+    }
+    .validate()
+    .map_err(|error| NamenodeError::Config(error.to_string()))
+}
+
+/// Writes the first membership into an empty log. Every first peer does so, with the same membership, and Raft makes
+/// sure that one of them prevails.
+async fn form_cluster(config: &Config, raft: &Raft) -> Result<(), NamenodeError> {
+    if raft.is_initialized().await.map_err(|error| NamenodeError::Raft(error.to_string()))? {
+        return Ok(());
+    }
+    let members: BTreeMap<u64, PeerNode> = config
+        .peers
+        .iter()
+        .map(|peer| (peer.peer.0, PeerNode { name: peer.name.clone(), address: peer.address.clone() }))
+        .collect();
+    raft.initialize(members).await.map_err(|error| NamenodeError::Raft(error.to_string()))
+}

@@ -1,0 +1,234 @@
+//! Recounts the whole state from its rows and compares with what it keeps.
+
+use crate::engine::Engine;
+use crate::state::layout;
+use crate::state::path::{self, EntryRow};
+use crate::state::records::*;
+use crate::state::{self, view};
+use bytes::Bytes;
+use granary_protocol::block::BlockKind;
+use granary_protocol::record::HEADER_BYTES;
+use granary_protocol::*;
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, BTreeSet};
+
+fn rows(engine: &dyn Engine, table: u8) -> Vec<(Bytes, Bytes)> {
+    engine.scan(&[table], Some(&[table + 1])).map(|pair| pair.unwrap()).collect()
+}
+
+fn records<T: DeserializeOwned>(engine: &dyn Engine, table: u8) -> BTreeMap<u64, T> {
+    let decode = |(key, value): &(Bytes, Bytes)| {
+        (layout::last_number(key).unwrap(), view::decode(key, value).unwrap())
+    };
+    rows(engine, table).iter().map(decode).collect()
+}
+
+fn directory_of(key: &[u8]) -> DirectoryId {
+    DirectoryId(u64::from_be_bytes(*key[1..].first_chunk::<8>().unwrap()))
+}
+
+#[derive(Default, Debug, PartialEq, Eq, Clone, Copy)]
+struct Rows {
+    entries: u64,
+    listed: u64,
+}
+
+/// Panics where anything is counted, shared or kept wrongly.
+pub fn check(engine: &dyn Engine, told: &BTreeMap<BlockId, BlockRecord>) {
+    let counters = state::counters(engine).unwrap();
+    let mut references = BTreeMap::<ContentId, u32>::new();
+    check_tree(engine, &counters, &mut references);
+    check_versions(engine, &mut references);
+    check_uploads(engine, &mut references);
+    check_contents(engine, &counters, references);
+    check_blocks(engine, &counters, told);
+}
+
+fn refer(references: &mut BTreeMap<ContentId, u32>, content: Option<ContentId>) {
+    if let Some(content) = content {
+        *references.entry(content).or_default() += 1;
+    }
+}
+
+fn check_tree(engine: &dyn Engine, counters: &Counters, references: &mut BTreeMap<ContentId, u32>) {
+    let mut found = BTreeMap::<DirectoryId, Rows>::new();
+    let mut directories = BTreeMap::<DirectoryId, (DirectoryId, DirectoryRecord)>::new();
+    let mut objects = Vec::new();
+    for (key, value) in rows(engine, layout::ENTRY) {
+        let parent = directory_of(&key);
+        let rows = found.entry(parent).or_default();
+        rows.entries += 1;
+        match path::decode_entry(&key, &value).unwrap() {
+            EntryRow::Directory(record) => {
+                assert!(key.ends_with(b"/"));
+                rows.listed += u64::from(record.listed > 0);
+                assert!(directories.insert(record.id, (parent, record)).is_none());
+            }
+            EntryRow::Object(_) => {
+                assert!(!key[9..].contains(&b'/'));
+                let head = path::decode_object_head(&key, &value).unwrap();
+                rows.listed += u64::from(!head.delete_marker);
+                refer(references, head.content);
+                objects.push((parent, head));
+            }
+        }
+    }
+    for (id, (_, record)) in &directories {
+        let rows = found.remove(id).unwrap_or_default();
+        assert_eq!(rows, Rows { entries: record.entries, listed: record.listed });
+        assert!(rows.entries > 0, "an empty directory stays");
+    }
+    let root_of = |mut directory: DirectoryId| {
+        while let Some((parent, _)) = directories.get(&directory) {
+            directory = *parent;
+        }
+        directory
+    };
+    let mut sums = BTreeMap::<DirectoryId, BucketCounts>::new();
+    let buckets = rows(engine, layout::BUCKET);
+    for (key, value) in &buckets {
+        let record: BucketRecord = view::decode(key, value).unwrap();
+        let rows = found.remove(&record.head.root).unwrap_or_default();
+        let counts = BucketCounts { entries: rows.entries, listed: rows.listed, ..BucketCounts::default() };
+        sums.insert(record.head.root, counts);
+    }
+    assert!(found.is_empty(), "entries in directories that do not exist: {found:?}");
+    let mut total = (0, 0);
+    for (parent, head) in objects.iter().filter(|(_, head)| !head.delete_marker) {
+        let counts = sums.get_mut(&root_of(*parent)).unwrap();
+        counts.objects += 1;
+        counts.bytes += head.size;
+        total = (total.0 + 1, total.1 + head.size);
+    }
+    let stored: BTreeMap<DirectoryId, BucketCounts> =
+        records(engine, layout::BUCKET_COUNTS).into_iter().map(|(id, counts)| (DirectoryId(id), counts)).collect();
+    assert_eq!(stored, sums);
+    assert_eq!((counters.objects, counters.object_bytes), total);
+    assert_eq!(counters.buckets, buckets.len() as u64);
+}
+
+fn check_versions(engine: &dyn Engine, references: &mut BTreeMap<ContentId, u32>) {
+    let mut nulls = BTreeMap::new();
+    // The current version of each name, then sequences that fall.
+    let mut last: Option<(Vec<u8>, u64)> = None;
+    for (key, value) in rows(engine, layout::VERSION) {
+        let head = path::decode_object_head(&key, &value).unwrap();
+        let (name, _) = key.split_last_chunk::<8>().unwrap();
+        assert_eq!(layout::last_number(&key), Some(!head.sequence));
+        refer(references, head.content);
+        let newer = match &last {
+            Some((same, sequence)) if same == name => *sequence,
+            _ => {
+                let unshifted: Vec<u8> = name[9..name.len() - 1].iter().map(|byte| byte - 1).collect();
+                let current_key = layout::entry(directory_of(&key), &unshifted);
+                let row = engine.get(&current_key).unwrap().expect("noncurrent versions without a current one");
+                path::decode_object_head(&current_key, &row).unwrap().sequence
+            }
+        };
+        assert!(head.sequence < newer);
+        if head.version == VersionId::NULL {
+            let mut pointer = name[..name.len() - 1].to_vec();
+            pointer[0] = layout::NULL_VERSION;
+            assert!(nulls.insert(pointer, head.sequence).is_none(), "two null versions");
+        }
+        last = Some((name.to_vec(), head.sequence));
+    }
+    let stored: BTreeMap<Vec<u8>, u64> = rows(engine, layout::NULL_VERSION)
+        .into_iter()
+        .map(|(key, value)| (key.to_vec(), view::decode(&key, &value).unwrap()))
+        .collect();
+    assert_eq!(stored, nulls);
+}
+
+fn check_uploads(engine: &dyn Engine, references: &mut BTreeMap<ContentId, u32>) {
+    let uploads: BTreeSet<u64> =
+        rows(engine, layout::UPLOAD).iter().map(|(key, _)| layout::last_number(key).unwrap()).collect();
+    for (key, value) in rows(engine, layout::PART) {
+        let part: PartRecord = view::decode(&key, &value).unwrap();
+        assert!(uploads.contains(&directory_of(&key).0), "a part of no upload");
+        refer(references, part.content);
+    }
+}
+
+fn check_contents(engine: &dyn Engine, counters: &Counters, mut references: BTreeMap<ContentId, u32>) {
+    let contents: BTreeMap<u64, ContentRecord> = records(engine, layout::CONTENT);
+    let mut content_bytes = 0;
+    for (id, record) in &contents {
+        let length: u64 = match &record.data {
+            ContentData::Extents(extents) => {
+                content_bytes += record.length;
+                extents.iter().map(|extent| u64::from(extent.length)).sum()
+            }
+            ContentData::Slices(slices) => {
+                assert!(layout::is_own_content(ContentId(*id)));
+                for slice in slices {
+                    refer(&mut references, Some(slice.leaf));
+                    let leaf = &contents[&slice.leaf.0];
+                    assert!(matches!(leaf.data, ContentData::Extents(_)), "a slice of slices");
+                    assert!(slice.length > 0 && slice.offset + slice.length <= leaf.length);
+                }
+                slices.iter().map(|slice| slice.length).sum()
+            }
+        };
+        assert_eq!(record.length, length);
+    }
+    let kept: BTreeMap<ContentId, u32> =
+        contents.iter().map(|(id, record)| (ContentId(*id), record.references)).collect();
+    assert_eq!(kept, references);
+    assert_eq!(counters.content_bytes, content_bytes);
+    for (key, _) in rows(engine, layout::CONTENT_PARTS) {
+        assert!(contents.contains_key(&layout::last_number(&key).unwrap()), "parts of no content");
+    }
+}
+
+fn check_blocks(engine: &dyn Engine, counters: &Counters, told: &BTreeMap<BlockId, BlockRecord>) {
+    let blocks: BTreeMap<u64, BlockRecord> = records(engine, layout::BLOCK);
+    let mut live = BTreeMap::<u64, u64>::new();
+    for record in records::<ContentRecord>(engine, layout::CONTENT).values() {
+        if let ContentData::Extents(extents) = &record.data {
+            for extent in extents {
+                let block = blocks.get(&extent.block.0).expect("a content in a block that is gone");
+                let header = if block.kind == BlockKind::Packed { HEADER_BYTES as u64 } else { 0 };
+                *live.entry(extent.block.0).or_default() += u64::from(extent.length) + header;
+                assert!(extent.offset + extent.length <= block.length);
+            }
+        }
+    }
+    let leases: BTreeMap<u64, LeaseRecord> = records(engine, layout::LEASE);
+    let mut in_hand: BTreeSet<(u64, u64)> = rows(engine, layout::LEASE_BLOCK)
+        .iter()
+        .map(|(key, _)| (directory_of(key).0, layout::last_number(key).unwrap()))
+        .collect();
+    for (id, block) in &blocks {
+        assert_eq!(block.live_bytes, live.get(id).copied().unwrap_or(0), "block {id}");
+        assert!(block.live_bytes <= u64::from(block.length));
+        let mut held = in_hand.iter().filter(|(_, held)| held == id);
+        match &block.state {
+            BlockState::Open { lease, .. } => {
+                assert!(leases.contains_key(&lease.0));
+                assert_eq!(held.next(), Some(&(lease.0, *id)));
+            }
+            BlockState::Sealed if block.kind == BlockKind::Packed => {
+                assert!(block.live_bytes > 0, "a sealed packed block without live bytes stays");
+                assert_eq!(held.next(), None);
+            }
+            BlockState::Sealed => assert_eq!(held.next().is_none(), block.attached),
+        }
+        let held = held.next().copied();
+        assert_eq!(held, None);
+        in_hand.retain(|(_, held)| held != id);
+    }
+    assert!(in_hand.is_empty(), "blocks in hand that are gone: {in_hand:?}");
+    let holders: BTreeMap<Bytes, LeaseId> = rows(engine, layout::LEASE_HOLDER)
+        .iter()
+        .map(|(key, value)| (key.slice(1..), view::decode(key, value).unwrap()))
+        .collect();
+    let expected: BTreeMap<Bytes, LeaseId> =
+        leases.iter().map(|(id, lease)| (Bytes::from(lease.holder.0.clone()), LeaseId(*id))).collect();
+    assert_eq!(holders, expected);
+    assert_eq!(counters.blocks, blocks.len() as u64);
+    assert_eq!(counters.block_bytes, blocks.values().map(|block| u64::from(block.length)).sum::<u64>());
+    assert_eq!(counters.live_bytes, blocks.values().map(|block| block.live_bytes).sum::<u64>());
+    let stored: BTreeMap<BlockId, BlockRecord> = blocks.into_iter().map(|(id, block)| (BlockId(id), block)).collect();
+    assert_eq!(*told, stored, "what effects told against what is stored");
+}
