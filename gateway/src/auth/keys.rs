@@ -72,10 +72,10 @@ impl SigningKeyCache {
     pub(super) fn get(&self, credential_text: &str, secret: &Secret) -> Option<SigningKey> {
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(cached) = generations.young.get(credential_text) {
-            return cached.secret.ct_eq(secret.expose()).then(|| cached.key.clone());
+            return cached.secret.is_same_as(secret).then(|| cached.key.clone());
         }
         let (name, cached) = generations.old.remove_entry(credential_text)?;
-        if !cached.secret.ct_eq(secret.expose()) {
+        if !cached.secret.is_same_as(secret) {
             return None;
         }
         let key = cached.key.clone();

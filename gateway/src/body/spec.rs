@@ -70,6 +70,16 @@ impl BodySpec {
         })
     }
 
+    /// Like [`BodySpec::from_headers`] for CompleteMultipartUpload, whose `x-amz-checksum-*` headers describe the object
+    /// and not the XML they come with. Read those with [`DeclaredChecksum::from_headers`].
+    pub fn from_headers_of_object(payload: PayloadMode, headers: &HeaderMap) -> Result<Self, S3Error> {
+        let declared = DeclaredChecksum::from_headers(headers)?;
+        if matches!(declared, DeclaredChecksum::Trailer(_)) {
+            return Err(S3Error::invalid_request("A checksum of the object cannot be sent as a trailer"));
+        }
+        Ok(Self { declared: DeclaredChecksum::Absent, ..Self::from_headers(payload, headers)? })
+    }
+
     /// Length of the decoded body, if declared. A plain body without one was sent with `Transfer-Encoding: chunked`, or
     /// is empty.
     pub fn length(&self) -> Option<u64> {
