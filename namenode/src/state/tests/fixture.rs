@@ -172,8 +172,7 @@ impl Store {
         let mut shown = Vec::new();
         let mut after = start;
         loop {
-            let listing =
-                state::list_objects(self.view(), &BUCKET.into(), prefix, delimiter, &after, page).unwrap();
+            let listing = state::list_objects(self.view(), &BUCKET.into(), prefix, delimiter, &after, page).unwrap();
             assert!(listing.entries.len() <= page as usize);
             assert!(!listing.truncated || listing.entries.len() == page as usize);
             after = listing.next();

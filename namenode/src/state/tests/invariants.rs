@@ -17,9 +17,7 @@ fn rows(engine: &dyn Engine, table: u8) -> Vec<(Bytes, Bytes)> {
 }
 
 fn records<T: DeserializeOwned>(engine: &dyn Engine, table: u8) -> BTreeMap<u64, T> {
-    let decode = |(key, value): &(Bytes, Bytes)| {
-        (layout::last_number(key).unwrap(), view::decode(key, value).unwrap())
-    };
+    let decode = |(key, value): &(Bytes, Bytes)| (layout::last_number(key).unwrap(), view::decode(key, value).unwrap());
     rows(engine, table).iter().map(decode).collect()
 }
 

@@ -77,19 +77,20 @@ proptest! {
         for key in &keys {
             store.put_empty(key);
         }
-        let pick = |keys: &BTreeSet<String>, at: &prop::sample::Index| keys.iter().nth(at.index(keys.len())).cloned();
-        for at in removed.iter().filter(|_| !keys.is_empty()) {
-            let key = pick(&keys, at).unwrap();
-            store.delete(&key, None);
+        let take = |keys: &mut BTreeSet<String>, at: &prop::sample::Index| {
+            let key = keys.iter().nth(at.index(keys.len().max(1))).cloned()?;
             keys.remove(&key);
+            Some(key)
+        };
+        for at in &removed {
+            if let Some(key) = take(&mut keys, at) {
+                store.delete(&key, None);
+            }
         }
         store.set_versioning(Versioning::Enabled);
-        for at in marked.iter().filter(|_| !keys.is_empty()) {
-            let Some(key) = pick(&keys, at) else { break };
-            assert!(store.delete(&key, None).delete_marker);
-            keys.remove(&key);
-            if keys.is_empty() {
-                break;
+        for at in &marked {
+            if let Some(key) = take(&mut keys, at) {
+                prop_assert!(store.delete(&key, None).delete_marker);
             }
         }
         super::invariants::check(store.view(), &store.told);

@@ -1,0 +1,474 @@
+//! Random commands against the model: what is read, what is counted, what is left, and that a replay of the same commands
+//! in other batches ends in the same bytes.
+
+use super::fixture::*;
+use super::invariants;
+use super::model::{self, Model, Piece, Version};
+use crate::command::{Action, Command, CopyObject, CopyPart};
+use crate::engine::{Engine, MemoryEngine};
+use crate::state::{self, Effect, Transaction};
+use granary_protocol::block::{BlockKind, Extent};
+use granary_protocol::namenode::*;
+use granary_protocol::object::*;
+use granary_protocol::*;
+
+const SEEDS: u64 = 40;
+const STEPS: usize = 160;
+const KEYS: [&str; 7] = ["a", "a/", "a/b", "a/b/c", "a//b", "b", "c/d/e/f"];
+const MIB: u32 = 1 << 20;
+
+/// SplitMix64: the same numbers from the same seed, always.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % end as u64) as usize
+    }
+
+    fn chance(&mut self, one_in: usize) -> bool {
+        self.below(one_in) == 0
+    }
+
+    fn pick<'t, T>(&mut self, of: &'t [T]) -> &'t T {
+        &of[self.below(of.len())]
+    }
+}
+
+struct Run {
+    random: Random,
+    store: Store,
+    model: Model,
+    writers: Vec<Writer>,
+}
+
+#[test]
+fn random_commands_agree_with_the_model() {
+    for seed in 0..SEEDS {
+        let outcome = std::panic::catch_unwind(|| run(seed));
+        if let Err(panic) = outcome {
+            eprintln!("seed {seed} fails");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+fn run(seed: u64) {
+    let mut store = Store::new();
+    let writers = (0..2).map(|number| Writer::new(&mut store, &format!("writer-{number}"))).collect();
+    let mut run = Run { random: Random(seed), store, model: Model::default(), writers };
+    for step in 0..STEPS {
+        run.step();
+        if step % 8 == 0 || step + 1 == STEPS {
+            run.verify();
+        }
+    }
+    replay(&mut run.random, &run.store);
+    run.drain();
+}
+
+impl Run {
+    fn step(&mut self) {
+        let key = *self.random.pick(&KEYS);
+        match self.random.below(26) {
+            0..=7 => self.put(key),
+            8..=10 => self.copy(key),
+            11..=13 => self.delete(key),
+            14..=15 => self.delete_version(key),
+            16 => self.create_upload(key),
+            17..=18 => self.put_part(),
+            19 => self.copy_part(key),
+            20 => self.complete(),
+            21 if self.random.chance(3) => self.abort(),
+            21 | 22 => self.relocate(),
+            23 => self.seal(),
+            24 if self.random.chance(3) => self.set_versioning(),
+            24 => self.abandon(),
+            _ => self.end_lease(),
+        }
+    }
+
+    fn new_content(&mut self) -> Option<NewContent> {
+        let writer = self.random.below(self.writers.len());
+        let writer = &mut self.writers[writer];
+        match self.random.below(8) {
+            0 => None,
+            1 => Some(writer.own(&mut self.store, &[128 * MIB, 3 * MIB])),
+            2 => Some(writer.own(&mut self.store, &[9 * MIB])),
+            _ => {
+                let length = *self.random.pick(&[1, 100, MIB, 6 * MIB]);
+                Some(writer.pack(&mut self.store, length))
+            }
+        }
+    }
+
+    fn pieces(&mut self, content: &Option<NewContent>) -> Vec<Piece> {
+        let Some(content) = content else { return Vec::new() };
+        self.model.leaves.insert(content.content, content.extents.clone());
+        let length = content.extents.iter().map(|extent| u64::from(extent.length)).sum();
+        vec![Piece { leaf: content.content, offset: 0, length }]
+    }
+
+    fn condition(&mut self, key: &str) -> WriteCondition {
+        let etag = self.model.visible(key).map(|version| version.etag);
+        match self.random.below(10) {
+            0 => WriteCondition { if_absent: true, if_match: None },
+            1 => WriteCondition { if_absent: false, if_match: Some(etag) },
+            2 => WriteCondition { if_absent: false, if_match: Some(Some(etag_of_nothing())) },
+            _ => WriteCondition::default(),
+        }
+    }
+
+    fn put(&mut self, key: &str) {
+        let content = self.new_content();
+        if content.is_some() && self.random.chance(8) {
+            return; // Written and never committed.
+        }
+        let version = model::version(self.pieces(&content));
+        let condition = self.condition(key);
+        let action = put_if(key, content, version.size(), condition.clone());
+        self.write(key, &condition, version, action.clone());
+        if self.random.chance(6) {
+            // Sent once more: nothing may be counted twice. Only contents can be recognised.
+            let before = self.model.current(key).map(|version| version.id);
+            if let Ok(NamenodeReply::Put(outcome)) = self.store.apply(action.clone())
+                && let Action::PutObject(put) = &action
+                && put.content.is_some()
+            {
+                assert_eq!(Some(outcome.version), before);
+            } else if let Action::PutObject(put) = &action
+                && put.content.is_none()
+                && self.model.check(key, &condition).is_ok()
+            {
+                let id = self.stored_version(key);
+                self.model.write(key, model::version(Vec::new()), id);
+            }
+        }
+    }
+
+    fn stored_version(&self, key: &str) -> VersionId {
+        self.store.get(key, None, Window::Nothing).unwrap().object.version
+    }
+
+    fn write(&mut self, key: &str, condition: &WriteCondition, version: Version, action: Action) {
+        let allowed = self.model.check(key, condition);
+        match (self.store.apply(action), allowed) {
+            (Ok(NamenodeReply::Put(outcome)), Ok(())) => self.model.write(key, version, outcome.version),
+            (Err(failure), Err(code)) => assert_eq!(failure.code, code),
+            other => panic!("{other:?} for {key:?} under {condition:?}"),
+        }
+    }
+
+    fn copy(&mut self, key: &str) {
+        let source = *self.random.pick(&KEYS);
+        let condition = self.condition(key);
+        let found = self.model.visible(source).cloned();
+        let mut object = object(found.as_ref().map_or(0, Version::size));
+        object.etag = found.as_ref().map_or(object.etag, |version| version.etag);
+        let action = Action::CopyObject(Box::new(CopyObject {
+            source_bucket: BUCKET.into(),
+            source_key: source.into(),
+            source_version: None,
+            source_etag: object.etag,
+            bucket: BUCKET.into(),
+            key: key.into(),
+            object,
+            condition: condition.clone(),
+        }));
+        match found {
+            Some(version) => self.write(key, &condition, version, action),
+            None => assert_eq!(self.store.refused(action), ErrorCode::NoSuchKey),
+        }
+    }
+
+    fn delete(&mut self, key: &str) {
+        let outcome = self.store.delete(key, None);
+        let marker = self.model.delete(key);
+        assert_eq!(outcome.delete_marker, marker);
+        if marker {
+            let version = Version { marker: true, ..model::version(Vec::new()) };
+            self.model.write(key, version, outcome.version.unwrap());
+        }
+    }
+
+    fn delete_version(&mut self, key: &str) {
+        let ids: Vec<VersionId> = self
+            .model
+            .keys
+            .get(key)
+            .map(|versions| versions.iter().map(|version| version.id).collect())
+            .unwrap_or_default();
+        let id = if ids.is_empty() || self.random.chance(5) { VersionId(999_999) } else { *self.random.pick(&ids) };
+        let outcome = self.store.delete(key, Some(id));
+        let delete_marker = self.model.delete_version(key, id);
+        assert_eq!(outcome, DeleteOutcome { version: Some(id), delete_marker });
+    }
+
+    fn create_upload(&mut self, key: &str) {
+        let upload = self.store.create_upload(key);
+        self.model.uploads.insert(upload, (key.to_owned(), Default::default()));
+    }
+
+    fn upload(&mut self) -> Option<(UploadId, String)> {
+        let uploads: Vec<_> = self.model.uploads.iter().map(|(upload, (key, _))| (*upload, key.clone())).collect();
+        (!uploads.is_empty()).then(|| self.random.pick(&uploads).clone())
+    }
+
+    fn put_part(&mut self) {
+        let Some((upload, key)) = self.upload() else { return };
+        let number = 1 + self.random.below(4) as u16;
+        let content = self.new_content();
+        let pieces = self.pieces(&content);
+        let size = pieces.iter().map(|piece| piece.length).sum();
+        let action = put_part(&key, upload, part_info(number, size), content.clone());
+        self.store.done(action.clone());
+        if content.is_some() {
+            self.store.done(action);
+        }
+        self.model.uploads.get_mut(&upload).unwrap().1.insert(number, pieces);
+    }
+
+    fn copy_part(&mut self, source: &str) {
+        let Some((upload, key)) = self.upload() else { return };
+        let Some(version) = self.model.visible(source).cloned() else { return };
+        let size = version.size();
+        let offset = self.random.below(size as usize + 1) as u64;
+        let offset = if self.random.chance(2) { 0 } else { offset };
+        let length =
+            if self.random.chance(2) { size - offset } else { self.random.below((size - offset) as usize + 1) as u64 };
+        let number = 1 + self.random.below(4) as u16;
+        self.store.done(Action::CopyPart(Box::new(CopyPart {
+            source_bucket: BUCKET.into(),
+            source_key: source.into(),
+            source_version: Some(version.id),
+            source_etag: version.etag,
+            offset,
+            bucket: BUCKET.into(),
+            key: key.as_str().into(),
+            upload,
+            part: part_info(number, length),
+        })));
+        let pieces = model::cut(&version.pieces, offset, length);
+        self.model.uploads.get_mut(&upload).unwrap().1.insert(number, pieces);
+    }
+
+    fn complete(&mut self) {
+        let Some((upload, key)) = self.upload() else { return };
+        let stored = &self.model.uploads[&upload].1;
+        let parts: Vec<(u16, Vec<Piece>)> = stored
+            .iter()
+            .filter(|(number, _)| **number != 2)
+            .map(|(number, pieces)| (*number, pieces.clone()))
+            .collect();
+        let size = |pieces: &[Piece]| pieces.iter().map(|piece| piece.length).sum::<u64>();
+        let infos: Vec<PartInfo> = parts.iter().map(|(number, pieces)| part_info(*number, size(pieces))).collect();
+        let action = complete(&key, upload, &infos);
+        let Some((_, all_but_last)) = infos.split_last() else {
+            assert_eq!(self.store.refused(action), ErrorCode::InvalidArgument);
+            return;
+        };
+        if all_but_last.iter().any(|part| part.size < PART_BYTES_MIN) {
+            assert_eq!(self.store.refused(action), ErrorCode::EntityTooSmall);
+            return;
+        }
+        let outcome = self.store.put_outcome(action.clone());
+        let etag = outcome.etag;
+        let pieces: Vec<Piece> = parts.into_iter().flat_map(|(_, pieces)| pieces).collect();
+        self.model.write(&key, Version { etag, ..model::version(pieces) }, outcome.version);
+        self.model.uploads.remove(&upload);
+        assert_eq!(self.store.put_outcome(action), outcome);
+    }
+
+    fn abort(&mut self) {
+        let Some((upload, key)) = self.upload() else { return };
+        self.store.done(Action::AbortUpload { bucket: BUCKET.into(), key: key.into(), upload });
+        self.model.uploads.remove(&upload);
+    }
+
+    /// Moves records of one packed block, as a compactor does; some of them are gone by then.
+    fn relocate(&mut self) {
+        let packed: Vec<(ContentId, Extent)> = self
+            .model
+            .leaves
+            .iter()
+            .filter_map(|(content, extents)| match extents.as_slice() {
+                [extent] if extent.offset > 0 => Some((*content, *extent)),
+                _ => None,
+            })
+            .collect();
+        if packed.is_empty() {
+            return;
+        }
+        let first = self.random.below(packed.len());
+        let records = &packed[first..packed.len().min(first + 4)];
+        let alive = state::records_alive(self.store.view(), records).unwrap();
+        let moves: Vec<ContentMove> = records
+            .iter()
+            .map(|(content, from)| {
+                let to = self.writers[0].place(&mut self.store, from.length);
+                ContentMove { content: *content, from: *from, to }
+            })
+            .collect();
+        let lease = self.writers[0].lease;
+        let reply = self.store.apply(Action::RelocateContents { lease, moves: moves.clone() });
+        assert_eq!(reply, Ok(NamenodeReply::Alive(alive.clone())));
+        for (step, moved) in moves.iter().zip(alive) {
+            if moved {
+                self.model.leaves.insert(step.content, vec![step.to]);
+            }
+        }
+    }
+
+    fn seal(&mut self) {
+        let writer = self.random.below(self.writers.len());
+        let recovered = self.random.chance(2);
+        let lease = self.writers[writer].lease;
+        let Some((block, length)) = self.writers[writer].packed.take() else { return };
+        let generation = self.store.block(block).unwrap().generation.0 + u64::from(recovered);
+        let stored_on = vec![VolumeId(1), VolumeId(2)];
+        let reply = self.store.apply(Action::SealBlock { lease, block, length, stored_on, recovered });
+        assert_eq!(reply, Ok(NamenodeReply::Sealed(GenerationStamp(generation))));
+    }
+
+    fn abandon(&mut self) {
+        let writer = self.random.below(self.writers.len());
+        let lease = self.writers[writer].lease;
+        let unused = self.store.allocate(lease, BlockKind::Owned);
+        let blocks = match self.writers[writer].packed.take() {
+            Some((block, _)) => vec![unused, block, BlockId(99_999)],
+            None => vec![unused],
+        };
+        self.store.done(Action::AbandonBlocks { lease, blocks });
+    }
+
+    fn end_lease(&mut self) {
+        let writer = self.random.below(self.writers.len());
+        let lease = self.writers[writer].lease;
+        match self.random.below(3) {
+            0 => self.store.done(Action::CloseLease { lease }),
+            1 => self.store.done(Action::ExpireLease { lease }),
+            _ => {}
+        }
+        let late = self.writers[writer].pack_unless_ended(&mut self.store);
+        self.writers[writer] = Writer::new(&mut self.store, &format!("writer-{writer}"));
+        if let Some(late) = late {
+            let length = u64::from(late.extents[0].length);
+            assert_eq!(self.store.refused(put("late", Some(late), length)), ErrorCode::LeaseExpired);
+        }
+        assert!(self.store.effects.is_empty() || matches!(self.store.effects.last(), Some(Effect::LeaseOpened { .. })));
+    }
+
+    fn set_versioning(&mut self) {
+        let versioning = *self.random.pick(&[Versioning::Enabled, Versioning::Enabled, Versioning::Suspended]);
+        self.store.set_versioning(versioning);
+        self.model.versioning = versioning;
+    }
+
+    fn verify(&mut self) {
+        invariants::check(self.store.view(), &self.store.told);
+        let visible: Vec<String> =
+            KEYS.iter().filter(|key| self.model.visible(key).is_some()).map(|key| key.to_string()).collect();
+        let mut sorted = visible.clone();
+        sorted.sort();
+        assert_eq!(self.store.list("", "", ListAfter::Start, 3), sorted);
+        for key in KEYS {
+            match self.model.visible(key) {
+                Some(version) => self.verify_version(key, None, version.clone()),
+                None => assert_eq!(self.store.get(key, None, Window::Nothing), Err(ErrorCode::NoSuchKey)),
+            }
+            for version in self.model.keys.get(key).cloned().unwrap_or_default() {
+                match version.marker {
+                    false => self.verify_version(key, Some(version.id), version),
+                    true => assert_eq!(
+                        self.store.get(key, Some(version.id), Window::Nothing),
+                        Err(ErrorCode::MethodNotAllowed)
+                    ),
+                }
+            }
+        }
+        for (upload, (key, parts)) in &self.model.uploads {
+            let (_, stored, more) =
+                state::list_parts(self.store.view(), &BUCKET.into(), &key.as_str().into(), *upload, 0, 100).unwrap();
+            assert!(!more);
+            assert_eq!(
+                stored.iter().map(|part| part.number).collect::<Vec<_>>(),
+                parts.keys().copied().collect::<Vec<_>>()
+            );
+        }
+    }
+
+    fn verify_version(&mut self, key: &str, id: Option<VersionId>, version: Version) {
+        let size = version.size();
+        let all = self.store.get(key, id, Window::Range { first: 0, last: None }).unwrap();
+        assert_eq!((all.object.version, all.object.size, all.object.etag), (version.id, size, version.etag));
+        assert_eq!(model::found_runs(&all.extents, 0), self.model.runs(&version.pieces, 0, size));
+        if size == 0 {
+            return;
+        }
+        let first = self.random.below(size as usize) as u64;
+        let last = first + self.random.below((size - first) as usize) as u64;
+        let window = self.store.get(key, id, Window::Range { first, last: Some(last) }).unwrap();
+        let length = last - first + 1;
+        assert_eq!((window.offset, window.length), (first, length));
+        let runs = self.model.runs(&version.pieces, first, length);
+        assert_eq!(model::found_runs(&window.extents, first), runs);
+        let located = state::locate_content(self.store.view(), window.content.unwrap(), first, length).unwrap();
+        assert_eq!(located, window.extents);
+    }
+
+    /// Deletes everything that was ever made: nothing may be left behind.
+    fn drain(mut self) {
+        for (upload, (key, _)) in std::mem::take(&mut self.model.uploads) {
+            self.store.done(Action::AbortUpload { bucket: BUCKET.into(), key: key.into(), upload });
+        }
+        for (key, versions) in std::mem::take(&mut self.model.keys) {
+            for version in versions {
+                self.store.delete(&key, Some(version.id));
+            }
+        }
+        for writer in &self.writers {
+            self.store.done(Action::CloseLease { lease: writer.lease });
+        }
+        self.store.done(Action::DeleteBucket { bucket: BUCKET.into() });
+        invariants::check(self.store.view(), &self.store.told);
+        let mut tables: Vec<u8> = self.store.view().scan(b"\0", None).map(|pair| pair.unwrap().0[0]).collect();
+        tables.dedup();
+        assert_eq!(tables, [state::layout::META], "rows are left behind");
+        assert!(self.store.told.is_empty());
+    }
+}
+
+impl Writer {
+    /// A content that is committed too late: after its lease has ended.
+    fn pack_unless_ended(&mut self, store: &mut Store) -> Option<NewContent> {
+        self.packed.is_some().then(|| state::get_lease(store.view(), self.lease).unwrap()).flatten()?;
+        Some(self.pack(store, 10))
+    }
+}
+
+fn etag_of_nothing() -> ETag {
+    ETag { md5: [0xee; 16], parts: None }
+}
+
+fn replay(random: &mut Random, store: &Store) {
+    let engine = MemoryEngine::new();
+    let mut commands = store.commands.as_slice();
+    while !commands.is_empty() {
+        let (batch, rest) = commands.split_at(1 + random.below(commands.len().min(20)));
+        apply_batch(&engine, batch);
+        commands = rest;
+    }
+    let dump = |engine: &dyn Engine| engine.scan(b"\0", None).map(|pair| pair.unwrap()).collect::<Vec<_>>();
+    assert_eq!(dump(&engine), dump(store.view()));
+}
+
+fn apply_batch(engine: &MemoryEngine, commands: &[Command]) {
+    let mut tx = Transaction::begin(engine).unwrap();
+    for command in commands {
+        state::apply(&mut tx, command).unwrap();
+    }
+    engine.write(tx.into_batch()).unwrap();
+}
