@@ -53,6 +53,8 @@ class Target:
     def client(self, retries=0, **config):
         """A boto3 client that tells the truth: no retries, so that a 500 is seen and a refusal is quick."""
         config.setdefault("s3", {"addressing_style": "path"})
+        # Left alone, botocore still presigns with signature version 2 in the regions that once knew it.
+        config.setdefault("signature_version", "s3v4")
         return boto3.client(
             "s3", endpoint_url=self.url, region_name=self.region,
             aws_access_key_id=self.access_key, aws_secret_access_key=self.secret_key,

@@ -13,12 +13,14 @@ const { getSignedUrl } = load("@aws-sdk/s3-request-presigner");
 
 const MIB = 1024 * 1024;
 const Bucket = process.argv[2];
-const client = new S3.S3Client({
+const connect = (options) => new S3.S3Client({
   endpoint: process.env.S3_ENDPOINT_URL,
   region: process.env.AWS_REGION,
   forcePathStyle: true,
   maxAttempts: 1,
+  ...options,
 });
+const client = connect({});
 const send = (Command, input) => client.send(new S3[Command]({ Bucket, ...input }));
 const sha256 = (data) => createHash("sha256").update(data).digest("hex");
 const bytesOf = async (answer) => Buffer.from(await answer.Body.transformToByteArray());
@@ -81,8 +83,10 @@ const steps = {
     assert.equal(await got.Body.transformToString(), "234");
   },
 
+  // Without WHEN_REQUIRED this SDK signs the CRC32 of an empty body into the URL, and no real upload matches it.
   async "presigned fetch"() {
-    const put = await getSignedUrl(client, new S3.PutObjectCommand({ Bucket, Key: "n/presigned ü+" }), { expiresIn: 60 });
+    const signer = connect({ requestChecksumCalculation: "WHEN_REQUIRED" });
+    const put = await getSignedUrl(signer, new S3.PutObjectCommand({ Bucket, Key: "n/presigned ü+" }), { expiresIn: 60 });
     const answer = await fetch(put, { method: "PUT", body: "from fetch", headers: { "content-type": "text/plain" } });
     assert.equal(answer.status, 200, await answer.text());
     const get = await getSignedUrl(client, new S3.GetObjectCommand({ Bucket, Key: "n/presigned ü+" }), { expiresIn: 60 });
@@ -138,4 +142,5 @@ for (const [step, run] of Object.entries(steps)) {
   }
   console.log(JSON.stringify({ step, error }));
 }
-client.destroy();
+// A failed step may leave an unread body behind, whose connection would keep the process or bring it down.
+process.exit(0);

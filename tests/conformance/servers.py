@@ -144,6 +144,7 @@ def seaweedfs(bin_folder, folder, keys, tls):
         f"-volume.port={volume}", f"-volume.port.grpc={grpc2}", "-volume.max=5000",
         "-filer", f"-filer.port={filer}", f"-filer.port.grpc={grpc3}",
         "-s3", f"-s3.port={s3}", f"-s3.port.grpc={grpc4}", f"-s3.config={config}", "-s3.domainName=localhost",
+        "-s3.allowDeleteBucketNotEmpty=false", "-s3.autoCreateBucket=false",
         "-s3.port.iceberg=0", "-s3.port.lance=0", "-webdav=false", "-s3.iam=false",
     ]
     port = s3

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -13,12 +14,27 @@ COMMAND_TIMEOUT_S = 240
 pytestmark = pytest.mark.skipif(not shutil.which("aws"), reason="no aws on the path")
 
 
+SIGNATURE_V4 = "[default]\ns3 =\n  signature_version = s3v4\n"
+PRESIGN_PUT = (
+    "python3 -c \"import boto3; print(boto3.client('s3').generate_presigned_url("
+    "'put_object', Params={{'Bucket': '{bucket}', 'Key': '{key}'}}))\""
+)
+
+
 @pytest.fixture
 def shell(target, folder):
-    """shell(command) runs one line of bash as a newcomer would and gives its output; a failure fails the test."""
-    def run(command, fails=False):
+    """shell(command) runs one line of bash as a newcomer would and gives its output; a failure fails the test.
+
+    `fails=True` expects the failure. `stock=True` leaves the clients' settings as they come: aws-cli 1 and boto3
+    then presign with signature version 2; otherwise with version 4, as aws-cli 2 always does.
+    """
+    config = folder / "aws-config"
+    config.write_text(SIGNATURE_V4)
+
+    def run(command, fails=False, stock=False):
+        env = {**target.environment(), **({} if stock else {"AWS_CONFIG_FILE": str(config)})}
         done = subprocess.run(
-            ["bash", "-o", "pipefail", "-c", command], cwd=folder, env=target.environment(), text=True,
+            ["bash", "-o", "pipefail", "-c", command], cwd=folder, env=env, text=True,
             capture_output=True, timeout=COMMAND_TIMEOUT_S,
         )
         assert (done.returncode != 0) == fails, f"$ {command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
@@ -43,9 +59,11 @@ def test_journey(shell, folder, make_bucket, s3):
     assert bucket in shell("aws s3 ls")
 
     shell("mkdir -p site/css site/deep/er && echo hi > site/index.html && echo b > site/css/a.css && echo c > 'site/deep/er/sp ace+ü.txt' && : > site/empty")
+    # S3 keeps whole seconds: a file written in the second of its upload would look newer than its copy.
+    shell("find site -type f -exec touch -d '1 minute ago' {} +")
     assert shell(f"aws s3 sync site s3://{bucket}/site --no-progress").count("upload:") == 4
     assert shell(f"aws s3 sync site s3://{bucket}/site --no-progress") == "", "the second sync copied something"
-    shell("sleep 1.1; echo changed > site/index.html")
+    shell("echo changed > site/index.html && touch -d '1 minute' site/index.html")
     assert shell(f"aws s3 sync site s3://{bucket}/site --no-progress").count("upload:") == 1
     shell(f"aws s3 sync s3://{bucket}/site copy --no-progress && diff -r site copy")
     assert shell(f"aws s3 sync s3://{bucket}/site copy --no-progress") == "", "the second sync back copied something"
@@ -54,11 +72,7 @@ def test_journey(shell, folder, make_bucket, s3):
     assert "PRE css/" in shell(f"aws s3 ls s3://{bucket}/site/")
 
     shell(f'curl -sSf -o got.html "$(aws s3 presign s3://{bucket}/site/index.html)" && cmp got.html site/index.html')
-    presign_put = (
-        f"import boto3; print(boto3.client('s3').generate_presigned_url("
-        f"'put_object', Params={{'Bucket': '{bucket}', 'Key': 'from-curl.txt'}}))"
-    )
-    shell(f'curl -sSf -T site/index.html "$(python3 -c "{presign_put}")"')
+    shell(f'curl -sSf -T site/index.html "$({PRESIGN_PUT.format(bucket=bucket, key="from-curl.txt")})"')
     assert shell(f"aws s3 cp s3://{bucket}/from-curl.txt -") == "changed\n"
 
     shell(f"aws s3 mv s3://{bucket}/from-curl.txt s3://{bucket}/moved.txt")
@@ -68,6 +82,29 @@ def test_journey(shell, folder, make_bucket, s3):
     shell(f"aws s3 rm --recursive s3://{bucket}/")
     assert f"remove_bucket: {bucket}" in shell(f"aws s3 rb s3://{bucket}")
     assert bucket not in shell("aws s3 ls")
+
+
+def test_presigning_with_stock_settings(shell, folder, bucket, key):
+    """What `aws s3 presign` of aws-cli 1 and boto3 make unless configured: signature version 2 in us-east-1."""
+    (folder / "f").write_text("hello")
+    put = shell(PRESIGN_PUT.format(bucket=bucket, key=key), stock=True).strip()
+    shell(f"curl -sSf -T f '{put}'")
+    get = shell(f"aws s3 presign s3://{bucket}/{key}", stock=True).strip()
+    assert shell(f"curl -sSf '{get}'") == "hello"
+
+
+@pytest.mark.differs("moto", "checks no signatures")
+def test_presigning_with_stock_settings_binds(shell, target, s3, bucket, key):
+    """The older signature binds as the newer does: method, key and expiry."""
+    s3.put_object(Bucket=bucket, Key=key, Body=b"hello")
+    s3.put_object(Bucket=bucket, Key=key + "-other", Body=b"other")
+    get = shell(f"aws s3 presign s3://{bucket}/{key}", stock=True).strip()
+    status = "curl -sS -o /dev/null -w '%{http_code}' "
+    assert shell(f"{status} -X DELETE '{get}'") in ("400", "403")
+    assert shell(f"{status} '{get.replace(key, key + '-other')}'") in ("400", "403")
+    expiry = re.sub(r"Expires=(\d+)", lambda m: f"Expires={int(m[1]) + 1}", get)
+    assert expiry != get and shell(f"{status} '{expiry}'") in ("400", "403")
+    assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"hello"
 
 
 def test_rb_force(shell, make_bucket, s3):

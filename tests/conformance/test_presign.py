@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 from botocore.exceptions import ClientError
 
-from s3wire import amz_date, encode, now, object_path
+from s3wire import amz_date, crc32_base64, encode, now, object_path
 
 
 @pytest.fixture
@@ -88,6 +88,7 @@ def test_listing_and_overrides(s3, fetch, bucket, stored):
     assert fetch(url) == (200, b"hello")
 
 
+@pytest.mark.differs("moto", "fails with 500")
 def test_parts_by_url(s3, fetch, bucket, key):
     upload_id = s3.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
     url = url_of(s3, "upload_part", Bucket=bucket, Key=key, UploadId=upload_id, PartNumber=1)
@@ -98,6 +99,18 @@ def test_parts_by_url(s3, fetch, bucket, key):
         MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]},
     )
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"part"
+
+
+@pytest.mark.differs("moto", "reads no checksum from the query")
+def test_a_checksum_in_the_query_counts(presigned, s3, bucket, key):
+    """SDKs hoist x-amz-* headers into the query when presigning; they mean there what they mean as headers."""
+    good = [("x-amz-checksum-crc32", crc32_base64(b"body"))]
+    assert presigned.send(key, "PUT", b"body", query=good).status == 200
+    head = s3.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+    assert head["ChecksumCRC32"] == crc32_base64(b"body")
+    wrong = presigned.send(key, "PUT", b"new", query=[("x-amz-checksum-crc32", crc32_base64(b""))])
+    assert (wrong.status, wrong.code) == (400, "BadDigest"), wrong
+    assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"body"
 
 
 def test_signed_headers_count(s3, fetch, bucket, key):
@@ -197,10 +210,11 @@ def test_refused(presigned, s3, bucket, stored, fault, codes, status):
 
 
 @pytest.mark.differs("moto", "checks no signatures")
-@pytest.mark.parametrize("age,reason", [
-    (datetime.timedelta(hours=2), b"expired"), (datetime.timedelta(days=8), b"expired"), (-datetime.timedelta(minutes=20), b"not valid yet"),
+@pytest.mark.parametrize("age", [
+    datetime.timedelta(hours=2), datetime.timedelta(days=8),
+    pytest.param(-datetime.timedelta(minutes=20), marks=pytest.mark.differs("seaweedfs", "accepts it")),
 ], ids=["expired", "expired-last-week", "from-the-future"])
-def test_outside_its_time(presigned, wire, s3, bucket, stored, age, reason):
+def test_outside_its_time(presigned, wire, s3, bucket, stored, age):
     for method, body in (("GET", b""), ("PUT", b"overwritten")):
         answer = presigned.send(stored, method, body, signer=wire.signer(when=now() - age))
         assert (answer.status, answer.code) == (403, "AccessDenied"), answer
@@ -289,7 +303,7 @@ def test_preflight_without_origin(target, bucket, stored):
     assert status == 400 and b"<Code>BadRequest</Code>" in body
 
 
-@pytest.mark.differs("moto seaweedfs", "answer from a global setting")
+@pytest.mark.differs("moto", "answer from a global setting")
 def test_preflight_with_rules(target, s3, fetch, make_bucket):
     name = make_bucket()
     rule = {"AllowedOrigins": ["https://app.example"], "AllowedMethods": ["PUT", "GET"], "AllowedHeaders": ["*"],

@@ -21,6 +21,8 @@ use crate::request::{Expected, RequestSet};
 const FILL_LIMIT: Duration = Duration::from_secs(900);
 const LIST_PAGE_KEYS: usize = 1000;
 const TREE_PREFIXES: u64 = 100;
+/// Stored before anything is measured: some servers set up their storage on the first writes, for seconds.
+const WARM_UP_OBJECTS: usize = 1000;
 /// Different pages and directories a listing phase asks for; enough that no reply is worth caching.
 const LIST_REQUESTS: usize = 2000;
 
@@ -147,6 +149,7 @@ enum Family {
     Mixed,
     Flat,
     Tree,
+    WarmUp,
 }
 
 impl Family {
@@ -158,6 +161,7 @@ impl Family {
             Self::Medium => format!("medium/{name:016x}"),
             Self::Large => format!("large/{name:016x}"),
             Self::Mixed => format!("mixed/{name:016x}"),
+            Self::WarmUp => format!("warm-up/{name:016x}"),
             Self::Flat => format!("flat/{name:016x}"),
             Self::Tree => format!("tree/{:02}/{name:016x}", index % TREE_PREFIXES),
         }
@@ -165,7 +169,7 @@ impl Family {
 
     fn bytes(self, index: u64) -> usize {
         match self {
-            Self::Small => 4 << 10,
+            Self::Small | Self::WarmUp => 4 << 10,
             Self::Medium => 1 << 20,
             Self::Large => Self::LARGEST,
             // Evenly spread over the logarithm of the size, to the byte.
@@ -216,6 +220,7 @@ impl Session {
 
     /// Stores what the workload reads, lets the disk come to rest, then measures it.
     pub fn run(&mut self, workload: Workload) -> Result<Measured> {
+        self.fill(Family::WarmUp, WARM_UP_OBJECTS)?;
         match workload {
             Workload::PutSmall => self.put(workload, Family::Small, self.plan.small.writes_max),
             Workload::PutMedium => self.put(workload, Family::Medium, self.plan.medium.writes_max),
