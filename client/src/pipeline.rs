@@ -96,7 +96,7 @@ impl OpenBlock {
             sent_bytes: 0,
             acked_bytes: 0,
             synced_bytes: 0,
-            unacked: VecDeque::with_capacity(PACKETS_IN_FLIGHT_MAX),
+            unacked: VecDeque::with_capacity(PACKETS_IN_FLIGHT_MAX + 1),
         })
     }
 
@@ -117,9 +117,6 @@ impl OpenBlock {
     /// makes sense.
     pub async fn send(&mut self, data: Bytes, flush: Flush) -> Result<(), PipelineFailure> {
         assert!(data.len() <= PACKET_BYTES_MAX && data.len() <= self.room() as usize, "a packet is cut to fit");
-        while self.unacked.len() >= PACKETS_IN_FLIGHT_MAX {
-            self.take_ack().await?;
-        }
         let packet = Packet {
             sequence: self.next_sequence,
             offset: self.sent_bytes,
@@ -130,7 +127,11 @@ impl OpenBlock {
         };
         self.next_sequence += 1;
         self.sent_bytes += packet.data.len() as u32;
+        // Owed from here on, even if the wait for a place is what fails.
         self.unacked.push_back(packet.clone());
+        while self.unacked.len() > PACKETS_IN_FLIGHT_MAX {
+            self.take_ack().await?;
+        }
         match timeout(self.ack_timeout, self.stream.packets.send(packet)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(failure)) => Err(self.last_words(failure).await),

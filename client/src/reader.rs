@@ -34,7 +34,8 @@ pub struct ContentReader {
     /// The first one holds `position`.
     extents: VecDeque<LocatedExtent>,
     open: Option<OpenReplica>,
-    next_open: Option<AbortOnDropHandle<Option<OpenReplica>>>,
+    /// The extent that starts at this byte, being opened before its turn.
+    next_open: Option<(u64, AbortOnDropHandle<Option<OpenReplica>>)>,
     /// Replicas of the first extent that have failed since it was located.
     tried: Vec<VolumeId>,
     /// Since when nothing has come, and how long to pause before asking the namenode again.
@@ -45,8 +46,6 @@ pub struct ContentReader {
 struct OpenReplica {
     volume: VolumeId,
     stream: Box<dyn ReadStream>,
-    /// Where it is in the content.
-    from: u64,
     left: u32,
 }
 
@@ -126,8 +125,8 @@ impl ContentReader {
 
     /// Opens the best replica of the first extent, at the next byte.
     async fn open_first(&mut self) -> Result<Option<Bytes>, (VolumeId, Failure)> {
-        if let Some(ahead) = self.next_open.take() {
-            if let Some(open) = ahead.await.ok().flatten().filter(|open| open.from == self.position) {
+        if let Some((_, ahead)) = self.next_open.take_if(|(from, _)| *from == self.position) {
+            if let Some(open) = ahead.await.ok().flatten() {
                 self.open = Some(open);
                 return Ok(None);
             }
@@ -145,11 +144,13 @@ impl ContentReader {
     /// Opens the extent after the first one, so that a block's border does not stall the reader.
     fn open_ahead(&mut self) {
         let (shared, extent) = (self.shared.clone(), self.extents[1].clone());
-        self.next_open = Some(AbortOnDropHandle::new(tokio::spawn(async move {
+        let from = extent.content_offset;
+        let ahead = tokio::spawn(async move {
             let replica = best_replica(&shared, &extent.located, &[])?;
             // A failure is met again, and handled, when the extent's turn comes.
-            open(&shared, &extent, replica, extent.content_offset).await.ok()
-        })));
+            open(&shared, &extent, replica, from).await.ok()
+        });
+        self.next_open = Some((from, AbortOnDropHandle::new(ahead)));
     }
 
     /// A replica failed: try another one, or, when all have been tried, ask the namenode where they are now.
@@ -243,7 +244,7 @@ async fn open(
         Ok(opened) => opened?,
         Err(_) => return Err(silent()),
     };
-    Ok(OpenReplica { volume: replica.volume, stream, from, left: length })
+    Ok(OpenReplica { volume: replica.volume, stream, left: length })
 }
 
 /// Whether the failure says something about the volume rather than about this one replica or request.

@@ -70,6 +70,7 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
         fn packets_are_the_pieces_in_order(sizes in proptest::collection::vec(
             prop_oneof![0usize..100, 1000usize..70_000, 250_000usize..2_500_000], 0..8,
