@@ -222,3 +222,19 @@ fn blocks_are_told_of_once_a_command() {
     assert_eq!(record.live_bytes, 0);
     invariants::check(store.view(), &store.told);
 }
+
+#[test]
+fn a_command_refused_half_way_leaves_nothing() {
+    let mut store = Store::new();
+    let mut writer = Writer::new(&mut store, "writer");
+    let mut content = writer.own(&mut store, &[100, 100]);
+    let fine = writer.pack(&mut store, 100);
+    content.extents.insert(1, fine.extents[0]);
+    content.extents.push(Extent { block: BlockId(99), offset: 0, length: 1 });
+    // Two blocks are sealed and one has a new record when the last extent turns out to be bad; `refused` compares rows.
+    assert_eq!(store.refused(put("k", Some(content.clone()), 301)), ErrorCode::StaleGeneration);
+    invariants::check(store.view(), &store.told);
+    content.extents.pop();
+    store.put_outcome(put("k", Some(content), 300));
+    invariants::check(store.view(), &store.told);
+}

@@ -127,6 +127,10 @@ impl Run {
         if content.is_some() && self.random.chance(8) {
             return; // Written and never committed.
         }
+        if self.random.chance(10) {
+            self.put_refused_half_way(key, content);
+            return;
+        }
         let version = model::version(self.pieces(&content));
         let condition = self.condition(key);
         let action = put_if(key, content, version.size(), condition.clone());
@@ -147,6 +151,14 @@ impl Run {
                 self.model.write(key, model::version(Vec::new()), id);
             }
         }
+    }
+
+    /// The last extent is bad when the others have been taken in already.
+    fn put_refused_half_way(&mut self, key: &str, content: Option<NewContent>) {
+        let Some(mut content) = content else { return };
+        content.extents.push(Extent { block: BlockId(99_999), offset: 32, length: 1 });
+        let size = content.extents.iter().map(|extent| u64::from(extent.length)).sum();
+        assert_eq!(self.store.refused(put(key, Some(content), size)), ErrorCode::StaleGeneration);
     }
 
     fn stored_version(&self, key: &str) -> VersionId {
