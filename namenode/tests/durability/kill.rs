@@ -22,13 +22,19 @@ fn moment(round: u64) -> Duration {
     Duration::from_micros(mix(!round) % 5_000)
 }
 
+fn kill_at(mut writer: Writer, moment: Duration) -> u64 {
+    std::thread::sleep(moment);
+    writer.kill();
+    writer.acked
+}
+
 fn log_and_engine_survive(kind: EngineKind) {
     let dir = tempfile::tempdir().unwrap();
     let mut acked = 0;
     for round in 0..rounds() {
         let mut writer = Writer::start(Mode::LogPurged, kind, dir.path());
         writer.wait_for_batches(batches(round));
-        acked = writer.kill_after(moment(round)).max(acked);
+        acked = kill_at(writer, moment(round)).max(acked);
         let fate = check_log_and_engine(kind, dir.path(), Mode::LogPurged, acked)
             .unwrap_or_else(|error| panic!("{kind}, round {round}, {acked} acknowledged: {error:#}"));
         assert!(matches!(fate, EngineFate::Prefix { .. }));
@@ -42,7 +48,7 @@ fn engine_alone_survives(kind: EngineKind) {
     for round in 0..rounds() {
         let mut writer = Writer::start(Mode::EngineAlone, kind, dir.path());
         writer.wait_for_batches(batches(round) / 4);
-        acked = writer.kill_after(moment(round)).max(acked);
+        acked = kill_at(writer, moment(round)).max(acked);
         check_engine(kind, dir.path(), acked)
             .unwrap_or_else(|error| panic!("{kind}, round {round}, {acked} acknowledged: {error:#}"));
     }

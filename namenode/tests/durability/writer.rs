@@ -110,6 +110,8 @@ pub struct Writer {
     lines: std::io::Lines<BufReader<ChildStdout>>,
     /// How many commands are acknowledged.
     pub acked: u64,
+    /// The same, before the last acknowledgement.
+    pub acked_before_last: u64,
     /// Why the writer stopped, where it did by itself.
     pub stopped: Option<String>,
 }
@@ -124,7 +126,7 @@ impl Writer {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, lines, acked: 0, stopped: None }
+        Self { child, lines, acked: 0, acked_before_last: 0, stopped: None }
     }
 
     /// Reads until so many more batches are acknowledged.
@@ -134,13 +136,23 @@ impl Writer {
         }
     }
 
-    /// Lets the writer go on for `delay`, then `kill -9`, then reads what was still acknowledged before it took effect.
-    pub fn kill_after(mut self, delay: Duration) -> u64 {
-        std::thread::sleep(delay);
+    /// Stops all threads of the writer where they are; a system call in progress is finished first.
+    pub fn freeze(&self) {
+        let id = self.child.id();
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), rustix::process::Signal::STOP)
+            .unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while !is_stopped(id) {
+            assert!(Instant::now() < deadline, "the writer does not stop");
+            std::thread::yield_now();
+        }
+    }
+
+    /// `kill -9`, then reads what was still acknowledged before it took effect.
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         while self.next_ack() {}
         self.child.wait().unwrap();
-        self.acked
     }
 
     fn next_ack(&mut self) -> bool {
@@ -149,7 +161,7 @@ impl Writer {
             // The first line shares its line with the harness's "test … ".
             if let Some(at) = line.find(ACK) {
                 let Ok(count) = line[at + ACK.len()..].parse() else { continue };
-                self.acked = count;
+                self.acked_before_last = std::mem::replace(&mut self.acked, count);
                 return true;
             }
             if line.contains("stopped: ") {
@@ -158,4 +170,12 @@ impl Writer {
         }
         false
     }
+}
+
+fn is_stopped(process: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap()).all(|stat| {
+        // The state follows the name, which is in parentheses and may hold anything.
+        stat.rsplit(") ").next().is_some_and(|fields| fields.starts_with('T'))
+    })
 }
