@@ -49,6 +49,7 @@ pub(crate) struct Attempts {
     excluded: Vec<VolumeId>,
     pause: Duration,
     last: Failure,
+    failed_to_open: bool,
 }
 
 impl Attempts {
@@ -58,6 +59,7 @@ impl Attempts {
             excluded: shared.suspects.all(),
             pause: PAUSE_MIN,
             last: unavailable("no pipeline could be opened"),
+            failed_to_open: false,
         }
     }
 
@@ -123,6 +125,10 @@ impl Shared {
                 Err(failure) => {
                     self.abandon(lease.id, vec![located.block]);
                     attempts.pipeline_failed(self, &failure);
+                    // The first time the member is merely avoided; the second time there may be none to take its place.
+                    if std::mem::replace(&mut attempts.failed_to_open, true) {
+                        attempts.pause(failure.failure).await;
+                    }
                 }
             }
         }

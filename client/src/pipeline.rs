@@ -13,7 +13,7 @@ use granary_protocol::{ErrorCode, Failure, VolumeId};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// How long a pipeline that has failed may take to say which member it was.
 const LAST_WORDS_TIMEOUT: Duration = Duration::from_millis(500);
@@ -47,6 +47,7 @@ pub(crate) struct OpenBlock {
     acked_bytes: u32,
     synced_bytes: u32,
     unacked: VecDeque<Packet>,
+    opened: Instant,
 }
 
 /// What is left of a block whose pipeline failed.
@@ -61,6 +62,8 @@ pub(crate) struct BrokenBlock {
     pub synced_bytes: u32,
     /// Data after `acked_bytes`, in order.
     pub unacked: Vec<Bytes>,
+    /// Since when the pipeline was open; its token is a little older.
+    pub opened: Instant,
 }
 
 impl OpenBlock {
@@ -97,6 +100,7 @@ impl OpenBlock {
             acked_bytes: 0,
             synced_bytes: 0,
             unacked: VecDeque::with_capacity(PACKETS_IN_FLIGHT_MAX + 1),
+            opened: Instant::now(),
         })
     }
 
@@ -156,6 +160,7 @@ impl OpenBlock {
             failure,
             acked_bytes: self.acked_bytes,
             synced_bytes: self.synced_bytes,
+            opened: self.opened,
             unacked: self.unacked.into_iter().map(|packet| packet.data).filter(|data| !data.is_empty()).collect(),
         }
     }

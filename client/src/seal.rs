@@ -12,11 +12,15 @@ use futures_util::future::join_all;
 use granary_protocol::block::{BlockKind, LocatedBlock, ReplicaLocation};
 use granary_protocol::datanode::{DatanodeReply, DatanodeRequest};
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest};
+use granary_protocol::token::TOKEN_LIFETIME_MS;
 use granary_protocol::{Advice, BlockId, ErrorCode, Failure, GenerationStamp, LeaseId, VolumeId};
 use std::time::Duration;
 use tokio::time::timeout;
 use tracing::warn;
 
+/// With a pipeline open for no longer than this, its write token is certainly good for finalizing replicas. (A block is
+/// opened at most half a token's life after its allocation.)
+const TOKEN_FRESH: Duration = Duration::from_millis(TOKEN_LIFETIME_MS * 2 / 5);
 const SEAL_TRIES_MAX: u32 = 6;
 const SEAL_PAUSE_MIN: Duration = Duration::from_millis(100);
 
@@ -52,10 +56,18 @@ impl Shared {
             return;
         }
         let length = broken.synced_bytes;
+        let (lease, block) = (broken.lease.id, broken.located.block);
         if length == 0 {
-            self.abandon(broken.lease.id, vec![broken.located.block]);
-        } else if let Err(failure) = self.recover(&broken, length).await {
-            warn!(block = %broken.located.block, %failure, "a broken packed block could not be recovered by its writer");
+            return self.abandon(lease, vec![block]);
+        }
+        let recovered = if broken.opened.elapsed() < TOKEN_FRESH {
+            self.recover(&broken, length).await.map(|_| ())
+        } else {
+            // The datanodes would refuse us. Naming no replica as finalized makes the namenode finalize them all.
+            self.seal_patiently(lease, block, length, Vec::new(), true).await.map(|_| ())
+        };
+        if let Err(failure) = recovered {
+            warn!(%block, %failure, "a broken packed block could not be recovered by its writer");
         }
     }
 

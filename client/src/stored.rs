@@ -7,7 +7,7 @@ use bytes::Bytes;
 use granary_protocol::block::Extent;
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest, NewContent};
 use granary_protocol::object::StorageClass;
-use granary_protocol::{Advice, ErrorCode, Failure};
+use granary_protocol::{ErrorCode, Failure};
 use std::sync::Arc;
 
 /// How often a small content is written again because its lease or block was lost before the commit.
@@ -73,14 +73,9 @@ impl StoredContent {
                     rewrites += 1;
                     self.new = pack(&self.shared, payload, *class).await?;
                 }
-                StoredKind::Packed { .. } => return Err(for_user(failure)),
-                StoredKind::Owned { .. } => {
-                    // Only a definite refusal says that nothing refers to the blocks, now or later.
-                    if failure.code.advice() != Advice::GiveUp {
-                        self.forget();
-                    }
-                    return Err(for_user(failure));
-                }
+                // Dropping this abandons the blocks of a large content. If the request took effect after all they are
+                // no longer the lease's to abandon; if it is still on its way it will be refused.
+                _ => return Err(for_user(failure)),
             }
         }
     }

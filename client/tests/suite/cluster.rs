@@ -63,6 +63,8 @@ pub struct Faults {
     pub piece_bytes: usize,
     /// The next commits are answered with these codes.
     pub refuse_commits: Vec<ErrorCode>,
+    /// Datanodes refuse to finalize for a writer.
+    pub write_tokens_expired: bool,
     pub compact: Vec<BlockId>,
     pub seal: Vec<BlockId>,
 }

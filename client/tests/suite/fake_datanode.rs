@@ -76,6 +76,9 @@ impl DatanodeService for FakeDatanode {
                 panic!("the fake datanode was asked {request:?}");
             };
             let mut state = self.cluster.state();
+            if state.faults.write_tokens_expired {
+                return Err(ErrorCode::InvalidToken.into());
+            }
             let replica = state.replicas.get_mut(&(volume, token.block())).ok_or(ErrorCode::ReplicaNotFound)?;
             if replica.data.len() < length as usize {
                 return Err(ErrorCode::ReplicaNotFound.into());

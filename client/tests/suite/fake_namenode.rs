@@ -1,6 +1,6 @@
 //! A namenode of a few maps. It checks what a real one relies on: every committed byte is synced where it is said to be.
 
-use crate::cluster::{Block, Cluster, State};
+use crate::cluster::{Block, Cluster, Replica, State};
 use futures_util::future::BoxFuture;
 use granary_protocol::block::*;
 use granary_protocol::namenode::*;
@@ -45,14 +45,7 @@ fn answer(state: &mut State, request: NamenodeRequest) -> Result<NamenodeReply, 
         }
         NamenodeRequest::SealBlock { lease, block, length, stored_on, recovered } => {
             alive(state, lease)?;
-            let next = state.id();
-            let block = state.blocks.get_mut(&block).expect("an allocated block");
-            block.sealed = Some(length);
-            block.volumes = stored_on;
-            if recovered {
-                block.generation = GenerationStamp(next);
-            }
-            Ok(NamenodeReply::Sealed(block.generation))
+            Ok(NamenodeReply::Sealed(seal(state, block, length, stored_on, recovered)))
         }
         NamenodeRequest::PutObject { key, content, object, .. } => put(state, key, content, &object),
         NamenodeRequest::GetObject { key, window, .. } => get(state, key, window),
@@ -115,6 +108,29 @@ fn allocate(
         located.push(state.located(id, whole, AccessMode::Write));
     }
     Ok(NamenodeReply::Blocks(located))
+}
+
+/// Without volumes that are said to have finalized the block, the living members are told to, as by a heartbeat.
+fn seal(state: &mut State, id: BlockId, length: u32, stored_on: Vec<VolumeId>, recovered: bool) -> GenerationStamp {
+    let next = GenerationStamp(state.id());
+    let dead = &state.faults.dead;
+    let block = state.blocks.get_mut(&id).expect("an allocated block");
+    block.sealed = Some(length);
+    if recovered {
+        block.generation = next;
+    }
+    match stored_on.is_empty() {
+        true => block.volumes.retain(|volume| !dead.contains(volume)),
+        false => block.volumes.clone_from(&stored_on),
+    }
+    if stored_on.is_empty() {
+        for volume in &block.volumes {
+            let replica = state.replicas.get_mut(&(*volume, id)).expect("a member has a replica");
+            replica.data.truncate(length as usize);
+            *replica = Replica { synced: length as usize, finalized: true, generation: next, ..replica.clone() };
+        }
+    }
+    block.generation
 }
 
 fn put(

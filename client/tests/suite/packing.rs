@@ -164,6 +164,29 @@ async fn a_member_that_hangs_is_left_behind() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_block_open_for_longer_than_its_token_lasts_survives_a_member() {
+    let cluster = Cluster::new(4, 3);
+    let client = cluster.client_with(ClientConfig {
+        pack_lanes_min: 1,
+        pack_lanes_max: 1,
+        compaction: false,
+        ..ClientConfig::default()
+    });
+    for minute in 0..12 {
+        put(&client, &format!("k{minute}"), &body(100, minute)).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(60)).await;
+    }
+    cluster.state().faults.write_tokens_expired = true;
+    cluster.state().faults.dies_at_packet = Some((VolumeId(2), 0));
+    put(&client, "after", &body(100, 99)).await.unwrap();
+    settle().await;
+    assert_eq!(cluster.state().blocks.values().next().unwrap().sealed, Some(12 * 132));
+    for minute in 0..12 {
+        assert_eq!(get(&client, &format!("k{minute}")).await.unwrap(), body(100, minute));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_any_datanode_a_put_fails_in_bounded_time() {
     let cluster = Cluster::new(2, 2);
     cluster.state().faults.dead.extend([VolumeId(1), VolumeId(2)]);
