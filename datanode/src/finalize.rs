@@ -80,7 +80,9 @@ impl Volume {
             return Err(ReplicaError::NotFound { block: name.block, reason });
         }
         let occupied = state.file_bytes;
-        match self.finalize_files(replica, &mut state, name, length) {
+        let finalized = self.finalize_files(replica, &mut state, name, length);
+        self.count_freed(occupied.saturating_sub(state.file_bytes));
+        match finalized {
             Ok(true) => {}
             Ok(false) => {
                 drop(state);
@@ -98,7 +100,7 @@ impl Volume {
         }
         state.closed = Some("it is finalized");
         self.unpromise(&mut state);
-        self.count_freed(occupied);
+        self.count_freed(state.file_bytes);
         self.count_growth(&mut state, u64::from(length) + sums_file_bytes(length));
         drop(state);
         self.enter_finalized(replica, name, length)

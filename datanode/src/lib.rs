@@ -13,6 +13,8 @@ mod create;
 mod datanode;
 mod disk;
 mod error;
+#[cfg(test)]
+mod faults_test;
 mod finalize;
 mod finalized_files;
 mod jobs;

@@ -270,10 +270,11 @@ impl ReplicaWriter {
         self.volume.unpromise(&mut self.replica.lock());
         let failure: Failure = error.into();
         let _ = self.failure.set(failure.clone());
+        // Closed first: who has heard of the failure must not get another packet in.
+        self.permits.close();
         if let Some(acks) = progress.acks.take() {
             let _ = acks.try_send(Err(failure));
         }
-        self.permits.close();
     }
 
     /// The writer is gone: an empty replica or an unfinished copy is garbage, anything else waits for recovery.

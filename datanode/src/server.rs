@@ -136,10 +136,10 @@ async fn receive_packets(
             Err(failure) => Err(failure),
         };
         if let Err(failure) = sent {
-            packets = None;
             if let Some(end) = end.take() {
                 let _ = end.send(End::Broken(failure));
             }
+            packets = None;
         }
     }
 }
@@ -167,7 +167,11 @@ async fn send_acks(
                     }
                     ended
                 }
-                Err(failure) => break Some(failure),
+                // What broke the packets' direction is the cause; that the pipeline is over then is its consequence.
+                Err(failure) => break match end.try_recv() {
+                    Ok(End::Broken(cause)) => Some(cause),
+                    _ => Some(failure),
+                },
             },
             ended = &mut end, if last.is_none() => match ended {
                 Ok(ended) => Some(ended),

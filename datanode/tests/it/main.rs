@@ -1,0 +1,9 @@
+//! The datanode through its public face, on real files: what a writer, a reader and a namenode see.
+
+mod commands;
+mod pipeline;
+mod reads;
+mod recovery;
+mod remote;
+mod support;
+mod volumes;
