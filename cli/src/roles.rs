@@ -11,9 +11,12 @@ use anyhow::Context;
 use granary_client::remote::{NamenodeCluster, RemoteDatanodes, RemoteNamenode};
 use granary_client::{Client, ClientComponents, ClientConfig};
 use granary_datanode::{Datanode, DatanodeRpc, VolumeConfig};
-use granary_gateway::{Gateway, RootAccount};
+use granary_gateway::auth::Secret;
+use granary_gateway::config::TlsFiles;
+use granary_gateway::server::Gateway;
 use granary_namenode::server::NamenodeServer;
 use granary_protocol::block::Media;
+use granary_protocol::datanode::DatanodeConnector;
 use granary_protocol::namenode::NamenodeService;
 use granary_protocol::{DatanodeId, NodeName, Rack};
 use granary_rpc::{ClusterCa, RpcClient, RpcClientConfig, RpcServer, Security};
@@ -102,9 +105,10 @@ pub async fn gateway(options: RoleOptions) -> anyhow::Result<()> {
     };
     let shutdown = shutdown::on_signals()?;
     let stop = CancellationToken::new();
+    let datanodes: Arc<dyn DatanodeConnector> = Arc::new(RemoteDatanodes::new(data, RpcClientConfig::default(), None));
     let components = ClientComponents {
         namenode: Arc::new(NamenodeCluster::connect(&file.namenodes, &control, &RpcClientConfig::default())),
-        datanodes: Arc::new(RemoteDatanodes::new(data, RpcClientConfig::default(), None)),
+        datanodes: datanodes.clone(),
         local_datanode: file.local_datanode.map(DatanodeId),
         holder: NodeName::from(file.name.as_str()),
         shutdown: stop.clone(),
@@ -118,11 +122,10 @@ pub async fn gateway(options: RoleOptions) -> anyhow::Result<()> {
         tls_key: file.s3_tls_key,
         public_urls: file.public_urls,
     };
-    let gateway = start_gateway(door, client.clone(), shutdown.clone()).await?;
-    tracing::info!(s3 = %gateway.address(), "gateway is up");
+    let gateway = open_door(door, client.clone(), datanodes, shutdown).await?;
+    tracing::info!(s3 = %gateway.local_addr(), "gateway is up");
 
-    shutdown.cancelled().await;
-    gateway.stopped().await;
+    gateway.run().await;
     client.stop().await;
     stop.cancel();
     Ok(())
@@ -162,13 +165,29 @@ pub struct DoorSettings {
     pub public_urls: Vec<String>,
 }
 
-/// Opens the S3 door.
-pub async fn start_gateway(door: DoorSettings, client: Client, shutdown: CancellationToken) -> anyhow::Result<Gateway> {
-    let mut config =
-        granary_gateway::Config::new(door.s3, RootAccount::new(door.root.access_key, door.root.secret_key));
-    config.region = door.region;
-    config.public_urls = door.public_urls;
-    config.tls =
-        door.tls_cert.zip(door.tls_key).map(|(certificate, key)| granary_gateway::TlsConfig { certificate, key });
-    Gateway::start(config, client, shutdown).await.with_context(|| format!("opening the S3 door at {}", door.s3))
+/// Opens the S3 door; [`Gateway::run`] then serves it until `shutdown`.
+pub async fn open_door(
+    door: DoorSettings,
+    client: Client,
+    datanodes: Arc<dyn DatanodeConnector>,
+    shutdown: CancellationToken,
+) -> anyhow::Result<Gateway> {
+    let config = granary_gateway::config::Config {
+        listen: door.s3,
+        region: door.region,
+        public_urls: door.public_urls,
+        tls: door.tls_cert.zip(door.tls_key).map(|(certificate, key)| TlsFiles { certificate, key }),
+        ..granary_gateway::config::Config::default()
+    };
+    let components = granary_gateway::server::Components {
+        client,
+        datanodes,
+        clock: Arc::new(granary_gateway::server::SystemClock),
+        root: granary_gateway::server::RootCredentials {
+            access_key_id: door.root.access_key,
+            secret_access_key: Secret::new(door.root.secret_key),
+        },
+        shutdown,
+    };
+    Gateway::start(config, components).await.with_context(|| format!("opening the S3 door at {}", door.s3))
 }

@@ -10,8 +10,8 @@ use granary_client::remote::RemoteDatanodes;
 use granary_client::{Client, ClientComponents, ClientConfig};
 use granary_datanode::Datanode;
 use granary_namenode::service::Namenode;
-use granary_protocol::NodeName;
-use granary_protocol::datanode::DatanodeService;
+use granary_protocol::{DatanodeId, NodeName};
+use granary_protocol::datanode::{DatanodeConnector, DatanodeService};
 use granary_protocol::namenode::NamenodeService;
 use granary_rpc::{RpcClientConfig, Security};
 use std::fs;
@@ -42,7 +42,10 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
     let datanode = start_datanode(&options, namenode.namenode.clone(), stop_datanode.clone()).await?;
     until("the namenode leads and the datanode is known to it", || roles_are_ready(&namenode.namenode, &datanode))
         .await?;
-    let client = start_client(namenode.namenode.clone(), &datanode, stop_client.clone())?;
+    let local = (datanode.id(), datanode.clone() as Arc<dyn DatanodeService>);
+    let datanodes: Arc<dyn DatanodeConnector> =
+        Arc::new(RemoteDatanodes::new(Security::Plaintext, RpcClientConfig::default(), Some(local)));
+    let client = start_client(namenode.namenode.clone(), datanodes.clone(), datanode.id(), stop_client.clone())?;
 
     let bound = open_http_ports(&options, &namenode.namenode, &datanode, &tasks, &shutdown).await?;
     let door = DoorSettings {
@@ -53,16 +56,12 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
         tls_key: options.door.tls_key.clone(),
         public_urls: options.door.public_url.clone(),
     };
-    let gateway = roles::start_gateway(door, client.clone(), shutdown.clone()).await?;
-    tracing::info!(s3 = %gateway.address(), namenode_http = %bound.0, datanode_http = %bound.1, "granary is up");
-    println!(
-        "S3 is served at {}://{}",
-        if options.door.tls_cert.is_some() { "https" } else { "http" },
-        gateway.address()
-    );
+    let gateway = roles::open_door(door, client.clone(), datanodes, shutdown).await?;
+    let scheme = if options.door.tls_cert.is_some() { "https" } else { "http" };
+    tracing::info!(s3 = %gateway.local_addr(), namenode_http = %bound.0, datanode_http = %bound.1, "granary is up");
+    println!("S3 is served at {scheme}://{}", gateway.local_addr());
 
-    shutdown.cancelled().await;
-    gateway.stopped().await;
+    gateway.run().await;
     client.stop().await;
     stop_client.cancel();
     tasks.close();
@@ -105,14 +104,14 @@ async fn start_datanode(
 
 fn start_client(
     namenode: Arc<Namenode>,
-    datanode: &Arc<Datanode>,
+    datanodes: Arc<dyn DatanodeConnector>,
+    local: DatanodeId,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Client> {
-    let local = (datanode.id(), datanode.clone() as Arc<dyn DatanodeService>);
     let components = ClientComponents {
         namenode: namenode as Arc<dyn NamenodeService>,
-        datanodes: Arc::new(RemoteDatanodes::new(Security::Plaintext, RpcClientConfig::default(), Some(local))),
-        local_datanode: Some(datanode.id()),
+        datanodes,
+        local_datanode: Some(local),
         holder: NodeName::from("gateway-1"),
         shutdown,
     };

@@ -128,8 +128,6 @@ fn repeatable(request: &NamenodeRequest) -> bool {
         | Status
         | Space
         | DescribeBlocks { .. } => true,
-        // The namenode recognises a content that it has committed already.
-        PutObject { content, .. } => content.is_some(),
         // A part replaces the part of the same number, which after the first time is itself.
         PutPart { .. } | CopyPart { .. } | CompleteUpload { .. } => true,
         // What a lost answer leaves behind (a lease without holder, blocks nobody writes) ends with the lease.
@@ -137,9 +135,11 @@ fn repeatable(request: &NamenodeRequest) -> bool {
         SealBlock { .. } | AbandonBlocks { .. } | RelocateContents { .. } => true,
         RegisterDatanode { .. } | Heartbeat { .. } | BlockReport { .. } | ReplicasChanged { .. } => true,
         // A second time these find their own effect in the way, make another version or another secret, or undo what
-        // somebody else did in between.
+        // somebody else did in between: a PUT whose answer was lost and that was overwritten or deleted since must not
+        // come back.
         CreateBucket { .. }
         | DeleteBucket { .. }
+        | PutObject { .. }
         | CopyObject { .. }
         | DeleteObjects { .. }
         | CreateUpload { .. }
