@@ -166,7 +166,6 @@ def test_completing_replaces_the_object_at_once(s3, bucket, key, upload, complet
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"new"
 
 
-@pytest.mark.differs("moto", "answers NoSuchUpload to the retry")
 def test_completing_again_is_answered_alike(upload, complete):
     """A client whose first answer was lost retries; AWS gives the same success."""
     upload_id, put = upload
@@ -322,7 +321,6 @@ def test_get_a_part_that_is_not_there(s3, bucket, three_parts, refused):
     refused(lambda: s3.get_object(Bucket=bucket, Key=three_parts[0], PartNumber=4), {"InvalidPartNumber", "InvalidRange"}, 416)
 
 
-@pytest.mark.differs("moto", "answers 200 or ignores the part number")
 def test_part_1_of_a_single_put_is_all_of_it(s3, bucket, key):
     s3.put_object(Bucket=bucket, Key=key, Body=b"0123456789")
     got = s3.get_object(Bucket=bucket, Key=key, PartNumber=1)
@@ -380,7 +378,6 @@ def test_two_completions_at_once_leave_one_whole_object(s3, bucket, key):
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() in bodies
 
 
-@pytest.mark.differs("moto", "removes the uploads with the bucket")
 def test_an_open_upload_does_not_keep_its_bucket_alive(s3, make_bucket, refused):
     """AWS deletes a bucket that holds only incomplete uploads; what comes later to that upload is refused."""
     name = make_bucket()

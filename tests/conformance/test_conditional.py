@@ -116,7 +116,6 @@ def test_put_if_match(s3, bucket, stored, content, refused):
 
 
 @pytest.mark.differs("seaweedfs", "answers 412")
-@pytest.mark.differs("moto", "answers 412")
 def test_put_if_match_on_nothing(s3, bucket, key, content, refused):
     refused(lambda: s3.put_object(Bucket=bucket, Key=key, Body=b"x", IfMatch=OTHER), "NoSuchKey", 404)
     assert content(key) is None
@@ -248,7 +247,6 @@ def test_copy_destination_conditions(wire, s3, bucket, stored, content):
 
 # Deletes
 
-@pytest.mark.differs("moto", "ignores conditions on DELETE")
 def test_delete_if_match(s3, bucket, stored, content, refused):
     name, etag = stored
     refused(lambda: s3.delete_object(Bucket=bucket, Key=name, IfMatch=OTHER), "PreconditionFailed", 412)
@@ -257,7 +255,6 @@ def test_delete_if_match(s3, bucket, stored, content, refused):
     assert content(name) is None
 
 
-@pytest.mark.differs("moto", "ignores conditions on DELETE")
 @pytest.mark.differs("seaweedfs", "answers 412")
 @pytest.mark.parametrize("tag", [OTHER, "*"])
 def test_delete_if_match_on_nothing(s3, bucket, key, refused, tag):
