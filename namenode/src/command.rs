@@ -4,6 +4,8 @@
 //! volumes that placement chose. Applying it reads no clock and draws no random number, so every peer comes to the same
 //! state and the same reply. Commands are stored in the Raft log: variants and fields are only ever added at the end.
 
+#![deny(clippy::disallowed_methods)]
+
 use granary_protocol::block::BlockKind;
 use granary_protocol::namenode::{
     CompletedPart, ContentMove, DeleteTarget, NamenodeRequest, NewContent, NewObject, WriteCondition,

@@ -6,6 +6,8 @@
 //!
 //! What is where in the key space is told by [`layout`].
 
+#![deny(clippy::disallowed_methods)]
+
 mod apply;
 mod blocks;
 mod buckets;

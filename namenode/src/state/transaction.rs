@@ -12,6 +12,7 @@ use crate::error::StateError;
 use bytes::Bytes;
 use granary_protocol::BlockId;
 use serde::Serialize;
+use std::cell::RefCell;
 use std::collections::{BTreeMap, btree_map};
 use std::iter::Peekable;
 use std::ops::Bound;
@@ -29,6 +30,8 @@ pub struct Transaction<'e> {
     counters: Counters,
     counters_before: Counters,
     formatted: bool,
+    /// Rows of the engine that nearly every command reads and hardly any writes: buckets and leases.
+    read: RefCell<BTreeMap<Vec<u8>, Option<Bytes>>>,
     effects: Vec<Effect>,
     /// Where in `effects` a block's change is: a block that changes a thousand times in one command is told of once.
     changed: BTreeMap<BlockId, usize>,
@@ -49,6 +52,7 @@ impl<'e> Transaction<'e> {
             counters,
             counters_before: counters,
             formatted: stored.is_some(),
+            read: RefCell::default(),
             effects: Vec::new(),
             changed: BTreeMap::new(),
         })
@@ -153,10 +157,18 @@ impl<'e> Transaction<'e> {
 
 impl View for Transaction<'_> {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, EngineError> {
-        match self.pending.get(key) {
-            Some(pending) => Ok(pending.clone()),
-            None => self.engine.get(key),
+        if let Some(pending) = self.pending.get(key) {
+            return Ok(pending.clone());
         }
+        if !matches!(key.first(), Some(&(layout::BUCKET | layout::LEASE))) {
+            return self.engine.get(key);
+        }
+        if let Some(value) = self.read.borrow().get(key) {
+            return Ok(value.clone());
+        }
+        let value = self.engine.get(key)?;
+        self.read.borrow_mut().insert(key.to_vec(), value.clone());
+        Ok(value)
     }
 
     fn scan<'v>(&'v self, from: &[u8], until: Option<&[u8]>) -> Scan<'v> {
