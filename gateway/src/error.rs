@@ -58,6 +58,7 @@ macro_rules! s3_error_codes {
 }
 
 s3_error_codes! {
+    AccessForbidden 403 "CORSResponse: CORS is not enabled for this bucket."
     AccessControlListNotSupported 400 "The bucket does not allow ACLs"
     AccessDenied 403 "Access Denied"
     AccountProblem 403 "There is a problem with your AWS account that prevents the operation from completing successfully."

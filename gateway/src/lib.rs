@@ -1,8 +1,12 @@
 //! The S3 door: signatures, presigned URLs, request parsing, body decoding, checksums and errors, and on top of them
 //! one file per operation family. This file lists the modules and nothing else.
 
+mod admin;
 pub mod auth;
 pub mod body;
 pub mod checksum;
+pub mod config;
 pub mod error;
+mod ops;
 pub mod request;
+pub mod server;

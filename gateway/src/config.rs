@@ -1,0 +1,204 @@
+//! The settings of the S3 door: what it is called, where it listens, and every bound it keeps.
+//!
+//! Credentials are no settings: the root key is handed to [`crate::server::Gateway::start`] beside this, so that a
+//! printed or stored configuration never holds a secret.
+
+use crate::request::BaseDomains;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Settings of a gateway. Every field has a default that suits one machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where to listen. Default `127.0.0.1:9000`; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The region signatures must name and buckets are created in. Default `us-east-1`.
+    pub region: String,
+    /// URLs under which clients know this store, for instance `https://s3.example.com`. Their host names are base
+    /// domains of virtual-hosted buckets and are accepted in signatures made for a proxy. `localhost` always is one.
+    pub public_urls: Vec<String>,
+    /// Serve TLS with this certificate and key. Default: plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// The root account, which owns every bucket.
+    pub account: Account,
+    /// Connections open at once; further ones wait to be accepted. Default 4,096.
+    pub connections_max: usize,
+    /// How long a request head may take, from the end of the one before; so also how long a connection may idle.
+    /// Default 30 s.
+    pub header_timeout_ms: u64,
+    /// How long a body may make no progress in either direction. Default 60 s.
+    pub stall_timeout_ms: u64,
+    /// How long a TLS handshake may take. Default 10 s.
+    pub handshake_timeout_ms: u64,
+    /// How long requests in flight may take to end when the gateway stops. Default 20 s.
+    pub drain_timeout_ms: u64,
+    /// Names and values of a request's headers together. Default 64 KiB.
+    pub header_bytes_max: usize,
+    /// XML request bodies, except the two below. Default 1 MiB.
+    pub xml_bytes_max: u64,
+    /// The body of DeleteObjects: 1,000 keys. Default 2 MiB.
+    pub delete_xml_bytes_max: u64,
+    /// The body of CompleteMultipartUpload: 10,000 parts with checksums. Default 4 MiB.
+    pub complete_xml_bytes_max: u64,
+}
+
+/// The account behind the root key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Account {
+    /// 64 hexadecimal digits, shown as the owner of buckets and objects.
+    pub canonical_id: String,
+    /// Shown beside it. Default `granary`.
+    pub display_name: String,
+    /// Twelve digits, compared with `x-amz-expected-bucket-owner`. Default all zero.
+    pub account_id: String,
+}
+
+/// Where a certificate chain and its key are, both PEM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The chain, leaf first.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self {
+            canonical_id: hex::encode(Sha256::digest(b"granary root account")),
+            display_name: "granary".to_owned(),
+            account_id: "000000000000".to_owned(),
+        }
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 9000)),
+            region: "us-east-1".to_owned(),
+            public_urls: Vec::new(),
+            tls: None,
+            account: Account::default(),
+            connections_max: 4096,
+            header_timeout_ms: 30_000,
+            stall_timeout_ms: 60_000,
+            handshake_timeout_ms: 10_000,
+            drain_timeout_ms: 20_000,
+            header_bytes_max: 64 << 10,
+            xml_bytes_max: 1 << 20,
+            delete_xml_bytes_max: 2 << 20,
+            complete_xml_bytes_max: 4 << 20,
+        }
+    }
+}
+
+/// A setting that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("gateway setting {field} must be {must}")]
+pub struct ConfigError {
+    /// The field.
+    pub field: &'static str,
+    /// What it must be.
+    pub must: &'static str,
+}
+
+impl Config {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// The first that is out of its range.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let digits = |text: &str, count: usize| text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit());
+        let canonical = &self.account.canonical_id;
+        let rules = [
+            ("region", "lower-case letters, digits and dashes", {
+                let is_word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+                !self.region.is_empty() && self.region.bytes().all(is_word)
+            }),
+            ("public_urls", "http:// or https:// URLs without a path", {
+                self.public_urls.iter().all(|url| public_authority(url).is_some())
+            }),
+            ("account.canonical_id", "64 hexadecimal digits", {
+                canonical.len() == 64 && canonical.bytes().all(|byte| byte.is_ascii_hexdigit())
+            }),
+            ("account.account_id", "12 digits", digits(&self.account.account_id, 12)),
+            ("connections_max", "1 to 1000000", (1..=1_000_000).contains(&self.connections_max)),
+            ("header_timeout_ms", "at least 1", self.header_timeout_ms >= 1),
+            ("stall_timeout_ms", "at least 1", self.stall_timeout_ms >= 1),
+            ("handshake_timeout_ms", "at least 1", self.handshake_timeout_ms >= 1),
+            ("header_bytes_max", "8 KiB to 256 KiB", (8 << 10..=256 << 10).contains(&self.header_bytes_max)),
+            ("xml_bytes_max", "at least 1 KiB", self.xml_bytes_max >= 1024),
+            ("delete_xml_bytes_max", "at least 1 KiB", self.delete_xml_bytes_max >= 1024),
+            ("complete_xml_bytes_max", "at least 1 KiB", self.complete_xml_bytes_max >= 1024),
+        ];
+        match rules.into_iter().find(|(_, _, holds)| !holds) {
+            Some((field, must, _)) => Err(ConfigError { field, must }),
+            None => Ok(()),
+        }
+    }
+
+    /// The domains below which the first labels of a Host name a bucket.
+    pub(crate) fn base_domains(&self) -> BaseDomains {
+        let public = self.public_hosts();
+        let names = public.iter().map(|host| host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name));
+        BaseDomains::new(names.chain(["localhost"]))
+    }
+
+    /// The `Host` values a client of the public URLs signs.
+    pub(crate) fn public_hosts(&self) -> Vec<String> {
+        self.public_urls.iter().filter_map(|url| public_authority(url)).collect()
+    }
+
+    pub(crate) fn stall_timeout(&self) -> Duration {
+        Duration::from_millis(self.stall_timeout_ms)
+    }
+}
+
+/// `host[:port]` of a URL, without the scheme's default port; `None` unless it is just that.
+fn public_authority(url: &str) -> Option<String> {
+    let (rest, default_port) = match url.split_once("://")? {
+        ("http", rest) => (rest, ":80"),
+        ("https", rest) => (rest, ":443"),
+        _ => return None,
+    };
+    let authority = rest.strip_suffix('/').unwrap_or(rest);
+    let authority = authority.strip_suffix(default_port).unwrap_or(authority);
+    let is_plain =
+        !authority.is_empty() && authority.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-:[]".contains(&byte));
+    is_plain.then(|| authority.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_valid() {
+        assert_eq!(Config::default().validate(), Ok(()));
+        let bad = Config { connections_max: 0, ..Config::default() };
+        assert_eq!(bad.validate().unwrap_err().field, "connections_max");
+    }
+
+    #[test]
+    fn public_urls_become_hosts() {
+        for (url, host) in [
+            ("https://S3.example.com", Some("s3.example.com")),
+            ("https://s3.example.com:443/", Some("s3.example.com")),
+            ("http://s3.example.com:443", Some("s3.example.com:443")),
+            ("http://10.0.0.1:9000", Some("10.0.0.1:9000")),
+            ("https://s3.example.com/path", None),
+            ("https://user@host", None),
+            ("s3.example.com", None),
+            ("ftp://s3.example.com", None),
+        ] {
+            assert_eq!(public_authority(url).as_deref(), host, "{url}");
+        }
+    }
+}

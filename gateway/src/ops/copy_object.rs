@@ -1,0 +1,132 @@
+//! CopyObject: the copy shares the source's bytes; only metadata are written.
+//!
+//! The copy keeps the source's tag and, unless another algorithm is asked for, its checksum: the bytes are the same. (AWS
+//! rewrites the bytes, and gives the copy of a multipart object the tag of a single PUT.)
+
+use super::Outcome;
+use super::checksums::{algorithm_of, full_object, shown};
+use super::copy_source::Source;
+use super::object_headers::{read_object_headers, storage_class, write_condition};
+use super::refused_headers::refuse_unbuilt;
+use super::response_headers::describe_written_version;
+use super::text::version_text;
+use super::xml_writer::Xml;
+use crate::checksum::requested_algorithm;
+use crate::error::{S3Error, S3ErrorCode};
+use crate::server::{GatewayState, Refusal, S3Request};
+use granary_protocol::VersionId;
+use granary_protocol::namenode::NewObject;
+use granary_protocol::object::{ObjectChecksum, ObjectHeaders, PART_BYTES_MAX};
+use http::HeaderMap;
+use http::header::{HeaderName, HeaderValue};
+
+/// Makes a copy, with the source's headers or those of the request.
+pub(super) async fn copy_object(state: &GatewayState, request: S3Request) -> Outcome {
+    refuse_unbuilt(&request.headers)?;
+    let class = storage_class(&request.headers)?;
+    let condition = write_condition(&request.headers)?;
+    let replaced = replaced_headers(&request)?;
+    check_tagging_directive(&request)?;
+    let source = Source::find(state, &request).await?;
+    let object = &source.read.object;
+    if object.size > PART_BYTES_MAX {
+        return Err(S3Error::invalid_request(format!(
+            "The specified copy source is larger than the maximum allowable size for a copy source: {PART_BYTES_MAX}"
+        ))
+        .into());
+    }
+    let changes_nothing = replaced.is_none()
+        && source.version.is_none()
+        && !changes_stored_settings(&request.headers, class == object.class);
+    if changes_nothing && source.bucket == request.bucket && source.key == request.key {
+        return Err(S3Error::invalid_request(
+            "This copy request is illegal because it is trying to copy an object to itself without changing the object's \
+             metadata, storage class, website redirect location or encryption attributes.",
+        )
+        .into());
+    }
+    let checksum = checksum_of_copy(state, &request, &source).await?;
+    let new = NewObject {
+        size: object.size,
+        etag: object.etag,
+        owner: state.owner(),
+        class,
+        checksum,
+        headers: replaced.unwrap_or_else(|| copied_headers(&object.headers, &request.headers)),
+    };
+    let (etag, source_version) = (object.etag, object.version);
+    let outcome = state
+        .client
+        .copy_object(source.bucket, source.key, source.version, etag, request.bucket, request.key, new, condition)
+        .await?;
+    let mut xml = Xml::document("CopyObjectResult", 256);
+    xml.time("LastModified", outcome.modified);
+    xml.plain("ETag", format_args!("&quot;{}&quot;", outcome.etag));
+    if let Some(checksum) = &outcome.checksum {
+        if let Some(value) = shown(checksum, outcome.etag.parts) {
+            xml.plain(algorithm_of(checksum.algorithm).xml_element(), value);
+        }
+        xml.plain("ChecksumType", super::checksums::type_of(checksum.kind).name());
+    }
+    let mut response = xml.into_response();
+    describe_written_version(response.headers_mut(), &outcome);
+    if source_version != VersionId::NULL
+        && let Ok(value) = HeaderValue::from_str(&version_text(source_version))
+    {
+        response.headers_mut().insert(HeaderName::from_static("x-amz-copy-source-version-id"), value);
+    }
+    Ok(response)
+}
+
+/// The request's headers if they replace the source's; `None` to copy those.
+fn replaced_headers(request: &S3Request) -> Result<Option<ObjectHeaders>, S3Error> {
+    match request.header("x-amz-metadata-directive")? {
+        None | Some("" | "COPY") => Ok(None),
+        Some("REPLACE") => read_object_headers(&request.headers).map(Some),
+        Some(other) => Err(S3Error::invalid_argument("Unknown metadata directive.", "x-amz-metadata-directive", other)),
+    }
+}
+
+/// No object has tags yet: copying them and replacing them by none are the same.
+fn check_tagging_directive(request: &S3Request) -> Result<(), S3Error> {
+    match request.header("x-amz-tagging-directive")? {
+        None | Some("" | "COPY" | "REPLACE") => Ok(()),
+        Some(other) => Err(S3Error::invalid_argument("Unknown tagging directive.", "x-amz-tagging-directive", other)),
+    }
+}
+
+/// A redirect is not copied with the metadata: it is set by the request or not at all.
+fn copied_headers(source: &ObjectHeaders, request: &HeaderMap) -> ObjectHeaders {
+    const REDIRECT: &str = "x-amz-website-redirect-location";
+    let mut headers = source.clone();
+    headers.system.retain(|(name, _)| name != REDIRECT);
+    let redirect = request.get(REDIRECT).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
+    headers.system.extend(redirect.map(|value| (REDIRECT.to_owned(), value.to_owned())));
+    headers
+}
+
+fn changes_stored_settings(headers: &HeaderMap, same_class: bool) -> bool {
+    !same_class
+        || ["x-amz-storage-class", "x-amz-website-redirect-location", "x-amz-checksum-algorithm"]
+            .iter()
+            .any(|name| headers.contains_key(*name))
+}
+
+/// The source's checksum, or one of the algorithm asked for, for which the source is read.
+async fn checksum_of_copy(
+    state: &GatewayState,
+    request: &S3Request,
+    source: &Source,
+) -> Result<Option<ObjectChecksum>, Refusal> {
+    let object = &source.read.object;
+    let kept = object.checksum.clone();
+    let Some(wanted) = requested_algorithm(&request.headers)? else { return Ok(kept) };
+    if kept.as_ref().is_some_and(|kept| algorithm_of(kept.algorithm) == wanted) {
+        return Ok(kept);
+    }
+    let digests = source.digest(state, 0, object.size, false, Some(wanted)).await?;
+    match digests.checksum(wanted) {
+        Some(checksum) => Ok(Some(full_object(&checksum))),
+        None => Err(S3ErrorCode::InternalError.into()),
+    }
+}

@@ -1,0 +1,91 @@
+//! The source of a copy: found, judged, and where needed read and hashed.
+
+use super::text::parse_version;
+use crate::body::{BodyDigests, BodyHasher};
+use crate::checksum::ChecksumAlgorithm;
+use crate::error::{S3Error, S3ErrorCode};
+use crate::request::{ConditionOutcome, CopySource, Preconditions};
+use crate::server::{GatewayState, Refusal, S3Request};
+use granary_protocol::namenode::{ObjectRead, Window};
+use granary_protocol::{BucketName, ErrorCode, Failure, ObjectKey, VersionId};
+
+/// A source whose conditions hold.
+pub(super) struct Source {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    /// The version asked for; `None` for the current one.
+    pub version: Option<VersionId>,
+    /// The object as it was judged. A copy made of it names its tag, so another object is never copied in its place.
+    pub read: ObjectRead,
+}
+
+impl Source {
+    /// Finds the source a request names and judges its conditions.
+    pub async fn find(state: &GatewayState, request: &S3Request) -> Result<Self, Refusal> {
+        let header = request.headers.get("x-amz-copy-source").map_or(&b""[..], |value| value.as_bytes());
+        let source = CopySource::parse(header)?;
+        let version = source.version_id.as_deref().map(parse_version).transpose()?;
+        let bucket = BucketName(source.bucket.into_string());
+        let key = ObjectKey(source.key.into_string());
+        let read = Self::locate(state, &bucket, &key, version, Window::Nothing).await?;
+        let conditions = Preconditions::for_copy_source(&request.headers);
+        let object = &read.object;
+        match conditions.evaluate(&object.etag.to_string(), super::response_headers::unix_s(object.modified)) {
+            ConditionOutcome::Proceed => Ok(Self { bucket, key, version, read }),
+            ConditionOutcome::NotModified | ConditionOutcome::PreconditionFailed => {
+                Err(S3ErrorCode::PreconditionFailed.into())
+            }
+        }
+    }
+
+    async fn locate(
+        state: &GatewayState,
+        bucket: &BucketName,
+        key: &ObjectKey,
+        version: Option<VersionId>,
+        window: Window,
+    ) -> Result<ObjectRead, Refusal> {
+        state.client.get_object(bucket.clone(), key.clone(), version, window).await.map_err(|failure| {
+            match failure.code {
+                ErrorCode::NoSuchKey => S3Error::new(S3ErrorCode::NoSuchKey).field("Key", key.as_str()).into(),
+                ErrorCode::MethodNotAllowed => S3Error::invalid_request(
+                    "The source of a copy request may not specifically refer to a delete marker by version id.",
+                )
+                .into(),
+                _ => Refusal::Store(failure),
+            }
+        })
+    }
+
+    /// Reads `length` bytes from `first` and hashes them: their MD5 if `md5`, and `algorithm`.
+    pub async fn digest(
+        &self,
+        state: &GatewayState,
+        first: u64,
+        length: u64,
+        md5: bool,
+        algorithm: Option<ChecksumAlgorithm>,
+    ) -> Result<BodyDigests, Refusal> {
+        let mut hasher = BodyHasher::new(md5, algorithm);
+        if length > 0 {
+            let window = Window::Range { first, last: Some(first + length - 1) };
+            let read = Self::locate(state, &self.bucket, &self.key, self.version, window).await?;
+            if read.object.etag != self.read.object.etag {
+                return Err(S3ErrorCode::PreconditionFailed.into());
+            }
+            let mut reader = state.client.read(read);
+            while let Some(piece) = reader.next().await? {
+                // A piece is up to 1 MiB, milliseconds of hashing: not for a thread that serves sockets.
+                let work = tokio::task::spawn_blocking(move || {
+                    hasher.update(&piece);
+                    hasher
+                });
+                hasher = work.await.map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
+            }
+        }
+        if hasher.length() != length {
+            return Err(Failure::new(ErrorCode::Internal, "the copy's source ended early").into());
+        }
+        Ok(hasher.finish())
+    }
+}

@@ -1,0 +1,172 @@
+//! DeleteObjects: up to 1,000 keys in one metadata command.
+
+use super::Outcome;
+use super::object_headers::wanted_etag;
+use super::refused_headers::refuse_unbuilt;
+use super::text::{parse_version, version_text};
+use super::xml_reader::{XmlDocument, malformed};
+use super::xml_writer::Xml;
+use crate::error::{S3Error, S3ErrorCode};
+use crate::request::ObjectKey;
+use crate::server::{GatewayState, S3Request, s3_code_of};
+use granary_protocol::namenode::{DeleteOutcome, DeleteTarget};
+use granary_protocol::object::PAGE_ENTRIES_MAX;
+use granary_protocol::{Failure, VersionId};
+
+/// Elements of the largest document: each object has at most six, and a few more around them.
+const ELEMENTS_MAX: usize = PAGE_ENTRIES_MAX as usize * 6 + 16;
+
+/// What the document asks for.
+#[derive(Debug)]
+struct Asked {
+    quiet: bool,
+    objects: Vec<Object>,
+}
+
+#[derive(Debug)]
+struct Object {
+    key: String,
+    /// As the client wrote it, to be repeated in the answer.
+    version_text: Option<String>,
+    target: Result<DeleteTarget, S3Error>,
+}
+
+/// Deletes each object named, and says for each what happened.
+pub(super) async fn delete_objects(state: &GatewayState, mut request: S3Request) -> Outcome {
+    refuse_unbuilt(&request.headers)?;
+    let spec = request.body_spec()?;
+    if !spec.has_content_digest() {
+        return Err(S3Error::invalid_request("Missing required header for this request: Content-MD5").into());
+    }
+    let document = request.document(spec, state.config.delete_xml_bytes_max).await?;
+    let asked = parse(&document)?;
+    let targets: Vec<DeleteTarget> = asked.objects.iter().filter_map(|object| object.target.clone().ok()).collect();
+    let mut outcomes = match targets.is_empty() {
+        true => Vec::new(),
+        false => state.client.delete_objects(request.bucket, targets).await?,
+    }
+    .into_iter();
+    let mut xml = Xml::document("DeleteResult", asked.objects.len() * 128);
+    for object in asked.objects {
+        match object.target {
+            Err(error) => {
+                push_error(&mut xml, &object.key, object.version_text.as_deref(), error.code(), error.message())
+            }
+            Ok(_) => match outcomes.next() {
+                Some(Ok(outcome)) if !asked.quiet => {
+                    push_deleted(&mut xml, &object.key, object.version_text.as_deref(), &outcome);
+                }
+                Some(Ok(_)) => {}
+                Some(Err(failure)) => push_failure(&mut xml, &object, &failure),
+                None => push_failure(&mut xml, &object, &Failure::from(granary_protocol::ErrorCode::Internal)),
+            },
+        }
+    }
+    Ok(xml.into_response())
+}
+
+fn parse(document: &[u8]) -> Result<Asked, S3Error> {
+    let mut xml = XmlDocument::open(document, "Delete", ELEMENTS_MAX)?;
+    let mut asked = Asked { quiet: false, objects: Vec::new() };
+    while let Some(name) = xml.next_child()? {
+        match name.as_str() {
+            "Quiet" => asked.quiet = xml.parsed()?,
+            "Object" if asked.objects.len() == PAGE_ENTRIES_MAX as usize => return Err(malformed()),
+            "Object" => asked.objects.push(parse_object(&mut xml)?),
+            _other => xml.skip()?,
+        }
+    }
+    xml.finish()?;
+    if asked.objects.is_empty() { Err(malformed()) } else { Ok(asked) }
+}
+
+fn parse_object(xml: &mut XmlDocument<'_>) -> Result<Object, S3Error> {
+    let (mut key, mut version_text, mut etag, mut refused) = (None, None, None, None);
+    while let Some(name) = xml.next_child()? {
+        match name.as_str() {
+            "Key" => key = Some(xml.text()?),
+            "VersionId" => version_text = Some(xml.text()?.trim().to_owned()).filter(|text| !text.is_empty()),
+            "ETag" => etag = Some(xml.text()?.trim().to_owned()),
+            // Conditions of directory buckets: one that is not checked must not be taken for one that holds.
+            "LastModifiedTime" | "Size" => {
+                xml.skip()?;
+                refused = Some(S3Error::new(S3ErrorCode::NotImplemented).field("Element", name));
+            }
+            _other => xml.skip()?,
+        }
+    }
+    let key = key.ok_or_else(malformed)?;
+    let target = match refused {
+        Some(error) => Err(error),
+        None => target(&key, version_text.as_deref(), etag.as_deref()),
+    };
+    Ok(Object { key, version_text, target })
+}
+
+fn target(key: &str, version: Option<&str>, etag: Option<&str>) -> Result<DeleteTarget, S3Error> {
+    let version: Option<VersionId> = version.map(parse_version).transpose()?;
+    let if_match = etag.map(|tag| (tag != "*").then(|| wanted_etag(tag)));
+    Ok(DeleteTarget { key: granary_protocol::ObjectKey(ObjectKey::parse(key)?.into_string()), version, if_match })
+}
+
+fn push_deleted(xml: &mut Xml, key: &str, version: Option<&str>, outcome: &DeleteOutcome) {
+    xml.open("Deleted");
+    xml.element("Key", key);
+    if let Some(version) = version {
+        xml.element("VersionId", version);
+    }
+    if outcome.delete_marker {
+        xml.plain("DeleteMarker", true);
+        if let Some(marker) = outcome.version {
+            xml.element("DeleteMarkerVersionId", &version_text(marker));
+        }
+    }
+    xml.close("Deleted");
+}
+
+fn push_failure(xml: &mut Xml, object: &Object, failure: &Failure) {
+    let code = s3_code_of(&failure.code);
+    tracing::debug!(%failure, "one delete of many refused");
+    push_error(xml, &object.key, object.version_text.as_deref(), code, code.default_message());
+}
+
+fn push_error(xml: &mut Xml, key: &str, version: Option<&str>, code: S3ErrorCode, message: &str) {
+    xml.open("Error");
+    xml.element("Key", key);
+    if let Some(version) = version {
+        xml.element("VersionId", version);
+    }
+    xml.element("Code", code.as_str());
+    xml.element("Message", message);
+    xml.close("Error");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_the_document() {
+        let asked = parse(
+            b"<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Object><Key> a&amp;b </Key></Object>\
+              <Quiet>true</Quiet><Object><VersionId>null</VersionId><Key>c</Key><ETag>*</ETag></Object>\
+              <Object><Key></Key></Object><Object><Key>d</Key><Size>1</Size></Object></Delete>",
+        )
+        .unwrap();
+        assert!(asked.quiet);
+        let targets: Vec<_> = asked.objects.iter().map(|object| object.target.as_ref().ok()).collect();
+        assert_eq!(targets[0].unwrap().key.as_str(), " a&b ");
+        assert_eq!(targets[1].unwrap().version, Some(VersionId::NULL));
+        assert_eq!(targets[1].unwrap().if_match, Some(None));
+        assert!(targets[2].is_none() && targets[3].is_none());
+    }
+
+    #[test]
+    fn bounds_the_document() {
+        let many = |count: usize| format!("<Delete>{}</Delete>", "<Object><Key>k</Key></Object>".repeat(count));
+        assert_eq!(parse(many(1000).as_bytes()).unwrap().objects.len(), 1000);
+        for bad in [many(1001), many(0), "<Delete><Object/></Delete>".to_owned(), "<Delete".to_owned()] {
+            assert_eq!(parse(bad.as_bytes()).unwrap_err().code(), S3ErrorCode::MalformedXML);
+        }
+    }
+}

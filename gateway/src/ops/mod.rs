@@ -1,0 +1,66 @@
+//! The S3 operations, one file a family, and the one place that calls them.
+//!
+//! Every operation gets a request that was authenticated and allowed, and returns a response or a refusal. None of them
+//! decides what another request may see at the same time: conditions and versions are settled where the metadata change.
+
+mod bucket;
+mod checksums;
+mod complete_upload;
+mod copy_object;
+mod copy_source;
+mod delete_object;
+mod delete_objects;
+mod get_object;
+mod list_buckets;
+mod list_objects;
+mod list_parts;
+mod list_uploads;
+mod object_headers;
+mod page;
+mod preflight;
+mod put_object;
+mod refused_headers;
+mod response_headers;
+mod store_body;
+mod text;
+mod upload;
+mod upload_part;
+mod upload_part_copy;
+mod xml_reader;
+mod xml_writer;
+
+pub(crate) use preflight::preflight;
+
+use crate::server::{GatewayState, Operation, Refusal, S3Request, S3Response};
+use std::sync::Arc;
+
+/// What every operation returns.
+type Outcome = Result<S3Response, Refusal>;
+
+/// Runs an operation. What it has in common with all others is checked here first.
+pub(crate) async fn run(operation: Operation, state: &Arc<GatewayState>, request: S3Request) -> Outcome {
+    refused_headers::check_expected_owner(&request, &state.config.account)?;
+    match operation {
+        Operation::HeadObject => get_object::head_object(state, request).await,
+        Operation::GetObject => get_object::get_object(state, request).await,
+        Operation::PutObject => Box::pin(put_object::put_object(state, request)).await,
+        Operation::DeleteObject => delete_object::delete_object(state, request).await,
+        Operation::ListBuckets => Box::pin(list_buckets::list_buckets(state, request)).await,
+        Operation::CreateBucket => Box::pin(bucket::create_bucket(state, request)).await,
+        Operation::HeadBucket => Box::pin(bucket::head_bucket(state, request)).await,
+        Operation::DeleteBucket => Box::pin(bucket::delete_bucket(state, request)).await,
+        Operation::GetBucketLocation => Box::pin(bucket::get_bucket_location(state, request)).await,
+        Operation::GetBucketVersioning => Box::pin(bucket::get_bucket_versioning(state, request)).await,
+        Operation::ListObjects => Box::pin(list_objects::list_objects(state, request)).await,
+        Operation::ListObjectsV2 => Box::pin(list_objects::list_objects_v2(state, request)).await,
+        Operation::ListMultipartUploads => Box::pin(list_uploads::list_uploads(state, request)).await,
+        Operation::DeleteObjects => Box::pin(delete_objects::delete_objects(state, request)).await,
+        Operation::CopyObject => Box::pin(copy_object::copy_object(state, request)).await,
+        Operation::CreateMultipartUpload => Box::pin(upload::create_upload(state, request)).await,
+        Operation::AbortMultipartUpload => Box::pin(upload::abort_upload(state, request)).await,
+        Operation::UploadPart => Box::pin(upload_part::upload_part(state, request)).await,
+        Operation::UploadPartCopy => Box::pin(upload_part_copy::upload_part_copy(state, request)).await,
+        Operation::CompleteMultipartUpload => Box::pin(complete_upload::complete_upload(state, request)).await,
+        Operation::ListParts => Box::pin(list_parts::list_parts(state, request)).await,
+    }
+}

@@ -1,0 +1,38 @@
+//! PutObject.
+
+use super::Outcome;
+use super::checksums::kept_of;
+use super::object_headers::{read_object_headers, storage_class, write_condition};
+use super::refused_headers::refuse_unbuilt;
+use super::response_headers::describe_write;
+use super::store_body::{CHECK_FIRST_BYTES, store_body, upload_spec};
+use crate::checksum::ChecksumAlgorithm;
+use crate::server::{GatewayState, ResponseBody, S3Request, S3Response};
+use granary_protocol::namenode::NewObject;
+use granary_protocol::object::ETag;
+
+/// Stores the body as the object, if the conditions hold at the moment it becomes visible.
+pub(super) async fn put_object(state: &GatewayState, mut request: S3Request) -> Outcome {
+    refuse_unbuilt(&request.headers)?;
+    let class = storage_class(&request.headers)?;
+    let headers = read_object_headers(&request.headers)?;
+    let condition = write_condition(&request.headers)?;
+    let (spec, length) = upload_spec(&request)?;
+    let algorithm = spec.declared().algorithm().unwrap_or(ChecksumAlgorithm::Crc64Nvme);
+    if length > CHECK_FIRST_BYTES {
+        state.client.get_bucket(request.bucket.clone()).await?;
+    }
+    let stored = store_body(state, &mut request, spec.with_checksum(algorithm), class).await?;
+    let object = NewObject {
+        size: stored.digests.length,
+        etag: ETag { md5: stored.md5()?, parts: None },
+        owner: state.owner(),
+        class,
+        checksum: kept_of(&stored.digests, algorithm),
+        headers,
+    };
+    let outcome = state.client.put_object(request.bucket, request.key, stored.content, object, condition).await?;
+    let mut response = S3Response::new(ResponseBody::empty());
+    describe_write(response.headers_mut(), &outcome);
+    Ok(response)
+}

@@ -1,0 +1,96 @@
+//! One connection from its first byte to its last.
+//!
+//! Head and small body leave in one write, and the socket does not wait for company (TCP_NODELAY): either alone costs a
+//! client with delayed acknowledgements 40 ms a request.
+//!
+//! A request refused before its body was read closes the connection. It is closed in two steps: our side first, then,
+//! after the client has had a moment to read the answer, the rest. Closing at once would reset the connection under a
+//! client that is still sending, which then never sees why.
+
+use super::front::Front;
+use super::state::GatewayState;
+use super::write_stall::WriteStall;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+/// The most that is read ahead of a body, and the most that is queued for writing.
+const BUFFER_BYTES_MAX: usize = 512 << 10;
+/// How long, and for how many bytes, a client that was refused may go on sending.
+const LINGER: Duration = Duration::from_secs(5);
+const LINGER_BYTES_MAX: usize = 32 << 20;
+
+/// What all connections of a listener share.
+pub(super) struct Listening {
+    pub(super) front: Front,
+    pub(super) state: Arc<GatewayState>,
+    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) shutdown: CancellationToken,
+}
+
+/// Serves a connection to its end. Failures of the peer are not ours to report louder than debug.
+pub(super) async fn serve(listening: Arc<Listening>, socket: TcpStream) {
+    let _open = listening.state.metrics.connection_opens();
+    if let Err(error) = socket.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY");
+    }
+    let stall_timeout = listening.state.config.stall_timeout();
+    let Some(tls) = &listening.tls else {
+        return serve_http(&listening, WriteStall::new(socket, stall_timeout)).await;
+    };
+    let limit = Duration::from_millis(listening.state.config.handshake_timeout_ms);
+    match tokio::time::timeout(limit, tls.accept(socket)).await {
+        Ok(Ok(stream)) => serve_http(&listening, WriteStall::new(stream, stall_timeout)).await,
+        Ok(Err(error)) => {
+            listening.state.metrics.connection_refused();
+            tracing::debug!(%error, "TLS handshake");
+        }
+        Err(_elapsed) => listening.state.metrics.connection_refused(),
+    }
+}
+
+async fn serve_http<T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(listening: &Listening, stream: T) {
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_millis(listening.state.config.header_timeout_ms))
+        .max_buf_size(BUFFER_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), listening.front.clone());
+    let ended = tokio::select! {
+        ended = poll_fn(|context| connection.poll_without_shutdown(context)) => ended,
+        () = listening.shutdown.cancelled() => {
+            std::pin::Pin::new(&mut connection).graceful_shutdown();
+            poll_fn(|context| connection.poll_without_shutdown(context)).await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+    linger(connection.into_parts().io.into_inner(), &listening.shutdown).await;
+}
+
+/// Closes our side, then waits for the peer's, within limits.
+async fn linger<T: AsyncRead + AsyncWrite + Unpin>(mut stream: T, shutdown: &CancellationToken) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let discard = async {
+        let mut buffer = vec![0; 64 << 10];
+        let mut left = LINGER_BYTES_MAX;
+        while let Ok(read @ 1..) = stream.read(&mut buffer).await {
+            left = left.saturating_sub(read);
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        _done_or_late = tokio::time::timeout(LINGER, discard) => {}
+        () = shutdown.cancelled() => {}
+    }
+}

@@ -1,0 +1,134 @@
+//! An S3 request's way: parse, authenticate, authorize, find the operation, run it, finish the response.
+
+use super::authorize::authorize;
+use super::body::ResponseBody;
+use super::operation::{Operation, Route, Scope, allowed_methods, route};
+use super::refusal::Refusal;
+use super::request::{RequestBody, S3Request, S3Response};
+use super::request_id::RequestId;
+use super::state::GatewayState;
+use crate::error::{HOST_ID_HEADER, REQUEST_ID_HEADER, S3Error, S3ErrorCode};
+use crate::ops;
+use crate::request::{Query, RequestTarget, Resource, request_host};
+use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, SERVER};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Answers a request, whatever it is.
+pub(super) async fn answer(state: &Arc<GatewayState>, request: Request<Incoming>) -> S3Response {
+    let started = Instant::now();
+    let _in_flight = state.metrics.request_begins();
+    let request_id = state.request_ids.next();
+    let (parts, incoming) = request.into_parts();
+    let (method, uri) = (parts.method.clone(), parts.uri.clone());
+    let body = RequestBody::new(incoming, state);
+    let body_end = body.end_mark();
+    let mut log = Log { operation: None, bucket: None };
+    let outcome = admit(state, parts, body, &mut log).await;
+    let mut response = outcome.unwrap_or_else(|refusal| {
+        let error = refusal.into_error(request_id.as_str()).or_resource(|| uri.path().to_owned());
+        let host_id = state.request_ids.host_id().to_str().unwrap_or_default();
+        error.to_response(request_id.as_str(), host_id, &method).map(ResponseBody::Known)
+    });
+    finish(state, &mut response, request_id, body_end.is_unread());
+    let (status, took) = (response.status().as_u16(), started.elapsed());
+    state.metrics.answered(log.operation, status, took);
+    if let ResponseBody::Known(bytes) = response.body() {
+        state.metrics.sent(bytes.len());
+    }
+    tracing::debug!(
+        request_id = request_id.as_str(),
+        operation = log.operation.map_or("Other", Operation::name),
+        bucket = log.bucket.as_deref().unwrap_or_default(),
+        status,
+        bytes = response.body().size_hint().exact().unwrap_or_default(),
+        ms = took.as_millis() as u64,
+        "request"
+    );
+    response
+}
+
+/// What is known for the log, however far the request came.
+struct Log {
+    operation: Option<Operation>,
+    bucket: Option<String>,
+}
+
+async fn admit(
+    state: &Arc<GatewayState>,
+    parts: Parts,
+    body: RequestBody,
+    log: &mut Log,
+) -> Result<S3Response, Refusal> {
+    check_header_bytes(&parts.headers, state.config.header_bytes_max)?;
+    let target = RequestTarget::parse(request_host(&parts)?, parts.uri.path(), &state.domains)?;
+    if parts.method == Method::OPTIONS {
+        return Err(ops::preflight(&parts.headers).into());
+    }
+    let authenticated = state.authenticator.authenticate(&parts, target.style, state.now_s()).await?;
+    authorize(authenticated.identity())?;
+    let query = Query::parse(parts.uri.query())?;
+    let scope = match &target.resource {
+        Resource::Service => Scope::Service,
+        Resource::Bucket(_) => Scope::Bucket,
+        Resource::Object(..) => Scope::Object,
+    };
+    let operation = match route(scope, &parts.method, &query, parts.headers.contains_key("x-amz-copy-source"))? {
+        Route::Serve(operation) => operation,
+        Route::NotImplemented(name) => return Err(not_implemented(name).into()),
+        Route::MethodNotAllowed => return Err(method_not_allowed(scope, &parts.method, &query).into()),
+    };
+    log.operation = Some(operation);
+    if tracing::enabled!(tracing::Level::DEBUG) {
+        log.bucket = target.resource.bucket().map(|bucket| bucket.as_str().to_owned());
+    }
+    let request = S3Request::new(target.resource, query, parts.headers, authenticated, body);
+    ops::run(operation, state, request).await
+}
+
+fn finish(state: &GatewayState, response: &mut S3Response, request_id: RequestId, body_unread: bool) {
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID_HEADER, request_id.header_value());
+    headers.insert(HOST_ID_HEADER, state.request_ids.host_id().clone());
+    headers.insert(SERVER, HeaderValue::from_static("Granary"));
+    if body_unread {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some(length) = response.body().size_hint().exact()
+        && !response.headers().contains_key(CONTENT_LENGTH)
+        && !matches!(response.status().as_u16(), 204 | 304)
+    {
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+}
+
+fn check_header_bytes(headers: &HeaderMap, bytes_max: usize) -> Result<(), S3Error> {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if bytes <= bytes_max {
+        return Ok(());
+    }
+    Err(S3Error::new(S3ErrorCode::RequestHeaderSectionTooLarge).field("MaxSizeAllowed", bytes_max.to_string()))
+}
+
+fn not_implemented(name: &'static str) -> S3Error {
+    S3Error::with_message(S3ErrorCode::NotImplemented, format!("{name} is not implemented"))
+}
+
+fn method_not_allowed(scope: Scope, method: &Method, query: &Query) -> S3Error {
+    let error = S3Error::new(S3ErrorCode::MethodNotAllowed).field("Method", method.as_str()).field(
+        "ResourceType",
+        match scope {
+            Scope::Service => "SERVICE",
+            Scope::Bucket => "BUCKET",
+            Scope::Object => "OBJECT",
+        },
+    );
+    match HeaderValue::from_str(&allowed_methods(scope, query)) {
+        Ok(allowed) => error.header(ALLOW, allowed),
+        Err(_) => error,
+    }
+}

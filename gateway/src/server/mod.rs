@@ -1,0 +1,34 @@
+//! The server around the operations: sockets, TLS, limits, authentication, dispatch, request ids, metrics.
+//!
+//! Invariant: an operation runs only with an [`S3Request`], which only `dispatch` makes, after the signature was verified
+//! and the caller was allowed.
+
+mod authorize;
+mod body;
+mod clock;
+mod connection;
+mod dispatch;
+mod front;
+mod gateway;
+mod health;
+mod metrics;
+mod operation;
+mod refusal;
+mod request;
+mod request_id;
+mod root;
+mod state;
+mod tls;
+mod write_stall;
+
+pub use body::ResponseBody;
+pub use clock::{Clock, SystemClock};
+pub use gateway::{Components, Gateway, StartError};
+pub use operation::{Operation, Route, Scope, route};
+pub use refusal::s3_code_of;
+pub use root::RootCredentials;
+
+pub(crate) use body::ObjectStream;
+pub(crate) use refusal::Refusal;
+pub(crate) use request::{S3Request, S3Response};
+pub(crate) use state::GatewayState;

@@ -1,0 +1,422 @@
+//! Which operation a request asks for: one table over method, scope and subresource.
+//!
+//! Everything AWS documents has a row. What is not built answers 501 at once, because SDKs retry 500 but not 501; a method
+//! a resource does not have is 405. Query parameters that are no subresource (`prefix`, `x-id`, `X-Amz-Date` …) do not
+//! take part; two subresources at once are refused.
+//!
+//! Source: "Actions", Amazon S3 API reference.
+
+use crate::error::{S3Error, S3ErrorCode};
+use crate::request::Query;
+use http::Method;
+
+/// Expands the operations into the enum and their names.
+macro_rules! operations {
+    ($($name:ident)+) => {
+        /// An operation that is served.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Operation {
+            $(#[doc = concat!("S3's `", stringify!($name), "`.")] $name,)+
+        }
+
+        impl Operation {
+            /// All of them.
+            pub const ALL: &'static [Operation] = &[$(Operation::$name,)+];
+
+            /// The name S3 uses.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Operation::$name => stringify!($name),)+
+                }
+            }
+        }
+    };
+}
+
+operations! {
+    ListBuckets
+    CreateBucket HeadBucket DeleteBucket GetBucketLocation GetBucketVersioning
+    ListObjects ListObjectsV2 ListMultipartUploads DeleteObjects
+    PutObject GetObject HeadObject DeleteObject CopyObject
+    CreateMultipartUpload UploadPart UploadPartCopy CompleteMultipartUpload AbortMultipartUpload ListParts
+}
+
+/// What a request's target is, as far as the table cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// `/`
+    Service,
+    /// A bucket.
+    Bucket,
+    /// An object.
+    Object,
+}
+
+/// Where the table leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// Serve it.
+    Serve(Operation),
+    /// Known to AWS, not built here: 501.
+    NotImplemented(&'static str),
+    /// No such operation: 405.
+    MethodNotAllowed,
+}
+
+/// Subresources that are operations of their own here, and all that AWS knows besides.
+/// `(scope, subresource, [(method, operation)])`.
+type Row = (Scope, &'static str, &'static [(&'static str, Route)]);
+
+const fn missing(name: &'static str) -> Route {
+    Route::NotImplemented(name)
+}
+
+use Operation as Op;
+use Route::Serve;
+use Scope::{Bucket, Object, Service};
+
+const TABLE: &[Row] = &[
+    (Service, "", &[("GET", Serve(Op::ListBuckets))]),
+    (
+        Bucket,
+        "",
+        &[
+            ("GET", Serve(Op::ListObjects)),
+            ("HEAD", Serve(Op::HeadBucket)),
+            ("PUT", Serve(Op::CreateBucket)),
+            ("DELETE", Serve(Op::DeleteBucket)),
+            ("POST", missing("PostObject")),
+        ],
+    ),
+    (Bucket, "location", &[("GET", Serve(Op::GetBucketLocation))]),
+    (Bucket, "versioning", &[("GET", Serve(Op::GetBucketVersioning)), ("PUT", missing("PutBucketVersioning"))]),
+    (Bucket, "uploads", &[("GET", Serve(Op::ListMultipartUploads))]),
+    (Bucket, "delete", &[("POST", Serve(Op::DeleteObjects))]),
+    (Bucket, "versions", &[("GET", missing("ListObjectVersions"))]),
+    (Bucket, "acl", &[("GET", missing("GetBucketAcl")), ("PUT", missing("PutBucketAcl"))]),
+    (Bucket, "abac", &[("GET", missing("GetBucketAbac")), ("PUT", missing("PutBucketAbac"))]),
+    (
+        Bucket,
+        "accelerate",
+        &[("GET", missing("GetBucketAccelerateConfiguration")), ("PUT", missing("PutBucketAccelerateConfiguration"))],
+    ),
+    (
+        Bucket,
+        "analytics",
+        &[
+            ("GET", missing("GetBucketAnalyticsConfiguration")),
+            ("PUT", missing("PutBucketAnalyticsConfiguration")),
+            ("DELETE", missing("DeleteBucketAnalyticsConfiguration")),
+        ],
+    ),
+    (
+        Bucket,
+        "cors",
+        &[
+            ("GET", missing("GetBucketCors")),
+            ("PUT", missing("PutBucketCors")),
+            ("DELETE", missing("DeleteBucketCors")),
+        ],
+    ),
+    (
+        Bucket,
+        "encryption",
+        &[
+            ("GET", missing("GetBucketEncryption")),
+            ("PUT", missing("PutBucketEncryption")),
+            ("DELETE", missing("DeleteBucketEncryption")),
+        ],
+    ),
+    (
+        Bucket,
+        "intelligent-tiering",
+        &[
+            ("GET", missing("GetBucketIntelligentTieringConfiguration")),
+            ("PUT", missing("PutBucketIntelligentTieringConfiguration")),
+            ("DELETE", missing("DeleteBucketIntelligentTieringConfiguration")),
+        ],
+    ),
+    (
+        Bucket,
+        "inventory",
+        &[
+            ("GET", missing("GetBucketInventoryConfiguration")),
+            ("PUT", missing("PutBucketInventoryConfiguration")),
+            ("DELETE", missing("DeleteBucketInventoryConfiguration")),
+        ],
+    ),
+    (
+        Bucket,
+        "lifecycle",
+        &[
+            ("GET", missing("GetBucketLifecycleConfiguration")),
+            ("PUT", missing("PutBucketLifecycleConfiguration")),
+            ("DELETE", missing("DeleteBucketLifecycle")),
+        ],
+    ),
+    (Bucket, "logging", &[("GET", missing("GetBucketLogging")), ("PUT", missing("PutBucketLogging"))]),
+    (
+        Bucket,
+        "metadataConfiguration",
+        &[
+            ("GET", missing("GetBucketMetadataConfiguration")),
+            ("POST", missing("CreateBucketMetadataConfiguration")),
+            ("DELETE", missing("DeleteBucketMetadataConfiguration")),
+        ],
+    ),
+    (
+        Bucket,
+        "metadataTable",
+        &[
+            ("GET", missing("GetBucketMetadataTableConfiguration")),
+            ("POST", missing("CreateBucketMetadataTableConfiguration")),
+            ("DELETE", missing("DeleteBucketMetadataTableConfiguration")),
+        ],
+    ),
+    (Bucket, "metadataInventoryTable", &[("PUT", missing("UpdateBucketMetadataInventoryTableConfiguration"))]),
+    (Bucket, "metadataJournalTable", &[("PUT", missing("UpdateBucketMetadataJournalTableConfiguration"))]),
+    (
+        Bucket,
+        "metrics",
+        &[
+            ("GET", missing("GetBucketMetricsConfiguration")),
+            ("PUT", missing("PutBucketMetricsConfiguration")),
+            ("DELETE", missing("DeleteBucketMetricsConfiguration")),
+        ],
+    ),
+    (
+        Bucket,
+        "notification",
+        &[
+            ("GET", missing("GetBucketNotificationConfiguration")),
+            ("PUT", missing("PutBucketNotificationConfiguration")),
+        ],
+    ),
+    (
+        Bucket,
+        "object-lock",
+        &[("GET", missing("GetObjectLockConfiguration")), ("PUT", missing("PutObjectLockConfiguration"))],
+    ),
+    (
+        Bucket,
+        "ownershipControls",
+        &[
+            ("GET", missing("GetBucketOwnershipControls")),
+            ("PUT", missing("PutBucketOwnershipControls")),
+            ("DELETE", missing("DeleteBucketOwnershipControls")),
+        ],
+    ),
+    (
+        Bucket,
+        "policy",
+        &[
+            ("GET", missing("GetBucketPolicy")),
+            ("PUT", missing("PutBucketPolicy")),
+            ("DELETE", missing("DeleteBucketPolicy")),
+        ],
+    ),
+    (Bucket, "policyStatus", &[("GET", missing("GetBucketPolicyStatus"))]),
+    (
+        Bucket,
+        "publicAccessBlock",
+        &[
+            ("GET", missing("GetPublicAccessBlock")),
+            ("PUT", missing("PutPublicAccessBlock")),
+            ("DELETE", missing("DeletePublicAccessBlock")),
+        ],
+    ),
+    (
+        Bucket,
+        "replication",
+        &[
+            ("GET", missing("GetBucketReplication")),
+            ("PUT", missing("PutBucketReplication")),
+            ("DELETE", missing("DeleteBucketReplication")),
+        ],
+    ),
+    (
+        Bucket,
+        "requestPayment",
+        &[("GET", missing("GetBucketRequestPayment")), ("PUT", missing("PutBucketRequestPayment"))],
+    ),
+    (Bucket, "session", &[("GET", missing("CreateSession"))]),
+    (
+        Bucket,
+        "tagging",
+        &[
+            ("GET", missing("GetBucketTagging")),
+            ("PUT", missing("PutBucketTagging")),
+            ("DELETE", missing("DeleteBucketTagging")),
+        ],
+    ),
+    (
+        Bucket,
+        "website",
+        &[
+            ("GET", missing("GetBucketWebsite")),
+            ("PUT", missing("PutBucketWebsite")),
+            ("DELETE", missing("DeleteBucketWebsite")),
+        ],
+    ),
+    (
+        Object,
+        "",
+        &[
+            ("GET", Serve(Op::GetObject)),
+            ("HEAD", Serve(Op::HeadObject)),
+            ("PUT", Serve(Op::PutObject)),
+            ("DELETE", Serve(Op::DeleteObject)),
+        ],
+    ),
+    (Object, "uploads", &[("POST", Serve(Op::CreateMultipartUpload))]),
+    (
+        Object,
+        "uploadId",
+        &[
+            ("PUT", Serve(Op::UploadPart)),
+            ("POST", Serve(Op::CompleteMultipartUpload)),
+            ("GET", Serve(Op::ListParts)),
+            ("DELETE", Serve(Op::AbortMultipartUpload)),
+        ],
+    ),
+    (Object, "acl", &[("GET", missing("GetObjectAcl")), ("PUT", missing("PutObjectAcl"))]),
+    (Object, "attributes", &[("GET", missing("GetObjectAttributes"))]),
+    (Object, "encryption", &[("PUT", missing("UpdateObjectEncryption"))]),
+    (Object, "legal-hold", &[("GET", missing("GetObjectLegalHold")), ("PUT", missing("PutObjectLegalHold"))]),
+    (Object, "renameObject", &[("PUT", missing("RenameObject"))]),
+    (Object, "restore", &[("POST", missing("RestoreObject"))]),
+    (Object, "retention", &[("GET", missing("GetObjectRetention")), ("PUT", missing("PutObjectRetention"))]),
+    (Object, "select", &[("POST", missing("SelectObjectContent"))]),
+    (
+        Object,
+        "tagging",
+        &[
+            ("GET", missing("GetObjectTagging")),
+            ("PUT", missing("PutObjectTagging")),
+            ("DELETE", missing("DeleteObjectTagging")),
+        ],
+    ),
+    (Object, "torrent", &[("GET", missing("GetObjectTorrent"))]),
+];
+
+/// The operation a request asks for. `has_copy_source` says whether it carries `x-amz-copy-source`.
+///
+/// # Errors
+/// `InvalidArgument` when the query names two subresources, as AWS answers.
+pub fn route(scope: Scope, method: &Method, query: &Query, has_copy_source: bool) -> Result<Route, S3Error> {
+    let subresource = subresource_of(scope, query)?;
+    let Some((_, _, methods)) = TABLE.iter().find(|(in_scope, name, _)| *in_scope == scope && *name == subresource)
+    else {
+        return Ok(Route::MethodNotAllowed);
+    };
+    let found = methods.iter().find(|(name, _)| *name == method.as_str()).map(|(_, route)| *route);
+    Ok(match found.unwrap_or(Route::MethodNotAllowed) {
+        Serve(Op::PutObject) if has_copy_source => Serve(Op::CopyObject),
+        Serve(Op::UploadPart) if has_copy_source => Serve(Op::UploadPartCopy),
+        Serve(Op::ListObjects) if query.get("list-type") == Some("2") => Serve(Op::ListObjectsV2),
+        found => found,
+    })
+}
+
+/// The methods a request's target would have taken, for `Allow`.
+pub(super) fn allowed_methods(scope: Scope, query: &Query) -> String {
+    let subresource = subresource_of(scope, query).unwrap_or_default();
+    let rows = TABLE.iter().filter(|(in_scope, name, _)| *in_scope == scope && *name == subresource);
+    rows.flat_map(|(_, _, methods)| methods.iter().map(|(method, _)| *method)).collect::<Vec<_>>().join(", ")
+}
+
+fn subresource_of(scope: Scope, query: &Query) -> Result<&'static str, S3Error> {
+    let mut found = "";
+    for (parameter, _) in query.iter() {
+        let known = TABLE.iter().find(|(in_scope, name, _)| *in_scope == scope && *name == parameter);
+        let Some((_, name, _)) = known.filter(|(_, name, _)| !name.is_empty()) else { continue };
+        if !found.is_empty() && found != *name {
+            return Err(S3Error::with_message(S3ErrorCode::InvalidArgument, "Conflicting query string parameters")
+                .field("ResourceType", format!("{found}, {name}")));
+        }
+        found = name;
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn routed(scope: Scope, method: &str, query: &str) -> Route {
+        let query = Query::parse(Some(query)).unwrap();
+        route(scope, &Method::from_bytes(method.as_bytes()).unwrap(), &query, false).unwrap()
+    }
+
+    #[test]
+    fn every_operation_is_reached() {
+        let mut reached: Vec<Operation> = TABLE
+            .iter()
+            .flat_map(|(_, _, methods)| methods.iter())
+            .filter_map(|(_, route)| if let Serve(operation) = route { Some(*operation) } else { None })
+            .collect();
+        // The three that a header or a parameter selects.
+        for (scope, method, query, copy) in [
+            (Object, "PUT", "", true),
+            (Object, "PUT", "uploadId=1&partNumber=1", true),
+            (Bucket, "GET", "list-type=2", false),
+        ] {
+            let query = Query::parse(Some(query)).unwrap();
+            let Ok(Serve(operation)) = route(scope, &method.parse().unwrap(), &query, copy) else { panic!() };
+            reached.push(operation);
+        }
+        for operation in Operation::ALL {
+            assert_eq!(reached.iter().filter(|other| *other == operation).count(), 1, "{operation:?}");
+        }
+    }
+
+    #[test]
+    fn a_few_by_hand() {
+        for (scope, method, query, expected) in [
+            (Service, "GET", "x-id=ListBuckets", Serve(Op::ListBuckets)),
+            (Service, "POST", "", Route::MethodNotAllowed),
+            (Bucket, "GET", "prefix=uploads&delimiter=%2F", Serve(Op::ListObjects)),
+            (Bucket, "GET", "list-type=2&prefix=a", Serve(Op::ListObjectsV2)),
+            (Bucket, "GET", "list-type=1", Serve(Op::ListObjects)),
+            (Bucket, "GET", "uploads", Serve(Op::ListMultipartUploads)),
+            (Bucket, "POST", "delete=", Serve(Op::DeleteObjects)),
+            (Bucket, "POST", "", Route::NotImplemented("PostObject")),
+            (Bucket, "PUT", "versioning", Route::NotImplemented("PutBucketVersioning")),
+            (Bucket, "DELETE", "versioning", Route::MethodNotAllowed),
+            (Bucket, "GET", "lifecycle", Route::NotImplemented("GetBucketLifecycleConfiguration")),
+            // A bucket's subresource is an ordinary parameter of an object.
+            (Object, "GET", "lifecycle", Serve(Op::GetObject)),
+            (Object, "GET", "uploadId=x", Serve(Op::ListParts)),
+            (Object, "DELETE", "uploadId=x", Serve(Op::AbortMultipartUpload)),
+            (Object, "GET", "tagging&versionId=x", Route::NotImplemented("GetObjectTagging")),
+            (Object, "PATCH", "", Route::MethodNotAllowed),
+        ] {
+            assert_eq!(routed(scope, method, query), expected, "{method} {query}");
+        }
+        let both = Query::parse(Some("acl&tagging")).unwrap();
+        assert_eq!(route(Object, &Method::GET, &both, false).unwrap_err().code(), S3ErrorCode::InvalidArgument);
+    }
+
+    proptest! {
+        #[test]
+        fn every_method_and_subresource_has_an_answer(
+            scope in prop::sample::select(vec![Service, Bucket, Object]),
+            method in prop::sample::select(vec!["GET", "HEAD", "PUT", "POST", "DELETE", "PATCH", "OPTIONS", "TRACE", "PURGE"]),
+            row in 0..TABLE.len(),
+            noise in "[a-zA-Z-]{0,12}",
+            copy: bool,
+        ) {
+            let subresource = TABLE[row].1;
+            let query = Query::parse(Some(&format!("{subresource}&x-id={noise}"))).unwrap();
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let answer = route(scope, &method, &query, copy).unwrap();
+            if let Route::NotImplemented(name) = answer {
+                prop_assert!(!name.is_empty());
+            }
+            if matches!(answer, Route::MethodNotAllowed) {
+                prop_assert!(!allowed_methods(scope, &query).split(", ").any(|allowed| allowed == method.as_str()));
+            }
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Why a request was not served, and what its client is told: the one table from the store's codes to S3's.
+
+use crate::error::{S3Error, S3ErrorCode};
+use granary_protocol::{ErrorCode, Failure};
+
+/// What an operation returns instead of a response.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// The request itself is at fault, in S3's words.
+    S3(S3Error),
+    /// The store refused. The detail is for the log.
+    Store(Failure),
+}
+
+impl From<S3Error> for Refusal {
+    fn from(error: S3Error) -> Self {
+        Self::S3(error)
+    }
+}
+
+impl From<S3ErrorCode> for Refusal {
+    fn from(code: S3ErrorCode) -> Self {
+        Self::S3(S3Error::new(code))
+    }
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::Store(failure)
+    }
+}
+
+impl Refusal {
+    /// The error for the client. What the store said in detail is logged here, once, if the client is not told all of it.
+    pub(crate) fn into_error(self, request_id: &str) -> S3Error {
+        let failure = match self {
+            Self::S3(error) => return error,
+            Self::Store(failure) => failure,
+        };
+        let code = s3_code_of(&failure.code);
+        match code {
+            S3ErrorCode::InternalError => tracing::error!(request_id, %failure, "request failed"),
+            S3ErrorCode::ServiceUnavailable | S3ErrorCode::SlowDown => {
+                tracing::warn!(request_id, %failure, "request refused for now");
+            }
+            _client_fault => tracing::debug!(request_id, %failure, "request refused"),
+        }
+        S3Error::new(code)
+    }
+}
+
+/// The S3 code for a refusal of the store. Whatever another attempt may not meet is 503, which SDKs retry.
+pub fn s3_code_of(code: &ErrorCode) -> S3ErrorCode {
+    match code {
+        ErrorCode::NoSuchBucket => S3ErrorCode::NoSuchBucket,
+        ErrorCode::BucketAlreadyOwnedByYou => S3ErrorCode::BucketAlreadyOwnedByYou,
+        ErrorCode::BucketAlreadyExists => S3ErrorCode::BucketAlreadyExists,
+        ErrorCode::BucketNotEmpty => S3ErrorCode::BucketNotEmpty,
+        ErrorCode::TooManyBuckets => S3ErrorCode::TooManyBuckets,
+        ErrorCode::NoSuchKey => S3ErrorCode::NoSuchKey,
+        ErrorCode::NoSuchVersion => S3ErrorCode::NoSuchVersion,
+        ErrorCode::NoSuchUpload => S3ErrorCode::NoSuchUpload,
+        ErrorCode::InvalidPart => S3ErrorCode::InvalidPart,
+        ErrorCode::InvalidPartOrder => S3ErrorCode::InvalidPartOrder,
+        ErrorCode::EntityTooSmall => S3ErrorCode::EntityTooSmall,
+        ErrorCode::EntityTooLarge => S3ErrorCode::EntityTooLarge,
+        ErrorCode::InvalidPartNumber => S3ErrorCode::InvalidPartNumber,
+        ErrorCode::InvalidRange => S3ErrorCode::InvalidRange,
+        ErrorCode::PreconditionFailed => S3ErrorCode::PreconditionFailed,
+        ErrorCode::Conflict => S3ErrorCode::ConditionalRequestConflict,
+        ErrorCode::MethodNotAllowed => S3ErrorCode::MethodNotAllowed,
+        ErrorCode::InvalidArgument => S3ErrorCode::InvalidArgument,
+        ErrorCode::AccessDenied => S3ErrorCode::AccessDenied,
+        ErrorCode::Busy => S3ErrorCode::SlowDown,
+        ErrorCode::NotLeader { .. }
+        | ErrorCode::Unavailable
+        | ErrorCode::DeadlineExceeded
+        | ErrorCode::LeaseExpired
+        | ErrorCode::StaleGeneration
+        | ErrorCode::NotEnoughTargets
+        | ErrorCode::ReplicaNotFound
+        | ErrorCode::CorruptReplica
+        | ErrorCode::DownstreamFailed { .. }
+        | ErrorCode::DiskFull
+        | ErrorCode::DiskFailed
+        | ErrorCode::InvalidToken => S3ErrorCode::ServiceUnavailable,
+        ErrorCode::Malformed | ErrorCode::Internal => S3ErrorCode::InternalError,
+    }
+}
