@@ -10,7 +10,7 @@
 
 use std::hint::black_box;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
 use granary_namenode::engine::{Engine, EngineConfig, EngineKind, WriteBatch, open};
@@ -21,9 +21,6 @@ const BATCH: u64 = 100;
 const DIRECTORIES: u64 = 10_000;
 const GETS: u64 = 100_000;
 const SEEKS: u64 = 20_000;
-
-/// How long compaction may go on after the deletes before the disk is measured.
-const SETTLE: Duration = Duration::from_secs(20);
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -134,12 +131,12 @@ fn measure_deletes(engine: &dyn Engine, records: u64) -> anyhow::Result<()> {
     let left = engine.scan(b"", None).count() as u64;
     ensure!(left == records.div_ceil(10), "{left} left");
     println!("scan what is left {:6.0} ms", start.elapsed().as_secs_f64() * 1e3);
-    // No condition to wait for: an engine does not say when it has finished compacting.
-    std::thread::sleep(SETTLE);
+    let start = Instant::now();
+    engine.compact()?;
     println!(
-        "disk            {:8.0} MB after {} s, RSS {} MB",
+        "compact         {:8.1} s    disk {} MB, RSS {} MB",
+        start.elapsed().as_secs_f64(),
         engine.disk_bytes()? >> 20,
-        SETTLE.as_secs(),
         rss("VmRSS")?
     );
     Ok(())

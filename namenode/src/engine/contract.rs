@@ -56,6 +56,13 @@ pub trait Engine: Send + Sync + 'static {
     /// A read-only view of this moment. Old data is kept for as long as it lives, so it must not live for ever.
     fn snapshot(&self) -> Result<Box<dyn EngineSnapshot>, EngineError>;
 
+    /// Gives back the space of deleted and overwritten data as far as the engine can; by itself it does so only as new writes
+    /// come in. Blocks while it rewrites files (seconds a gigabyte), needs as much free space as is in use, and leaves reads
+    /// and writes alone. Does nothing where an engine has no such operation.
+    fn compact(&self) -> Result<(), EngineError> {
+        Ok(())
+    }
+
     /// Bytes allocated on disk for this engine (holes of sparse files do not count). Walks the directory.
     fn disk_bytes(&self) -> Result<u64, EngineError>;
 }

@@ -94,6 +94,12 @@ impl Engine for FjallEngine {
         Ok(Box::new(self.view()))
     }
 
+    fn compact(&self) -> Result<(), EngineError> {
+        // What is still in memory holds the newest deletes, and compaction looks at files only.
+        self.keyspace.rotate_memtable_and_wait().map_err(classify)?;
+        self.keyspace.major_compact().map_err(classify)
+    }
+
     fn disk_bytes(&self) -> Result<u64, EngineError> {
         allocated_bytes(&self.dir)
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 
+use super::layout::allocated_bytes;
 use super::{
     Engine, EngineConfig, EngineError, EngineKind, EngineSnapshot, KEY_BYTES_MAX, Scan, VALUE_BYTES_MAX, WriteBatch,
     open,
@@ -287,6 +288,38 @@ fn memory_passes_the_suite() {
 fn fjall_passes_the_suite() {
     metadata_engine_suite(EngineKind::Fjall);
     durable_engine_suite(EngineKind::Fjall);
+}
+
+/// sled is not asked: it gives no space back.
+#[test]
+fn fjall_gives_back_the_space_of_deleted_data() {
+    const RECORDS: u32 = 40_000;
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(EngineKind::Fjall, dir.path(), &config()).unwrap();
+    let view_before = engine.snapshot().unwrap();
+    for from in (0..RECORDS).step_by(1_000) {
+        let mut batch = WriteBatch::new();
+        for number in from..from + 1_000 {
+            // Incompressible enough: neighbours share nothing.
+            batch.put(number.to_be_bytes().to_vec(), number.wrapping_mul(0x9e37_79b9).to_le_bytes().repeat(64));
+        }
+        engine.write(batch).unwrap();
+    }
+    drop(view_before);
+    engine.compact().unwrap();
+    // Without the journal: it holds up to 64 MiB whatever the tables hold, and this is about the tables.
+    let tables = dir.path().join("fjall").join("keyspaces");
+    let full_bytes = allocated_bytes(&tables).unwrap();
+    let mut batch = WriteBatch::new();
+    for number in (0..RECORDS).filter(|number| number % 10 != 0) {
+        batch.delete(number.to_be_bytes().to_vec());
+    }
+    engine.write(batch).unwrap();
+    engine.compact().unwrap();
+    let left_bytes = allocated_bytes(&tables).unwrap();
+    assert!(left_bytes < full_bytes / 2, "{full_bytes} bytes before, {left_bytes} after");
+    let expected: Vec<_> = (0..RECORDS).step_by(10).map(|number| number.to_be_bytes().to_vec()).collect();
+    assert_eq!(keys(engine.scan(b"", None)), expected);
 }
 
 #[test]
