@@ -33,6 +33,10 @@ pub enum Command {
     Gateway(RoleOptions),
     /// Get a certificate for a new node, against a join token.
     Enrol(EnrolOptions),
+    /// Make a cluster's certificate authority and certificates for its nodes.
+    Certs(CertsOptions),
+    /// Ask a process whether it is ready: exit code 0 when it is.
+    Health(HealthOptions),
     /// Run a cluster of separate processes on this machine.
     #[command(subcommand)]
     Local(LocalCommand),
@@ -120,6 +124,62 @@ pub struct EnrolOptions {
     #[arg(long, value_name = "DIR")]
     pub dir: PathBuf,
     /// Trust this certificate authority (PEM) for an https endpoint.
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Writes DIR/ca.pem and DIR/ca-key.pem (the authority; keep the key where it is safe) and for each node
+DIR/NAME/{ca.pem,node.pem,node-key.pem}. With an authority already in DIR, the nodes are added to its cluster.
+
+Example:
+  granary certs --dir ./certs --cluster prod --node namenode-1:namenode --node datanode-1:datanode")]
+pub struct CertsOptions {
+    /// Where the authority is kept.
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// The cluster's name; needed for a new authority.
+    #[arg(long, value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// A node and what it will be: namenode, datanode or gateway. May be repeated.
+    #[arg(long = "node", value_name = "NAME:ROLE")]
+    pub nodes: Vec<NodeRole>,
+}
+
+/// A node to certify, written `NAME:ROLE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeRole {
+    /// Also the name of a directory, so never more than one component of a path.
+    pub name: String,
+    pub role: String,
+}
+
+impl std::str::FromStr for NodeRole {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<NodeRole, String> {
+        let (name, role) = text.split_once(':').ok_or("a node is written NAME:ROLE")?;
+        granary_rpc::NodeName::new(name).map_err(|error| error.to_string())?;
+        if !["namenode", "datanode", "gateway"].contains(&role) {
+            return Err(format!("a node is a namenode, a datanode or a gateway, not {role:?}"));
+        }
+        Ok(NodeRole { name: name.to_owned(), role: role.to_owned() })
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  granary health http://127.0.0.1:9870")]
+pub struct HealthOptions {
+    /// The process's http port: http://HOST:PORT, or https for an S3 door with a certificate.
+    #[arg(value_name = "URL")]
+    pub url: String,
+    /// Ask only whether the process lives, not whether it can do its work.
+    #[arg(long)]
+    pub live: bool,
+    /// Trust this certificate authority (PEM) for an https URL.
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
 }

@@ -5,9 +5,11 @@
 
 mod admin;
 mod args;
+mod certs;
 mod config;
 mod credentials;
 mod enrol;
+mod health;
 mod http_client;
 mod local;
 mod logging;
@@ -50,6 +52,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Datanode(options) => roles::datanode(options).await,
         Command::Gateway(options) => roles::gateway(options).await,
         Command::Enrol(options) => enrol::run(options).await,
+        Command::Certs(options) => certs::run(&options),
+        Command::Health(options) => health::run(options).await,
         Command::Local(command) => match command {
             LocalCommand::Up(options) => local::up(options).await,
             LocalCommand::Kill(options) => local::kill(&options.dir, &options.name),
