@@ -66,6 +66,6 @@ fn readiness(report: &RoleReport) -> (StatusCode, String) {
     }
 }
 
-fn exposition(report: &RoleReport) -> impl IntoResponse {
+fn exposition(report: &RoleReport) -> impl IntoResponse + use<> {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], (report.metrics)())
 }
