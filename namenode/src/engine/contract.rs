@@ -58,7 +58,8 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Gives back the space of deleted and overwritten data as far as the engine can; by itself it does so only as new writes
     /// come in. Blocks while it rewrites files (seconds a gigabyte), needs as much free space as is in use, and leaves reads
-    /// and writes alone. Does nothing where an engine has no such operation.
+    /// and writes alone. fjall removes the old files when it next writes out a memtable, or when it is opened again.
+    /// Does nothing where an engine has no such operation.
     fn compact(&self) -> Result<(), EngineError> {
         Ok(())
     }

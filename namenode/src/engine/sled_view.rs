@@ -100,7 +100,7 @@ impl SledSnapshot {
             None => self.db.range(from..),
         };
         Box::new(MergedScan {
-            tree,
+            tree: tree.fuse(),
             looked_ahead: None,
             old_values: self.old_values,
             next_from: Bound::Included(Bytes::copy_from_slice(from)),
@@ -125,7 +125,8 @@ impl EngineSnapshot for SledSnapshot {
 
 /// The tree's pairs with the saved old values laid over them.
 struct MergedScan {
-    tree: ::sled::Iter,
+    /// Fused: past its end sled's own would go on with keys inserted meanwhile, behind saved keys already returned.
+    tree: std::iter::Fuse<::sled::Iter>,
     /// A pair taken from the tree that lies behind a saved key not yet returned.
     looked_ahead: Option<(::sled::IVec, ::sled::IVec)>,
     old_values: Arc<OldValues>,
