@@ -2,6 +2,7 @@
 //!
 //! Every peer runs the loop, so that each keeps its picture of datanodes; only the leader proposes.
 
+use crate::blocks::KEY_ROTATION_MS;
 use crate::command::{Action, Format};
 use crate::service::Namenode;
 use crate::startup::NamenodeError;
@@ -10,6 +11,7 @@ use granary_protocol::token::BlockKey;
 use granary_protocol::{ClusterId, Failure, UnixMillis};
 use granary_rpc::{ClusterCa, ClusterName};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -17,47 +19,89 @@ use tokio_util::sync::CancellationToken;
 const TICK: Duration = Duration::from_millis(500);
 /// Blocks planned for repair in one tick at most.
 const REPAIRS_PER_TICK: usize = 256;
-/// A block key signs tokens for this long and is accepted for twice as long: 10 hours, as in HDFS.
-const KEY_ROTATION_MS: u64 = 10 * 60 * 60 * 1000;
+/// Ticks between two looks at the size of the engine's files.
+const TICKS_PER_SIZING: u64 = 20;
 
-/// Runs until `shutdown`.
-pub(crate) async fn run(namenode: Arc<Namenode>, mut authority: Option<ClusterCa>, shutdown: CancellationToken) {
-    let mut leading = false;
+/// Runs until `shutdown`, which it cancels itself when Raft has stopped for good: a peer whose log or state cannot be
+/// written must not look alive.
+pub(crate) async fn run(namenode: Arc<Namenode>, authority: Option<ClusterCa>, shutdown: CancellationToken) {
+    let mut leader = Leader { namenode, authority, leading: false };
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut metrics = namenode.raft.metrics();
-    loop {
-        tokio::select! {
-            () = shutdown.cancelled() => break,
-            _ = ticks.tick() => {}
-            changed = metrics.wait_for(|metrics| (metrics.state == openraft::ServerState::Leader) != leading) => {
-                if changed.is_err() {
+    let mut metrics = leader.namenode.raft.metrics();
+    let mut count: u64 = 0;
+    let watch = async {
+        loop {
+            let leading = leader.leading;
+            tokio::select! {
+                _ = ticks.tick() => {}
+                changed = metrics.wait_for(|metrics| (metrics.state == openraft::ServerState::Leader) != leading) => {
+                    if changed.is_err() {
+                        break;
+                    }
+                }
+            }
+            let running = metrics.borrow().running_state.clone();
+            match running {
+                Ok(()) => {}
+                Err(openraft::error::Fatal::Stopped) => break,
+                Err(fatal) => {
+                    tracing::error!(%fatal, "raft has failed; this namenode cannot go on");
                     break;
                 }
             }
+            leader.step().await;
+            if count.is_multiple_of(TICKS_PER_SIZING) {
+                leader.size_engine().await;
+            }
+            count += 1;
         }
+    };
+    shutdown.run_until_cancelled(watch).await;
+    shutdown.cancel();
+}
+
+struct Leader {
+    namenode: Arc<Namenode>,
+    authority: Option<ClusterCa>,
+    leading: bool,
+}
+
+impl Leader {
+    async fn step(&mut self) {
+        let namenode = &self.namenode;
         let leads = namenode.is_leader();
-        if leads && !leading && !take_over(&namenode, &mut authority).await {
-            // Not settled yet (no quorum, log still being applied); try again at the next tick.
+        if leads && !self.leading && !take_over(namenode, &self.authority).await {
+            // Not settled yet (no quorum, log still being applied); try again soon.
             tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        }
-        if leads != leading {
-            tracing::info!(leading = leads, "leadership changed");
-            namenode.applied.with_blocks(|blocks| blocks.set_leading(leads));
-            leading = leads;
+            return;
         }
         let now = namenode.clock.now();
+        if leads != self.leading {
+            tracing::info!(leading = leads, "leadership changed");
+            namenode.applied.with_blocks(|blocks| blocks.set_leading(leads, now));
+            self.leading = leads;
+        }
         namenode.applied.with_blocks(|blocks| blocks.tick(now, REPAIRS_PER_TICK));
-        if leading {
-            expire_leases(&namenode, now).await;
-            rotate_keys(&namenode, now).await;
+        if self.leading {
+            expire_leases(namenode, now).await;
+            rotate_keys(namenode, now).await;
+        }
+    }
+
+    /// Adds up the engine's files, for the metrics.
+    async fn size_engine(&self) {
+        let engine = self.namenode.applied.engine();
+        match tokio::task::spawn_blocking(move || engine.disk_bytes()).await {
+            Ok(Ok(bytes)) => self.namenode.metrics.engine_bytes.store(bytes, Ordering::Relaxed),
+            Ok(Err(error)) => tracing::debug!(%error, "the engine's files cannot be added up now"),
+            Err(error) => tracing::debug!(%error, "the engine's files cannot be added up now"),
         }
     }
 }
 
 /// A new leader may act once everything committed before its term is applied. The first leader ever formats.
-async fn take_over(namenode: &Namenode, authority: &mut Option<ClusterCa>) -> bool {
+async fn take_over(namenode: &Namenode, authority: &Option<ClusterCa>) -> bool {
     if namenode.reads.admit().await.is_err() {
         return false;
     }
@@ -82,7 +126,7 @@ async fn take_over(namenode: &Namenode, authority: &mut Option<ClusterCa>) -> bo
     true
 }
 
-async fn format_if_new(namenode: &Namenode, authority: &mut Option<ClusterCa>) -> Result<(), NamenodeError> {
+async fn format_if_new(namenode: &Namenode, authority: &Option<ClusterCa>) -> Result<(), NamenodeError> {
     let view = namenode.applied.view()?;
     if state::cluster_id(&*view)?.is_some() {
         return Ok(());
@@ -93,7 +137,7 @@ async fn format_if_new(namenode: &Namenode, authority: &mut Option<ClusterCa>) -
     };
     let made;
     let authority = match authority {
-        Some(authority) => &*authority,
+        Some(authority) => authority,
         None => {
             made = ClusterCa::generate(&ClusterName::new(cluster.as_str())?)?;
             &made
@@ -118,8 +162,10 @@ async fn expire_leases(namenode: &Namenode, now: UnixMillis) {
         namenode.leases.lock().expect("held for map operations only").expired(namenode.config.lease_timeout_ms, now);
     for lease in expired {
         tracing::info!(%lease, "a writer has been silent for too long; its lease expires");
-        report("expire a lease", namenode.propose(Action::ExpireLease { lease }).await);
         namenode.applied.with_blocks(|blocks| blocks.release_claims(lease));
+        if !report("expire a lease", namenode.propose(Action::ExpireLease { lease }).await) {
+            break;
+        }
     }
 }
 
@@ -130,7 +176,9 @@ async fn rotate_keys(namenode: &Namenode, now: UnixMillis) {
         return;
     }
     match new_key(id + 1, now) {
-        Ok(key) => report("rotate the block key", namenode.propose(Action::AddBlockKey { key }).await),
+        Ok(key) => {
+            report("rotate the block key", namenode.propose(Action::AddBlockKey { key }).await);
+        }
         Err(error) => tracing::error!(%error, "no random bytes for a block key"),
     }
 }
@@ -146,8 +194,9 @@ fn random<const N: usize>() -> Result<[u8; N], NamenodeError> {
 }
 
 /// Housekeeping that fails is tried again at the next tick; a lost leadership is not worth a warning.
-fn report<T>(what: &str, outcome: Result<T, Failure>) {
-    if let Err(failure) = outcome {
+fn report<T>(what: &str, outcome: Result<T, Failure>) -> bool {
+    if let Err(failure) = &outcome {
         tracing::debug!(%failure, "could not {what} now");
     }
+    outcome.is_ok()
 }

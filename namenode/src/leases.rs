@@ -38,6 +38,16 @@ impl LeaseTable {
         }
     }
 
+    /// How many leases there are.
+    pub fn len(&self) -> usize {
+        self.renewed.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.renewed.is_empty()
+    }
+
     /// Leases whose holders have been silent for longer than `timeout_ms`.
     pub fn expired(&self, timeout_ms: u64, now: UnixMillis) -> Vec<LeaseId> {
         let silent = |renewed: &UnixMillis| now.0.saturating_sub(renewed.0) > timeout_ms;

@@ -4,7 +4,10 @@
 //! shell that orders commands through the [`raft_log`]; [`service`] puts them together behind
 //! [`granary_protocol::namenode::NamenodeService`]. [`startup::start`] is the entry.
 
-#![allow(clippy::disallowed_methods, reason = "only the pure modules are held to `clippy.toml`; they deny it themselves")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "only the pure modules are held to `clippy.toml`; they deny it themselves"
+)]
 
 pub mod blocks;
 pub mod clock;
@@ -14,6 +17,7 @@ pub mod engine;
 pub mod error;
 mod leader;
 pub mod leases;
+pub mod metrics;
 pub mod proposer;
 pub mod raft;
 pub mod raft_log;

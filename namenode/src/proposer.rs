@@ -1,10 +1,11 @@
 //! Gathers commands into batches and takes them through Raft: the namenode's group commit.
 //!
-//! While a batch waits for its sync, commands gather; the next batch takes all of them. Two batches are on their way at
-//! once, so that one is applied while the next is synced.
+//! While a batch waits for its sync, commands gather; the next batch takes all of them, up to a number and a size. Two
+//! batches are on their way at once, so that one is applied while the next is synced.
 
 use crate::clock::Clock;
 use crate::command::{Action, Command};
+use crate::metrics::Metrics;
 use crate::raft::{BatchReply, CommandBatch, Raft, TypeConfig};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
@@ -19,6 +20,8 @@ use tokio::sync::{mpsc, oneshot};
 const WAITING_MAX: usize = 4_096;
 /// Commands of one batch at most.
 const BATCH_COMMANDS_MAX: usize = 512;
+/// Bytes of one batch at most, and of one command: an entry must fit into one call between peers, and a log record.
+const BATCH_BYTES_MAX: usize = 4 << 20;
 /// Batches on their way at once.
 const BATCHES_IN_FLIGHT: usize = 2;
 
@@ -26,53 +29,77 @@ type Outcome = Result<NamenodeReply, Failure>;
 type Waiter = oneshot::Sender<Outcome>;
 type Written = Result<ClientWriteResponse<TypeConfig>, ClientWriteError<u64, crate::raft::PeerNode>>;
 
+struct Proposal {
+    action: Action,
+    bytes: usize,
+    waiter: Waiter,
+}
+
 /// Takes commands.
 #[derive(Clone)]
 pub struct Proposer {
-    queue: mpsc::Sender<(Action, Waiter)>,
+    queue: mpsc::Sender<Proposal>,
 }
 
 impl Proposer {
     /// A proposer and the task that drives it; the task ends when the last proposer is dropped.
-    pub fn new(raft: Raft, clock: Arc<dyn Clock>) -> (Proposer, impl Future<Output = ()>) {
+    pub fn new(raft: Raft, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> (Proposer, impl Future<Output = ()>) {
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
-        (Proposer { queue }, drive(raft, clock, waiting))
+        (Proposer { queue }, drive(raft, clock, metrics, waiting))
     }
 
     /// Returns once the command is committed and applied.
     ///
     /// # Errors
-    /// `NotLeader` and `Unavailable` mean that it did not take effect; `DeadlineExceeded` that it may have.
+    /// `NotLeader` and `Unavailable` mean that it did not take effect; `DeadlineExceeded` that it may have;
+    /// `InvalidArgument` that it is larger than a command may be.
     pub async fn propose(&self, action: Action) -> Outcome {
+        let bytes = postcard::serialize_with_flavor(&action, postcard::ser_flavors::Size::default())
+            .map_err(|error| Failure::new(ErrorCode::InvalidArgument, error.to_string()))?;
+        if bytes > BATCH_BYTES_MAX {
+            let detail = format!("the request takes {bytes} bytes in the log; {BATCH_BYTES_MAX} are allowed");
+            return Err(Failure::new(ErrorCode::InvalidArgument, detail));
+        }
         let (waiter, outcome) = oneshot::channel();
         let stopped = || Failure::new(ErrorCode::Unavailable, "this namenode is shutting down");
-        self.queue.send((action, waiter)).await.map_err(|_| stopped())?;
+        self.queue.send(Proposal { action, bytes, waiter }).await.map_err(|_| stopped())?;
         outcome.await.map_err(|_| {
             Failure::new(ErrorCode::DeadlineExceeded, "this namenode stopped while the command was on its way")
         })?
     }
 }
 
-async fn drive(raft: Raft, clock: Arc<dyn Clock>, mut waiting: mpsc::Receiver<(Action, Waiter)>) {
+async fn drive(raft: Raft, clock: Arc<dyn Clock>, metrics: Arc<Metrics>, mut waiting: mpsc::Receiver<Proposal>) {
     let mut in_flight = FuturesOrdered::new();
     let mut last = UnixMillis(0);
     let mut gathered = Vec::with_capacity(BATCH_COMMANDS_MAX);
     loop {
         tokio::select! {
             biased;
-            Some(()) = in_flight.next(), if !in_flight.is_empty() => {}
-            count = waiting.recv_many(&mut gathered, BATCH_COMMANDS_MAX), if in_flight.len() < BATCHES_IN_FLIGHT => {
+            Some(()) = in_flight.next(), if !in_flight.is_empty() => continue,
+            count = waiting.recv_many(&mut gathered, BATCH_COMMANDS_MAX),
+                if gathered.is_empty() && in_flight.len() < BATCHES_IN_FLIGHT =>
+            {
                 if count == 0 {
                     break;
                 }
-                // A clock that steps back must not make a later write look older than an earlier one.
-                last = last.max(clock.now());
-                let (commands, waiters): (Vec<Command>, Vec<Waiter>) =
-                    gathered.drain(..).map(|(action, waiter)| (Command { now: last, action }, waiter)).unzip();
-                let batch = CommandBatch(Arc::new(commands));
-                match raft.client_write_ff(batch).await {
-                    Ok(written) => in_flight.push_back(async move { deliver(written.await.ok(), waiters) }),
-                    Err(fatal) => refuse(waiters, &Failure::new(ErrorCode::Unavailable, fatal.to_string())),
+            }
+        }
+        while !gathered.is_empty() && in_flight.len() < BATCHES_IN_FLIGHT {
+            // A clock that steps back must not make a later write look older than an earlier one.
+            last = last.max(clock.now());
+            let (commands, waiters) = next_batch(&mut gathered, last);
+            metrics.batch_proposed(commands.len());
+            let metrics = metrics.clone();
+            match raft.client_write_ff(CommandBatch(Arc::new(commands))).await {
+                Ok(written) => in_flight.push_back(async move {
+                    if !deliver(written.await.ok(), waiters) {
+                        metrics.batch_failed();
+                    }
+                }),
+                Err(fatal) => {
+                    metrics.batch_failed();
+                    refuse(waiters, &Failure::new(ErrorCode::Unavailable, fatal.to_string()));
                 }
             }
         }
@@ -80,7 +107,19 @@ async fn drive(raft: Raft, clock: Arc<dyn Clock>, mut waiting: mpsc::Receiver<(A
     while in_flight.next().await.is_some() {}
 }
 
-fn deliver(written: Option<Written>, waiters: Vec<Waiter>) {
+/// Takes as many commands from the front as one batch may have.
+fn next_batch(gathered: &mut Vec<Proposal>, now: UnixMillis) -> (Vec<Command>, Vec<Waiter>) {
+    let mut bytes = 0;
+    let fits = |proposal: &Proposal| {
+        bytes += proposal.bytes;
+        bytes <= BATCH_BYTES_MAX
+    };
+    let count = gathered.iter().map(fits).take_while(|fits| *fits).count().max(1);
+    gathered.drain(..count).map(|proposal| (Command { now, action: proposal.action }, proposal.waiter)).unzip()
+}
+
+/// `false` when the batch did not take effect or may not have.
+fn deliver(written: Option<Written>, waiters: Vec<Waiter>) -> bool {
     match written {
         Some(Ok(response)) => {
             let BatchReply(replies) = response.data;
@@ -89,6 +128,7 @@ fn deliver(written: Option<Written>, waiters: Vec<Waiter>) {
                 // A caller that has gone away no longer wants the reply.
                 let _ = waiter.send(reply);
             }
+            return true;
         }
         Some(Err(ClientWriteError::ForwardToLeader(forward))) => {
             let leader = forward.leader_node.map(|node| node.address);
@@ -101,10 +141,32 @@ fn deliver(written: Option<Written>, waiters: Vec<Waiter>) {
             refuse(waiters, &Failure::new(ErrorCode::DeadlineExceeded, "Raft stopped while the command was on its way"))
         }
     }
+    false
 }
 
 fn refuse(waiters: Vec<Waiter>, failure: &Failure) {
     for waiter in waiters {
         let _ = waiter.send(Err(failure.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use granary_protocol::LeaseId;
+
+    fn proposal(bytes: usize) -> Proposal {
+        let (waiter, _) = oneshot::channel();
+        Proposal { action: Action::CloseLease { lease: LeaseId(1) }, bytes, waiter }
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_bytes_and_takes_at_least_one() {
+        let mut gathered: Vec<_> = [BATCH_BYTES_MAX / 2, BATCH_BYTES_MAX / 2, 1, BATCH_BYTES_MAX].map(proposal).into();
+        let mut sizes = Vec::new();
+        while !gathered.is_empty() {
+            sizes.push(next_batch(&mut gathered, UnixMillis(0)).0.len());
+        }
+        assert_eq!(sizes, [2, 1, 1]);
     }
 }

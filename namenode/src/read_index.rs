@@ -85,6 +85,7 @@ fn not_leading(error: RaftError<u64, CheckIsLeaderError<u64, crate::raft::PeerNo
 
 /// Keeps `alone` true while this peer is the only voter, leads, and has applied its log.
 async fn watch_alone(raft: Raft, mut applied: watch::Receiver<Option<u64>>, alone: Arc<AtomicBool>) {
+    let alone = ResetOnDrop(alone);
     let mut metrics = raft.metrics();
     loop {
         let is_alone = {
@@ -94,7 +95,7 @@ async fn watch_alone(raft: Raft, mut applied: watch::Receiver<Option<u64>>, alon
             let caught_up = metrics.last_applied.is_some_and(|last| last.leader_id.term == metrics.current_term);
             only_voter && metrics.state == ServerState::Leader && caught_up
         };
-        alone.store(is_alone, Ordering::Release);
+        alone.0.store(is_alone, Ordering::Release);
         if is_alone {
             // Membership can only change through this peer's own log; look again when it does something.
             if metrics.changed().await.is_err() {
@@ -107,5 +108,13 @@ async fn watch_alone(raft: Raft, mut applied: watch::Receiver<Option<u64>>, alon
             }
         }
     }
-    alone.store(false, Ordering::Release);
+}
+
+/// However the watching ends, nobody is admitted by it any more.
+struct ResetOnDrop(Arc<AtomicBool>);
+
+impl Drop for ResetOnDrop {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }

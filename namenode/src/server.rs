@@ -37,7 +37,7 @@ impl NamenodeServer {
                 .map_err(|bytes| postcard::from_bytes(&bytes).unwrap_or_else(|error| malformed(&error)));
         }
         let request: NamenodeRequest = postcard::from_bytes(&body).map_err(|error| malformed(&error))?;
-        authorize(peer, &request)?;
+        authorize(peer, &request, &self.namenode)?;
         let reply = self.namenode.call(request).await?;
         let bytes =
             postcard::to_stdvec(&reply).map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
@@ -81,20 +81,26 @@ fn require(peer: &PeerIdentity, role: &str) -> Result<(), Failure> {
     Err(Failure::new(ErrorCode::AccessDenied, format!("only a {role} may ask this")))
 }
 
-fn authorize(peer: &PeerIdentity, request: &NamenodeRequest) -> Result<(), Failure> {
+fn authorize(peer: &PeerIdentity, request: &NamenodeRequest, namenode: &Namenode) -> Result<(), Failure> {
     let Some(node) = &peer.node else { return Ok(()) };
+    let own_name = |name: &str| {
+        if name == node.name.as_str() {
+            return Ok(());
+        }
+        Err(Failure::new(ErrorCode::AccessDenied, format!("{} may not speak for {name}", node.name)))
+    };
     match request {
         NamenodeRequest::RegisterDatanode { datanode, .. } => {
             require(peer, ROLE_DATANODE)?;
-            if datanode.name.as_str() != node.name.as_str() {
-                let detail = format!("{} may not register as {}", node.name, datanode.name);
-                return Err(Failure::new(ErrorCode::AccessDenied, detail));
-            }
-            Ok(())
+            own_name(datanode.name.as_str())
         }
-        NamenodeRequest::Heartbeat { .. }
-        | NamenodeRequest::BlockReport { .. }
-        | NamenodeRequest::ReplicasChanged { .. } => require(peer, ROLE_DATANODE),
+        NamenodeRequest::Heartbeat { datanode, .. }
+        | NamenodeRequest::BlockReport { datanode, .. }
+        | NamenodeRequest::ReplicasChanged { datanode, .. } => {
+            require(peer, ROLE_DATANODE)?;
+            // One that is not registered is told so by the service.
+            namenode.datanode_name(*datanode).map_or(Ok(()), |name| own_name(name.as_str()))
+        }
         _ => require(peer, ROLE_GATEWAY),
     }
 }

@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::engine::{EngineError, EngineSnapshot};
 use crate::error::{Rejection, StateError};
 use crate::leases::LeaseTable;
+use crate::metrics::{Figures, Kind, Metrics, value};
 use crate::proposer::Proposer;
 use crate::raft::Raft;
 use crate::raft::log_store::LogStore;
@@ -30,6 +31,8 @@ use std::time::Duration;
 
 /// Blocks handed out by one allocation at most.
 const ALLOCATION_MAX: u32 = 16;
+/// How often a read is repeated whose blocks changed between the two looks it takes.
+const READ_ATTEMPTS: usize = 4;
 /// How long a mutation may wait for Raft.
 const PROPOSE_TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -43,6 +46,7 @@ pub struct Namenode {
     pub(crate) reads: ReadIndex,
     pub(crate) leases: Arc<Mutex<LeaseTable>>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 impl NamenodeService for Namenode {
@@ -108,13 +112,18 @@ impl Namenode {
             Q::ClaimCompaction { lease } => self.claim_compaction(lease).await,
 
             Q::RegisterDatanode { datanode, volumes } => self.register(datanode, volumes).await,
-            Q::Heartbeat { datanode, volumes } => Ok(self.heartbeat(datanode, volumes)),
-            Q::BlockReport { datanode: _, volume, report, page, last, replicas } => {
-                self.block_report(volume, report, page, last, &replicas)
+            Q::Heartbeat { datanode, volumes } => Ok(self.heartbeat(datanode, volumes).await),
+            Q::BlockReport { datanode, volume, report, page, last, replicas } => {
+                let taken = self
+                    .applied
+                    .with_blocks(|blocks| blocks.block_report(datanode, volume, report, page, last, &replicas));
+                let why = || format!("page {page} of report {report} of volume {volume} does not follow");
+                if taken { Ok(NamenodeReply::Done) } else { Err(Failure::new(ErrorCode::InvalidArgument, why())) }
             }
-            Q::ReplicasChanged { datanode: _, changes } => {
-                self.applied.with_blocks(|blocks| blocks.replicas_changed(&changes));
-                Ok(NamenodeReply::Done)
+            Q::ReplicasChanged { datanode, changes } => {
+                let taken = self.applied.with_blocks(|blocks| blocks.replicas_changed(datanode, &changes));
+                let why = "a change of a volume that is not registered";
+                if taken { Ok(NamenodeReply::Done) } else { Err(Failure::new(ErrorCode::InvalidArgument, why)) }
             }
 
             Q::Status => self.status().await,
@@ -183,40 +192,52 @@ impl Namenode {
         version: Option<VersionId>,
         window: Window,
     ) -> Result<NamenodeReply, Failure> {
-        let found = self.point_read(|view| state::get_object(view, bucket, key, version, window)).await?;
-        let extents = self.locate_all(&found.extents)?;
-        let state::ObjectFound { object, parts_count, part, content, offset, length, .. } = found;
-        Ok(NamenodeReply::Object(Box::new(ObjectRead { object, parts_count, part, content, offset, length, extents })))
+        for _ in 0..READ_ATTEMPTS {
+            let found = self.point_read(|view| state::get_object(view, bucket, key, version, window)).await?;
+            let Some(extents) = self.locate_all(&found.extents) else { continue };
+            let state::ObjectFound { object, parts_count, part, content, offset, length, .. } = found;
+            let read = ObjectRead { object, parts_count, part, content, offset, length, extents };
+            return Ok(NamenodeReply::Object(Box::new(read)));
+        }
+        Err(keeps_changing())
     }
 
     async fn locate_content(&self, content: ContentId, offset: u64, length: u64) -> Result<NamenodeReply, Failure> {
-        let found = self.point_read(|view| state::locate_content(view, content, offset, length)).await?;
-        Ok(NamenodeReply::Located(self.locate_all(&found)?))
+        for _ in 0..READ_ATTEMPTS {
+            let found = self.point_read(|view| state::locate_content(view, content, offset, length)).await?;
+            if let Some(extents) = self.locate_all(&found) {
+                return Ok(NamenodeReply::Located(extents));
+            }
+        }
+        Err(keeps_changing())
     }
 
-    fn locate_all(&self, extents: &[state::FoundExtent]) -> Result<Vec<LocatedExtent>, Failure> {
+    /// `None` when a block has gone since the view of the applied state was taken, because its content was moved or
+    /// deleted: the read must look again.
+    fn locate_all(&self, extents: &[state::FoundExtent]) -> Option<Vec<LocatedExtent>> {
         if extents.is_empty() {
-            return Ok(Vec::new());
+            return Some(Vec::new());
         }
         let now = self.clock.now();
         self.applied.with_blocks(|blocks| {
-            extents
-                .iter()
-                .map(|found| {
-                    // The soft state lags the applied state by the moment between two lock acquisitions at most.
-                    let located = blocks.locate(found.extent, AccessMode::Read, now).ok_or_else(|| {
-                        Failure::new(ErrorCode::Unavailable, format!("block {} has just changed", found.extent.block))
-                    })?;
-                    Ok(LocatedExtent { content_offset: found.content_offset, extent: found.extent, located })
-                })
-                .collect()
+            let located = |found: &state::FoundExtent| {
+                let located = blocks.locate(found.extent, AccessMode::Read, now)?;
+                Some(LocatedExtent { content_offset: found.content_offset, extent: found.extent, located })
+            };
+            extents.iter().map(located).collect()
         })
     }
 
     async fn renew_lease(&self, lease: LeaseId) -> Result<NamenodeReply, Failure> {
         self.reads.admit().await?;
-        if !self.leases.lock().expect("held for map operations only").renew(lease, self.clock.now()) {
-            return Err(Failure::new(ErrorCode::LeaseExpired, format!("lease {lease} is not held")));
+        let now = self.clock.now();
+        let leases = || self.leases.lock().expect("held for map operations only");
+        if !leases().renew(lease, now) {
+            // A leader that has just begun may not have read the leases yet.
+            if self.look(|view| state::get_lease(view, lease))?.is_none() {
+                return Err(Failure::new(ErrorCode::LeaseExpired, format!("lease {lease} is not held")));
+            }
+            leases().opened(lease, now);
         }
         Ok(NamenodeReply::LeaseRenewed { seal: self.applied.with_blocks(|blocks| blocks.mostly_dead_open(lease)) })
     }
@@ -278,40 +299,37 @@ impl Namenode {
         let now = self.clock.now();
         tracing::info!(datanode = %datanode.name, rack = %datanode.rack, volumes = volumes.len(), "datanode registered");
         let keys = self.applied.with_blocks(|blocks| {
-            blocks.register(datanode, volumes, now);
-            blocks.keys().to_vec()
+            let registered = blocks.register(datanode, volumes, now);
+            registered.then(|| blocks.keys().to_vec())
         });
+        let keys = keys.ok_or_else(|| {
+            Failure::new(
+                ErrorCode::AccessDenied,
+                "the datanode's id or a volume belongs to another datanode that lives",
+            )
+        })?;
         Ok(NamenodeReply::Registered { cluster, keys })
     }
 
-    fn heartbeat(&self, datanode: DatanodeId, volumes: Vec<VolumeReport>) -> NamenodeReply {
+    async fn heartbeat(&self, datanode: DatanodeId, volumes: Vec<VolumeReport>) -> NamenodeReply {
         let now = self.clock.now();
-        self.applied.with_blocks(|blocks| {
-            let commands = blocks.heartbeat(datanode, volumes, now);
-            NamenodeReply::Heartbeat {
-                keys: blocks.keys().to_vec(),
-                register_again: commands.is_none(),
-                commands: commands.unwrap_or_default(),
-            }
-        })
+        let (mut known, keys, mut commands) = self.applied.with_blocks(|blocks| {
+            let known = blocks.heartbeat(datanode, volumes, now);
+            let commands = if known { blocks.take_commands(datanode) } else { Vec::new() };
+            (known, blocks.keys().to_vec(), commands)
+        });
+        // A leader that was deposed without knowing takes for garbage what its successor allocated. Commands are obeyed
+        // only if this peer still led after they were given; otherwise the datanode's next full report repeats them.
+        if !commands.is_empty() && self.reads.admit().await.is_err() {
+            commands.clear();
+            known = false;
+        }
+        NamenodeReply::Heartbeat { keys, commands, register_again: !known }
     }
 
-    fn block_report(
-        &self,
-        volume: VolumeId,
-        report: u64,
-        page: u32,
-        last: bool,
-        replicas: &[ReplicaReport],
-    ) -> Result<NamenodeReply, Failure> {
-        if self.applied.with_blocks(|blocks| blocks.block_report(volume, report, page, last, replicas)) {
-            Ok(NamenodeReply::Done)
-        } else {
-            Err(Failure::new(
-                ErrorCode::InvalidArgument,
-                format!("page {page} of report {report} of volume {volume} does not follow"),
-            ))
-        }
+    /// The name in the certificate of a datanode that registered.
+    pub(crate) fn datanode_name(&self, datanode: DatanodeId) -> Option<NodeName> {
+        self.applied.with_blocks(|blocks| blocks.endpoint(datanode).map(|endpoint| endpoint.name.clone()))
     }
 
     async fn status(&self) -> Result<NamenodeReply, Failure> {
@@ -450,9 +468,11 @@ impl Namenode {
         Ok(NamenodeReply::Enrolled { certificate_pem, ca_pem })
     }
 
-    /// Whether this peer can answer: it leads, or knows who does.
+    /// Whether this peer can answer: Raft runs, and it leads or knows who does.
     pub fn is_ready(&self) -> bool {
-        self.raft.metrics().borrow().current_leader.is_some()
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow();
+        metrics.running_state.is_ok() && metrics.current_leader.is_some()
     }
 
     /// Volumes that can take replicas, as this peer knows.
@@ -462,45 +482,38 @@ impl Namenode {
 
     /// Figures of this peer in Prometheus' text format.
     pub fn metrics_text(&self) -> String {
+        use Kind::{Counter, Gauge};
         let raft = self.raft.metrics().borrow().clone();
-        let redundancy = self.applied.with_blocks(|blocks| blocks.redundancy());
-        let figures = [
-            ("granary_namenode_leader", "gauge", "1 while this peer leads.", u64::from(self.is_leader())),
-            ("granary_namenode_term", "counter", "The Raft term.", raft.current_term),
-            (
-                "granary_namenode_log_index",
-                "counter",
-                "The last entry of the Raft log.",
-                raft.last_log_index.unwrap_or(0),
-            ),
-            (
-                "granary_namenode_applied_index",
-                "counter",
-                "The last entry applied.",
-                raft.last_applied.map_or(0, |last| last.index),
-            ),
-            ("granary_namenode_raft_log_bytes", "gauge", "Bytes of the Raft log.", self.log.log_bytes()),
-            ("granary_namenode_blocks", "gauge", "Blocks that hold data.", redundancy.blocks),
-            ("granary_namenode_replicas_wanted", "gauge", "Replicas the policies ask for.", redundancy.replicas_wanted),
-            ("granary_namenode_replicas_live", "gauge", "Replicas on live datanodes.", redundancy.replicas_live),
-            (
-                "granary_namenode_under_replicated_blocks",
-                "gauge",
-                "Blocks with fewer live replicas than wanted.",
-                redundancy.under_replicated_blocks,
-            ),
-            ("granary_namenode_missing_blocks", "gauge", "Blocks without a live replica.", redundancy.missing_blocks),
-            (
-                "granary_namenode_volumes_in_service",
-                "gauge",
-                "Volumes that can take replicas.",
-                self.volumes_in_service() as u64,
-            ),
-        ];
-        figures
-            .iter()
-            .map(|(name, kind, help, value)| format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n"))
-            .collect()
+        let (redundancy, (live, silent), volumes) = self
+            .applied
+            .with_blocks(|blocks| (blocks.redundancy(), blocks.datanode_counts(), blocks.volumes_in_service()));
+        let leases = self.leases.lock().expect("held for map operations only").len();
+        let counted = &self.metrics;
+        let applied = raft.last_applied.map_or(0, |last| last.index);
+        let mut figures = Figures::default();
+        let mut add = |name, kind, help, value| figures.add(name, kind, help, value);
+        add("leader", Gauge, "1 while this peer leads.", u64::from(self.is_leader()));
+        add("term", Counter, "The Raft term.", raft.current_term);
+        add("log_index", Counter, "The last entry of the Raft log.", raft.last_log_index.unwrap_or(0));
+        add("applied_index", Counter, "The last entry applied.", applied);
+        add("proposals_total", Counter, "Commands handed to Raft.", value(&counted.proposals));
+        add("batches_total", Counter, "Log entries they went in.", value(&counted.batches));
+        add("batches_failed_total", Counter, "Entries that did not take effect.", value(&counted.batches_failed));
+        add("batch_commands_max", Gauge, "Commands of the largest batch.", value(&counted.batch_commands_max));
+        add("raft_log_bytes", Gauge, "Bytes of the Raft log.", self.log.log_bytes());
+        add("engine_bytes", Gauge, "Bytes of the applied state on disk.", value(&counted.engine_bytes));
+        add("leases", Gauge, "Leases this peer knows of.", leases as u64);
+        add("datanodes_live", Gauge, "Datanodes heard of in time.", live as u64);
+        add("datanodes_dead", Gauge, "Known datanodes that are silent.", silent as u64);
+        add("volumes_in_service", Gauge, "Volumes that can take replicas.", volumes as u64);
+        add("blocks", Gauge, "Blocks that hold data.", redundancy.blocks);
+        add("replicas_wanted", Gauge, "Replicas the policies ask for.", redundancy.replicas_wanted);
+        add("replicas_live", Gauge, "Good replicas on live datanodes.", redundancy.replicas_live);
+        let under = redundancy.under_replicated_blocks;
+        add("under_replicated_blocks", Gauge, "Blocks with fewer live replicas than wanted.", under);
+        add("over_replicated_blocks", Gauge, "Blocks with more.", redundancy.over_replicated_blocks);
+        add("missing_blocks", Gauge, "Blocks without a live replica.", redundancy.missing_blocks);
+        figures.into_text()
     }
 
     /// Whether this peer leads.
@@ -519,6 +532,10 @@ fn logged(rejection: Rejection) -> Failure {
         tracing::error!(%error, "the applied state cannot be read");
     }
     rejection.into()
+}
+
+fn keeps_changing() -> Failure {
+    Failure::new(ErrorCode::Unavailable, "the object's blocks keep changing")
 }
 
 fn not_formatted() -> Failure {

@@ -7,6 +7,7 @@ use crate::engine::EngineError;
 use crate::error::StateError;
 use crate::leader;
 use crate::leases::LeaseTable;
+use crate::metrics::Metrics;
 use crate::proposer::Proposer;
 use crate::raft::log_store::LogStore;
 use crate::raft::machine::{AppliedStore, Machine};
@@ -62,7 +63,7 @@ pub struct Components {
     /// The cluster's authority, where it was made before the first start (as it must be for several peers, which need
     /// certificates to meet). Otherwise the first leader makes one.
     pub authority: Option<ClusterCa>,
-    /// Ends the peer.
+    /// Ends the peer. Is cancelled by the peer itself when it cannot go on; the log says why.
     pub shutdown: CancellationToken,
 }
 
@@ -113,14 +114,20 @@ pub async fn start(config: Config, components: Components) -> Result<Running, Na
     )
     .await
     .map_err(|error| NamenodeError::Raft(error.to_string()))?;
-    form_cluster(&config, &raft).await?;
+    if let Err(error) = form_cluster(&config, &raft).await {
+        // What it was doing when it was stopped matters less than why.
+        let _ = raft.shutdown().await;
+        return Err(error);
+    }
 
     let tasks = TaskTracker::new();
-    let (proposer, proposing) = Proposer::new(raft.clone(), clock.clone());
+    let metrics = Arc::new(Metrics::default());
+    let (proposer, proposing) = Proposer::new(raft.clone(), clock.clone(), metrics.clone());
     let (reads, reading) = ReadIndex::new(raft.clone(), applied.index());
     // Callers may hold on to the peer after it was told to stop; its tasks do not wait for them.
-    tasks.spawn(shutdown.clone().run_until_cancelled_owned(async move { tokio::join!(proposing, reading) }));
-    let namenode = Arc::new(Namenode { config, raft, applied, log, proposer, reads, leases, clock });
+    tasks.spawn(shutdown.clone().run_until_cancelled_owned(proposing));
+    tasks.spawn(shutdown.clone().run_until_cancelled_owned(reading));
+    let namenode = Arc::new(Namenode { config, raft, applied, log, proposer, reads, leases, clock, metrics });
     tasks.spawn(leader::run(namenode.clone(), authority, shutdown));
     Ok(Running { namenode, tasks })
 }

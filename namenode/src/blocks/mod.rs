@@ -5,7 +5,9 @@
 //! commands are handed out. Pure: time and seeds are arguments.
 //!
 //! Invariants: a block is here exactly while it has a record; the ledger's counts are the sum over all blocks at every
-//! moment; a replica is removed only if its block is gone, or has as many good live replicas as its policy asks for.
+//! moment. What may be removed: any replica of a block that is gone; a replica that is no good once a good one is known
+//! elsewhere; a good one only while there are more than the policy asks for. "Known" means reported by the volume itself
+//! to this peer as leader, because an earlier leader may have ordered removals that this one does not know of.
 
 mod ledger;
 pub mod placement;
@@ -13,18 +15,17 @@ mod repair;
 mod replicas;
 mod volumes;
 
-pub use replicas::Reported;
 pub use volumes::LivenessConfig;
 
-use crate::state::{BlockRecord, BlockState, Effect};
+use crate::state::{BlockRecord, Effect};
 use granary_protocol::admin::{DatanodeStatus, Redundancy, VolumeStatus};
 use granary_protocol::block::{BlockKind, DatanodeEndpoint, Extent, LocatedBlock, ReplicaLocation};
 use granary_protocol::namenode::{DatanodeCommand, ReplicaChange, ReplicaReport, VolumeReport};
 use granary_protocol::token::{AccessMode, BlockKey, BlockToken, TOKEN_LIFETIME_MS};
-use granary_protocol::{BlockId, DatanodeId, LeaseId, NodeName, UnixMillis, VolumeId};
+use granary_protocol::{BlockId, DatanodeId, GenerationStamp, LeaseId, NodeName, UnixMillis, VolumeId};
 use ledger::Ledger;
 use replicas::Tracked;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use volumes::Volumes;
 
@@ -34,6 +35,12 @@ const SMALL_BLOCK_BYTES: u32 = 16 << 20;
 const SMALL_BLOCKS_MIN: usize = 4;
 /// How long a compactor may take over one block before another may claim it.
 const CLAIM_MS: u64 = 10 * 60 * 1000;
+/// A new leader removes no surplus for this long, so that datanodes are done with what the old one told them.
+const SETTLE_MS: u64 = 60 * 1000;
+/// A block key signs tokens for this long and is accepted for twice as long: 10 hours, as in HDFS.
+pub const KEY_ROTATION_MS: u64 = 10 * 60 * 60 * 1000;
+/// A key that is older than this has reached every datanode, with a heartbeat.
+const KEY_SPREAD_MS: u64 = 60 * 1000;
 
 /// The soft state.
 pub struct Blocks {
@@ -47,10 +54,23 @@ pub struct Blocks {
     /// Sealed packed blocks worth rewriting.
     compactable: BTreeSet<BlockId>,
     small: BTreeSet<BlockId>,
+    /// Small blocks are being merged, until none is left.
+    merging: bool,
     claims: HashMap<BlockId, (LeaseId, UnixMillis)>,
-    copies: HashMap<BlockId, repair::PendingCopy>,
+    /// Blocks with replicas on their way.
+    pending: HashMap<BlockId, repair::Pending>,
+    /// Blocks that could not be helped, and when to try again.
+    deferred: HashMap<BlockId, UnixMillis>,
+    /// Replicas that are stale, short or damaged, and stay until a good one is known elsewhere.
+    unfit: BTreeMap<(BlockId, VolumeId), GenerationStamp>,
+    /// Where the round through them stands.
+    unfit_cursor: (BlockId, VolumeId),
     keys: Vec<BlockKey>,
     leading: bool,
+    /// Since when this peer leads, as it was told.
+    led_since: UnixMillis,
+    /// The latest time it was told.
+    now: UnixMillis,
     seed: u64,
 }
 
@@ -65,10 +85,16 @@ impl Blocks {
             surplus: BTreeSet::new(),
             compactable: BTreeSet::new(),
             small: BTreeSet::new(),
+            merging: false,
             claims: HashMap::new(),
-            copies: HashMap::new(),
+            pending: HashMap::new(),
+            deferred: HashMap::new(),
+            unfit: BTreeMap::new(),
+            unfit_cursor: (BlockId(0), VolumeId(0)),
             keys: Vec::new(),
             leading: false,
+            led_since: UnixMillis(0),
+            now: UnixMillis(0),
             seed,
         }
     }
@@ -81,7 +107,11 @@ impl Blocks {
         self.surplus.clear();
         self.compactable.clear();
         self.small.clear();
-        self.copies.clear();
+        self.claims.clear();
+        self.pending.clear();
+        self.deferred.clear();
+        self.unfit.clear();
+        self.volumes.forget_held();
         self.volumes.ask_all_to_register();
     }
 
@@ -95,69 +125,83 @@ impl Blocks {
         &self.keys
     }
 
-    /// Whether this peer leads. A new leader asks every datanode for a full report, because commands that it gave as a
-    /// follower went nowhere.
-    pub fn set_leading(&mut self, leading: bool) {
+    /// Whether this peer leads. A new leader has applied everything that was committed before its term; it asks every
+    /// datanode for a full report, because what it was told before it may have judged by a state that lagged.
+    pub fn set_leading(&mut self, leading: bool, now: UnixMillis) {
+        if leading != self.leading {
+            self.volumes.set_leading(leading);
+            self.pending.clear();
+            self.deferred.clear();
+            self.claims.clear();
+            self.merging = false;
+        }
         if leading && !self.leading {
             self.volumes.ask_all_to_register();
-        }
-        if !leading {
-            self.volumes.forget_commands();
-            self.copies.clear();
-            self.claims.clear();
+            self.led_since = now;
         }
         self.leading = leading;
     }
 
     /// Learns a block record at start.
     pub fn restore(&mut self, block: BlockId, record: &BlockRecord) {
-        self.upsert(block, record, &[]);
+        self.upsert(block, record);
     }
 
     /// Learns what an applied command did.
     pub fn apply(&mut self, effect: &Effect) {
         match effect {
-            Effect::BlockOpened { block, record } => {
-                if let BlockState::Open { pipeline, .. } = &record.state {
-                    self.volumes.scheduled(pipeline);
-                }
-                self.upsert(*block, record, &[]);
-            }
+            Effect::BlockOpened { block, record } => self.upsert(*block, record),
             Effect::BlockSealed { block, record, stored_on } => self.seal(*block, record, stored_on),
-            Effect::BlockChanged { block, record } => self.upsert(*block, record, &[]),
+            Effect::BlockChanged { block, record } => self.upsert(*block, record),
             Effect::BlockRemoved { block, .. } => self.remove(*block),
             Effect::LeaseOpened { .. } | Effect::LeaseClosed { .. } | Effect::KeysChanged => {}
         }
     }
 
-    /// A datanode (re)appears. Its volumes' replicas follow in block reports.
-    pub fn register(&mut self, endpoint: DatanodeEndpoint, reports: Vec<VolumeReport>, now: UnixMillis) {
+    /// A datanode (re)appears. Its volumes' replicas follow in block reports. `false`, and nothing changes, when its id or
+    /// one of its volumes belongs to another datanode that lives.
+    pub fn register(&mut self, endpoint: DatanodeEndpoint, reports: Vec<VolumeReport>, now: UnixMillis) -> bool {
+        if !self.volumes.may_register(&endpoint, &reports) {
+            return false;
+        }
+        self.now = self.now.max(now);
         let moved = self.volumes.register(endpoint, reports, now);
         self.recount_volumes(&moved);
+        self.deferred.clear();
+        true
     }
 
-    /// A datanode lives. `None` when it must register again.
-    pub fn heartbeat(
-        &mut self,
-        datanode: DatanodeId,
-        reports: Vec<VolumeReport>,
-        now: UnixMillis,
-    ) -> Option<Vec<DatanodeCommand>> {
-        let changed = self.volumes.heartbeat(datanode, reports, now)?;
+    /// A datanode lives. `false` when it must register (again).
+    pub fn heartbeat(&mut self, datanode: DatanodeId, reports: Vec<VolumeReport>, now: UnixMillis) -> bool {
+        self.now = self.now.max(now);
+        let Some(changed) = self.volumes.heartbeat(datanode, reports, now) else { return false };
         self.recount_volumes(&changed);
-        Some(if self.leading { self.volumes.take_commands(datanode) } else { Vec::new() })
+        true
     }
 
-    /// One page of a full report. `false` when the volume is not known and its datanode must register again.
+    /// Whether commands wait for a datanode. Only a leader has any.
+    pub fn has_commands(&self, datanode: DatanodeId) -> bool {
+        self.volumes.has_commands(datanode)
+    }
+
+    /// Hands out commands of the leader, a heartbeat's worth. The caller has made sure, after they were queued, that this
+    /// peer still leads: one that was deposed takes replicas of blocks that it does not know for garbage.
+    pub fn take_commands(&mut self, datanode: DatanodeId) -> Vec<DatanodeCommand> {
+        self.volumes.take_commands(datanode)
+    }
+
+    /// One page of a full report. `false` when the volume is not known to be the datanode's or the page does not follow
+    /// the one before: the report must begin again.
     pub fn block_report(
         &mut self,
+        datanode: DatanodeId,
         volume: VolumeId,
         report: u64,
         page: u32,
         last: bool,
         replicas: &[ReplicaReport],
     ) -> bool {
-        if !self.volumes.report_page(volume, report, page, replicas) {
+        if !self.volumes.is_of(volume, datanode) || !self.volumes.report_page(volume, report, page, replicas) {
             return false;
         }
         for replica in replicas {
@@ -165,25 +209,34 @@ impl Blocks {
         }
         if last {
             for block in self.volumes.report_complete(volume) {
-                self.replica_gone(volume, block);
+                self.replica_not_named(volume, block);
             }
         }
         true
     }
 
-    /// What changed on a datanode since its last report.
-    pub fn replicas_changed(&mut self, changes: &[ReplicaChange]) {
+    /// What changed on a datanode since its last report. `false` when one of the volumes is not known to be the
+    /// datanode's; it must report in full then.
+    pub fn replicas_changed(&mut self, datanode: DatanodeId, changes: &[ReplicaChange]) -> bool {
         for change in changes {
+            let (ReplicaChange::Finalized(volume, _)
+            | ReplicaChange::Removed(volume, _, _)
+            | ReplicaChange::Corrupt(volume, _, _)) = *change;
+            if !self.volumes.is_of(volume, datanode) {
+                return false;
+            }
             match change {
-                ReplicaChange::Finalized(volume, replica) => self.replica_reported(*volume, replica),
-                ReplicaChange::Removed(volume, block, _) => self.replica_gone(*volume, *block),
-                ReplicaChange::Corrupt(volume, block, generation) => self.replica_corrupt(*volume, *block, *generation),
+                ReplicaChange::Finalized(_, replica) => self.replica_reported(volume, replica),
+                ReplicaChange::Removed(_, block, generation) => self.replica_removed(volume, *block, *generation),
+                ReplicaChange::Corrupt(_, block, generation) => self.replica_corrupt(volume, *block, *generation),
             }
         }
+        true
     }
 
     /// Notices datanodes that have gone silent and plans copies and removals, at most `budget` blocks of each.
     pub fn tick(&mut self, now: UnixMillis, budget: usize) {
+        self.now = self.now.max(now);
         let dead = self.volumes.expire(now);
         self.recount_volumes(&dead);
         self.claims.retain(|_, (_, until)| *until > now);
@@ -208,16 +261,25 @@ impl Blocks {
         Some(self.located(block, tracked, replicas, whole(block), AccessMode::Write, now))
     }
 
-    /// Live replicas of a block, best first, with a token for `extent`.
+    /// Live replicas of a block with a token for `extent`. Those that are known to be good and whose datanodes were heard
+    /// just now come first.
     pub fn locate(&self, extent: Extent, mode: AccessMode, now: UnixMillis) -> Option<LocatedBlock> {
         let tracked = self.blocks.get(&extent.block)?;
-        let mut replicas: Vec<ReplicaLocation> =
-            tracked.readable().filter_map(|volume| self.volumes.live_location(volume, now)).collect();
-        if replicas.len() > 1 {
+        let mut ranked: Vec<((bool, bool), ReplicaLocation)> = tracked
+            .replicas
+            .iter()
+            .filter_map(|(volume, how)| {
+                let (stale, location) = self.volumes.live_location(*volume, now)?;
+                Some(((tracked.open.is_none() && !how.is_good(), stale), location))
+            })
+            .collect();
+        if ranked.len() > 1 {
             // Spread readers over replicas; the same block keeps its order, so page caches are used well.
-            let turn = (extent.block.0 as usize) % replicas.len();
-            replicas.rotate_left(turn);
+            let turn = (extent.block.0 as usize) % ranked.len();
+            ranked.rotate_left(turn);
+            ranked.sort_by_key(|(rank, _)| *rank);
         }
+        let replicas = ranked.into_iter().map(|(_, location)| location).collect();
         Some(self.located(extent.block, tracked, replicas, extent, mode, now))
     }
 
@@ -240,19 +302,36 @@ impl Blocks {
     }
 
     fn sign(&self, extent: Extent, tracked: &Tracked, mode: AccessMode, now: UnixMillis) -> BlockToken {
-        let key = self.keys.last().expect("a formatted cluster has a block key before it has a block");
+        let key = self.signing_key(now).expect("a formatted cluster has a block key before it has a block");
         BlockToken::sign(key, extent, tracked.generation, mode, UnixMillis(now.0 + TOKEN_LIFETIME_MS))
     }
 
-    /// A sealed packed block worth rewriting, claimed for `lease` for a while.
+    /// The newest key that datanodes have; the newest of all if that one is about to end.
+    fn signing_key(&self, now: UnixMillis) -> Option<&BlockKey> {
+        let has_spread = |key: &&BlockKey| key.expires.0.saturating_sub(2 * KEY_ROTATION_MS) + KEY_SPREAD_MS <= now.0;
+        let lasts = |key: &&BlockKey| key.expires.0 > now.0 + TOKEN_LIFETIME_MS;
+        self.keys.iter().rev().find(|key| has_spread(key) && lasts(key)).or(self.keys.last())
+    }
+
+    /// A sealed packed block worth rewriting and readable, claimed for `lease` for a while. Mostly dead ones first; small
+    /// ones when enough of them have gathered, and then all of them.
     pub fn claim_compaction(&mut self, lease: LeaseId, now: UnixMillis) -> Option<BlockId> {
-        let free = |block: &&BlockId| !self.claims.contains_key(block);
+        let readable = |block: &BlockId| {
+            self.blocks.get(block).is_some_and(|tracked| tracked.good().any(|volume| self.volumes.is_live(volume)))
+        };
+        let free = |block: &&BlockId| !self.claims.contains_key(block) && readable(block);
         let worth = self.compactable.iter().find(free).copied();
         let merge = || {
-            let small = self.small.iter().filter(free).count();
-            (small >= SMALL_BLOCKS_MIN).then(|| self.small.iter().find(free).copied()).flatten()
+            let free: Vec<BlockId> = self.small.iter().filter(free).take(SMALL_BLOCKS_MIN).copied().collect();
+            let needed = if self.merging { 1 } else { SMALL_BLOCKS_MIN };
+            free.first().copied().filter(|_| free.len() >= needed)
         };
-        let block = worth.or_else(merge)?;
+        let found = worth.map(|block| (block, self.merging)).or_else(|| merge().map(|block| (block, true)));
+        let Some((block, merging)) = found else {
+            self.merging = false;
+            return None;
+        };
+        self.merging = merging;
         self.claims.insert(block, (lease, UnixMillis(now.0 + CLAIM_MS)));
         Some(block)
     }
@@ -270,6 +349,11 @@ impl Blocks {
     /// The redundancy ledger, of this moment.
     pub fn redundancy(&self) -> Redundancy {
         self.ledger.redundancy(self.volumes.domains())
+    }
+
+    /// Datanodes that live, and known ones that are silent.
+    pub fn datanode_counts(&self) -> (usize, usize) {
+        self.volumes.counts()
     }
 
     /// Volumes in service, on live datanodes.

@@ -1,27 +1,37 @@
-//! Plans copies of blocks with too few replicas and removal of surplus ones.
+//! Plans what brings blocks to their wanted redundancy: copies, removal of surplus replicas and of unfit ones.
+//!
+//! Every plan is bounded, and what cannot be helped now steps aside for a while, so that it does not keep others waiting.
 
-use super::{Blocks, whole};
+use super::{Blocks, SETTLE_MS, whole};
 use granary_protocol::namenode::DatanodeCommand;
 use granary_protocol::token::AccessMode;
 use granary_protocol::{BlockId, UnixMillis, VolumeId};
+use std::ops::Bound;
 
 /// How long a planned copy may take before it is planned again. A block at 2 MiB/s takes a minute.
 const COPY_TIMEOUT_MS: u64 = 3 * 60 * 1000;
+/// How long a member of a pipeline may take to finalize before it is no longer counted on.
+const FINALIZE_TIMEOUT_MS: u64 = 30 * 1000;
+/// How long a block that cannot be helped steps aside.
+const DEFERRED_MS: u64 = 10 * 1000;
 /// Copies under way at once, in the whole cluster, per volume in service.
 const COPIES_PER_VOLUME: usize = 2;
 
-/// A copy that a datanode was told to make.
+/// Replicas that datanodes were told to make or to finalize.
 #[derive(Debug)]
-pub(super) struct PendingCopy {
+pub(super) struct Pending {
     targets: Vec<VolumeId>,
     until: UnixMillis,
+    is_copy: bool,
 }
 
 impl Blocks {
-    /// Plans at most `budget` copies and as many removals.
+    /// Plans at most `budget` copies and as many removals of each kind.
     pub(super) fn plan_repair(&mut self, now: UnixMillis, budget: usize) {
-        self.copies.retain(|_, copy| copy.until > now);
-        let room = (self.volumes.in_service() * COPIES_PER_VOLUME).saturating_sub(self.copies.len()).min(budget);
+        self.give_up_overdue(now);
+        self.deferred.retain(|_, until| *until > now);
+        let copying = self.pending.values().filter(|pending| pending.is_copy).count();
+        let mut room = (self.volumes.in_service() * COPIES_PER_VOLUME).saturating_sub(copying).min(budget);
         // Blocks without any live replica sort first and cannot be helped; nor can those that already stand on every domain.
         let domains = self.volumes.domains();
         let looked_at: Vec<BlockId> = self
@@ -29,28 +39,58 @@ impl Blocks {
             .range((1, BlockId(0))..)
             .take_while(|(live, _)| usize::from(*live) < domains)
             .map(|(_, block)| *block)
-            .filter(|block| !self.copies.contains_key(block))
-            .take(room)
+            .filter(|block| !self.pending.contains_key(block) && !self.deferred.contains_key(block))
+            .take(budget)
             .collect();
         for block in looked_at {
-            self.plan_copy(block, now);
+            if room == 0 {
+                break;
+            }
+            if self.plan_copy(block, now) {
+                room -= 1;
+            } else {
+                self.deferred.insert(block, UnixMillis(now.0 + DEFERRED_MS));
+            }
         }
-        let surplus: Vec<BlockId> = self.surplus.iter().take(budget).copied().collect();
-        for block in surplus {
-            self.trim(block);
+        if now.0.saturating_sub(self.led_since.0) >= SETTLE_MS {
+            let surplus = self.surplus.iter().filter(|block| !self.deferred.contains_key(block));
+            for block in surplus.take(budget).copied().collect::<Vec<_>>() {
+                if !self.trim(block) {
+                    self.deferred.insert(block, UnixMillis(now.0 + DEFERRED_MS));
+                }
+            }
+        }
+        self.remove_unfit(budget);
+    }
+
+    /// Copies that did not arrive are planned again. Members that did not finalize are no longer counted on: their next
+    /// report says what they have.
+    fn give_up_overdue(&mut self, now: UnixMillis) {
+        let overdue = |(_, pending): &(&BlockId, &Pending)| pending.until <= now;
+        let blocks: Vec<BlockId> = self.pending.iter().filter(overdue).map(|(block, _)| *block).collect();
+        for block in blocks {
+            if self.pending.remove(&block).is_some_and(|pending| pending.is_copy) {
+                continue;
+            }
+            let silent = self.blocks.get(&block).map(|tracked| tracked.pipeline()).unwrap_or_default();
+            for volume in silent {
+                self.drop_replica(volume, block);
+            }
         }
     }
 
-    fn plan_copy(&mut self, block: BlockId, now: UnixMillis) {
-        let Some(tracked) = self.blocks.get(&block) else { return };
+    /// `false` when there is nowhere to copy from or to.
+    fn plan_copy(&mut self, block: BlockId, now: UnixMillis) -> bool {
+        let Some(tracked) = self.blocks.get(&block) else { return false };
         let good: Vec<VolumeId> = tracked.good().filter(|volume| self.volumes.is_live(*volume)).collect();
-        let held: Vec<VolumeId> = tracked.readable().collect();
+        let mut taken: Vec<VolumeId> = tracked.held().collect();
+        taken.extend(self.unfit_of(block).iter().map(|(volume, _)| *volume));
         let missing = usize::from(tracked.wanted).saturating_sub(good.len());
         self.seed = self.seed.wrapping_add(1);
         let needed = u64::from(tracked.length);
-        let targets = self.volumes.place(missing, None, &good, &held, needed, self.seed);
+        let targets = self.volumes.place(missing, None, &good, &taken, needed, self.seed);
         if targets.is_empty() || good.is_empty() {
-            return;
+            return false;
         }
         let volume = good[self.seed as usize % good.len()];
         let command = DatanodeCommand::Copy {
@@ -62,41 +102,79 @@ impl Blocks {
             targets: targets.iter().filter_map(|target| self.volumes.location(*target)).collect(),
             token: self.sign(whole(block), tracked, AccessMode::Copy, now),
         };
+        if !self.volumes.command(volume, command) {
+            return false;
+        }
         self.volumes.scheduled(&targets);
-        self.volumes.command(volume, command);
-        self.copies.insert(block, PendingCopy { targets, until: UnixMillis(now.0 + COPY_TIMEOUT_MS) });
+        self.pending.insert(block, Pending { targets, until: UnixMillis(now.0 + COPY_TIMEOUT_MS), is_copy: true });
+        true
     }
 
-    /// A replica arrived: once all targets of a copy have theirs, the copy is over.
-    pub(super) fn copy_arrived(&mut self, block: BlockId, volume: VolumeId) {
-        if let Some(copy) = self.copies.get_mut(&block) {
-            copy.targets.retain(|target| *target != volume);
-            if copy.targets.is_empty() {
-                self.copies.remove(&block);
+    /// A member was told to finalize: until it had time to, the block is not copied in its stead.
+    pub(super) fn expect_finalized(&mut self, block: BlockId, volume: VolumeId) {
+        let until = UnixMillis(self.now.0 + FINALIZE_TIMEOUT_MS);
+        let pending =
+            self.pending.entry(block).or_insert_with(|| Pending { targets: Vec::new(), until, is_copy: false });
+        if !pending.targets.contains(&volume) {
+            pending.targets.push(volume);
+        }
+    }
+
+    /// A replica arrived: once all that were under way have, the next plan may look at the block again.
+    pub(super) fn arrived(&mut self, block: BlockId, volume: VolumeId) {
+        if let Some(pending) = self.pending.get_mut(&block) {
+            pending.targets.retain(|target| *target != volume);
+            if pending.targets.is_empty() {
+                self.pending.remove(&block);
             }
         }
     }
 
-    /// Removes one surplus replica: from the rack that has most of them, then from the fullest volume.
-    fn trim(&mut self, block: BlockId) {
-        let Some(tracked) = self.blocks.get(&block) else { return };
+    /// Removes one surplus replica: from the rack that has most of them, then from the fullest volume. Only replicas that
+    /// their volumes have reported to this leader count. `false` if none may go.
+    fn trim(&mut self, block: BlockId) -> bool {
+        let Some(tracked) = self.blocks.get(&block) else { return false };
         let generation = tracked.generation;
-        let live: Vec<VolumeId> = tracked.good().filter(|volume| self.volumes.is_live(*volume)).collect();
-        if live.len() <= usize::from(tracked.wanted) {
-            return;
+        let known: Vec<VolumeId> = tracked.good().filter(|volume| self.volumes.is_reported(*volume)).collect();
+        if known.len() <= usize::from(tracked.wanted) {
+            return false;
         }
         let crowd = |volume: VolumeId| {
             let rack = self.volumes.rack_of(volume);
             if self.volumes.several_racks() {
-                live.iter().filter(|other| self.volumes.rack_of(**other) == rack).count()
+                known.iter().filter(|other| self.volumes.rack_of(**other) == rack).count()
             } else {
                 0
             }
         };
         let victim =
-            live.iter().copied().max_by_key(|volume| (crowd(*volume), self.volumes.used_percent(*volume), volume.0));
-        if let Some(victim) = victim {
-            self.replica_corrupt(victim, block, generation);
+            known.iter().copied().max_by_key(|volume| (crowd(*volume), self.volumes.used_percent(*volume), volume.0));
+        let Some(victim) = victim else { return false };
+        if !self.volumes.remove_replica(victim, block, generation) {
+            return false;
+        }
+        self.drop_replica(victim, block);
+        true
+    }
+
+    /// Removes unfit replicas of blocks that have a good one. Goes round, so that those which must stay keep none waiting.
+    fn remove_unfit(&mut self, budget: usize) {
+        let after = (Bound::Excluded(self.unfit_cursor), Bound::Unbounded);
+        let mut looked_at: Vec<_> =
+            self.unfit.range(after).take(budget).map(|(at, generation)| (*at, *generation)).collect();
+        if looked_at.len() < budget {
+            let rest = self.unfit.range(..=self.unfit_cursor).take(budget - looked_at.len());
+            looked_at.extend(rest.map(|(at, generation)| (*at, *generation)));
+        }
+        for ((block, volume), generation) in looked_at {
+            self.unfit_cursor = (block, volume);
+            let replaceable = match self.blocks.get(&block) {
+                Some(tracked) => tracked.good().any(|good| good != volume && self.volumes.is_reported(good)),
+                None => true,
+            };
+            if replaceable && self.volumes.remove_replica(volume, block, generation) {
+                self.unfit.remove(&(block, volume));
+            }
         }
     }
 }

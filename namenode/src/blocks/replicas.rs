@@ -9,11 +9,23 @@ use granary_protocol::{BlockId, GenerationStamp, LeaseId, VolumeId};
 
 /// How a replica was last heard of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reported {
-    /// A member of the open pipeline.
+pub(super) enum Reported {
+    /// A member of the pipeline: open, or told to finalize and not heard of since.
     Writing,
-    /// Finalized, at the block's length and generation.
+    /// A member of the pipeline of an open block that has finalized already, so.
+    Early(GenerationStamp, u32),
+    /// The writer says that it is finalized. Its datanode will; until it has, a full report that does not name the
+    /// replica may have been drawn up before. The number is how many reports the volume had begun.
+    Told(u32),
+    /// Finalized, at the block's length and generation, as its datanode says.
     Good,
+}
+
+impl Reported {
+    /// Whether a sealed block's replica counts.
+    pub(super) fn is_good(self) -> bool {
+        matches!(self, Reported::Told(_) | Reported::Good)
+    }
 }
 
 /// A block and its replicas.
@@ -36,23 +48,35 @@ impl Tracked {
         mostly_dead(self.kind, self.length, self.live_bytes)
     }
 
+    /// Members that have not finalized, as far as is known.
     pub(super) fn pipeline(&self) -> Vec<VolumeId> {
-        self.replicas.iter().filter(|(_, how)| *how == Reported::Writing).map(|(volume, _)| *volume).collect()
+        self.replicas.iter().filter(|(_, how)| !how.is_good()).map(|(volume, _)| *volume).collect()
     }
 
-    /// Replicas that can serve the committed bytes.
-    pub(super) fn readable(&self) -> impl Iterator<Item = VolumeId> + '_ {
+    /// Volumes that have the block in whatever state.
+    pub(super) fn held(&self) -> impl Iterator<Item = VolumeId> + '_ {
         self.replicas.iter().map(|(volume, _)| *volume)
     }
 
     pub(super) fn good(&self) -> impl Iterator<Item = VolumeId> + '_ {
-        self.replicas.iter().filter(|(_, how)| *how == Reported::Good).map(|(volume, _)| *volume)
+        self.replicas.iter().filter(|(_, how)| how.is_good()).map(|(volume, _)| *volume)
+    }
+
+    fn on(&self, volume: VolumeId) -> Option<Reported> {
+        self.replicas.iter().find(|(at, _)| *at == volume).map(|(_, how)| *how)
+    }
+
+    fn set(&mut self, volume: VolumeId, how: Reported) {
+        match self.replicas.iter_mut().find(|(at, _)| *at == volume) {
+            Some((_, old)) => *old = how,
+            None => self.replicas.push((volume, how)),
+        }
     }
 }
 
 impl Blocks {
-    /// Takes in a block's record. `stored_on` are volumes known to have finalized it.
-    pub(super) fn upsert(&mut self, block: BlockId, record: &BlockRecord, stored_on: &[VolumeId]) {
+    /// Takes in a block's record.
+    pub(super) fn upsert(&mut self, block: BlockId, record: &BlockRecord) {
         let (open, pipeline) = match &record.state {
             BlockState::Open { lease, pipeline } => (Some(*lease), pipeline.as_slice()),
             BlockState::Sealed => (None, &[][..]),
@@ -67,6 +91,11 @@ impl Blocks {
             && known.is_none()
         {
             self.ledger.opened(lease, block);
+        }
+        if known.is_none() {
+            for volume in pipeline {
+                self.volumes.holds(*volume, block, true);
+            }
         }
         let tracked = self.blocks.entry(block).or_insert_with(|| Tracked {
             kind: record.kind,
@@ -84,26 +113,40 @@ impl Blocks {
         tracked.live_bytes = record.live_bytes;
         tracked.wanted = record.replicas_wanted;
         tracked.open = open;
-        for volume in stored_on {
-            match tracked.replicas.iter_mut().find(|(at, _)| at == volume) {
-                Some((_, how)) => *how = Reported::Good,
-                None => tracked.replicas.push((*volume, Reported::Good)),
-            }
-        }
-        let held: Vec<VolumeId> = tracked.readable().collect();
-        for volume in held {
-            self.volumes.holds(volume, block, true);
-        }
         self.recount(block);
     }
 
-    /// A block was sealed. Members of the pipeline that the writer did not name as having finalized it are told to.
+    /// A block was sealed. Its writer names the volumes that have finalized it; with a raised generation, those that are
+    /// about to. Members it does not name have failed it, or have not answered: they are told to finalize where they can
+    /// be right, and count once they have said that they did.
     pub(super) fn seal(&mut self, block: BlockId, record: &BlockRecord, stored_on: &[VolumeId]) {
-        self.upsert(block, record, stored_on);
-        let Some(tracked) = self.blocks.get(&block) else { return };
-        let (kind, generation, length) = (tracked.kind, tracked.generation, tracked.length);
-        for volume in tracked.pipeline() {
-            self.volumes.command(volume, DatanodeCommand::Finalize { volume, block, kind, generation, length });
+        let before = self.blocks.get(&block).map(|tracked| (tracked.generation, tracked.replicas.clone()));
+        let Some((old_generation, members)) = before else { return self.upsert(block, record) };
+        let raised = record.generation > old_generation;
+        let mut to_finalize = Vec::new();
+        let mut replicas = Vec::with_capacity(members.len());
+        for (volume, how) in members {
+            let named = stored_on.contains(&volume);
+            let finalized = Reported::Early(record.generation, record.length);
+            match how {
+                early if early == finalized => replicas.push((volume, Reported::Good)),
+                _ if named && !raised => {
+                    replicas.push((volume, Reported::Told(self.volumes.reports_begun(volume))));
+                }
+                // The member for whose failure the generation was raised. If it returns, its report says what it has.
+                _ if raised && !named && !stored_on.is_empty() => self.volumes.holds(volume, block, false),
+                _ => {
+                    replicas.push((volume, Reported::Writing));
+                    to_finalize.push(volume);
+                }
+            }
+        }
+        if let Some(tracked) = self.blocks.get_mut(&block) {
+            tracked.replicas = replicas;
+        }
+        self.upsert(block, record);
+        for volume in to_finalize {
+            self.order_finalize(volume, block);
         }
     }
 
@@ -121,10 +164,15 @@ impl Blocks {
         self.compactable.remove(&block);
         self.small.remove(&block);
         self.claims.remove(&block);
-        self.copies.remove(&block);
+        self.pending.remove(&block);
+        self.deferred.remove(&block);
         for (volume, _) in tracked.replicas {
             self.volumes.holds(volume, block, false);
             self.volumes.remove_replica(volume, block, tracked.generation);
+        }
+        for (volume, generation) in self.unfit_of(block) {
+            self.unfit.remove(&(block, volume));
+            self.volumes.remove_replica(volume, block, generation);
         }
     }
 
@@ -132,49 +180,96 @@ impl Blocks {
     pub(super) fn replica_reported(&mut self, volume: VolumeId, replica: &ReplicaReport) {
         let block = replica.block;
         let Some(tracked) = self.blocks.get_mut(&block) else {
-            // Of a block that is gone, or that was never committed: reports reach the leader after it applied the
-            // allocation, so an unknown block is garbage.
+            // Of a block that is gone. The leader has applied every allocation that was ever answered; a follower may
+            // not have, and orders nothing.
             self.volumes.remove_replica(volume, block, replica.generation);
             return;
         };
-        let (kind, generation, length) = (tracked.kind, tracked.generation, tracked.length);
-        if tracked.open.is_some() {
-            // Its writer decides; a member that restarted is noticed by the writer.
-            return;
-        }
         let finalized = replica.state == ReplicaState::Finalized;
-        if finalized && replica.generation == generation && replica.length == length {
-            match tracked.replicas.iter_mut().find(|(at, _)| *at == volume) {
-                Some((_, how)) => *how = Reported::Good,
-                None => tracked.replicas.push((volume, Reported::Good)),
+        let (generation, length) = (tracked.generation, tracked.length);
+        if tracked.open.is_some() {
+            // Its writer decides, and commits after the datanode has finalized: what is heard now is needed then.
+            if tracked.on(volume).is_some() {
+                let early = Reported::Early(replica.generation, replica.length);
+                tracked.set(volume, if finalized { early } else { Reported::Writing });
             }
-            self.volumes.holds(volume, block, true);
-            self.copy_arrived(block, volume);
-            self.recount(block);
-        } else if !finalized && replica.length >= length {
-            // Left open by a pipeline that broke. One writer only ever appended, so its first `length` bytes are the block's.
-            self.volumes.command(volume, DatanodeCommand::Finalize { volume, block, kind, generation, length });
-        } else {
-            self.drop_replica(volume, block);
-            self.volumes.remove_replica(volume, block, replica.generation);
-        }
-    }
-
-    /// A datanode says, or does not say any more, that it has this replica.
-    pub(super) fn replica_gone(&mut self, volume: VolumeId, block: BlockId) {
-        if self.blocks.get(&block).is_some_and(|tracked| tracked.open.is_some()) {
             return;
         }
-        self.drop_replica(volume, block);
+        if finalized && replica.generation == generation && replica.length == length {
+            tracked.set(volume, Reported::Good);
+            self.volumes.holds(volume, block, true);
+            self.volumes.keep_replica(volume, block);
+            self.unfit.remove(&(block, volume));
+            self.arrived(block, volume);
+            self.recount(block);
+        } else if replica.length >= length
+            && (replica.generation < generation || (replica.generation == generation && !finalized))
+        {
+            // Left behind by a pipeline that broke. A block has one writer, and it only appends: the first `length` bytes
+            // of any replica are the block's.
+            if !matches!(tracked.on(volume), Some(Reported::Told(_))) {
+                tracked.set(volume, Reported::Writing);
+                self.volumes.holds(volume, block, true);
+                self.recount(block);
+            }
+            self.order_finalize(volume, block);
+        } else if replica.generation <= generation {
+            self.drop_replica(volume, block);
+            self.unfit.insert((block, volume), replica.generation);
+        }
     }
 
-    /// A replica is damaged: it is no longer counted, nor read, and goes away.
+    /// A full report is in and does not name this replica.
+    pub(super) fn replica_not_named(&mut self, volume: VolumeId, block: BlockId) {
+        let Some(tracked) = self.blocks.get(&block) else { return self.volumes.holds(volume, block, false) };
+        let begun = self.volumes.reports_begun(volume);
+        match tracked.on(volume) {
+            _ if tracked.open.is_some() => {}
+            Some(Reported::Told(reports)) if begun.wrapping_sub(reports) <= 1 => {}
+            _ => self.drop_replica(volume, block),
+        }
+    }
+
+    /// A datanode has removed its replica of this generation.
+    pub(super) fn replica_removed(&mut self, volume: VolumeId, block: BlockId, generation: GenerationStamp) {
+        self.unfit.remove(&(block, volume));
+        match self.blocks.get(&block) {
+            // The writer notices that a member is gone.
+            Some(tracked) if tracked.open.is_some() => {}
+            // It has made room for the one that counts.
+            Some(tracked) if generation < tracked.generation && tracked.on(volume).is_some_and(Reported::is_good) => {}
+            _ => self.drop_replica(volume, block),
+        }
+    }
+
+    /// A replica is damaged: it is no longer counted, nor read, and goes away when a good one is known elsewhere.
     pub(super) fn replica_corrupt(&mut self, volume: VolumeId, block: BlockId, generation: GenerationStamp) {
-        self.drop_replica(volume, block);
-        self.volumes.remove_replica(volume, block, generation);
+        let Some(tracked) = self.blocks.get(&block) else {
+            self.volumes.remove_replica(volume, block, generation);
+            return;
+        };
+        if generation >= tracked.generation {
+            self.drop_replica(volume, block);
+        }
+        self.unfit.insert((block, volume), generation);
     }
 
-    fn drop_replica(&mut self, volume: VolumeId, block: BlockId) {
+    fn order_finalize(&mut self, volume: VolumeId, block: BlockId) {
+        let Some(tracked) = self.blocks.get(&block) else { return };
+        let (kind, generation, length) = (tracked.kind, tracked.generation, tracked.length);
+        let command = DatanodeCommand::Finalize { volume, block, kind, generation, length };
+        if self.volumes.command(volume, command) {
+            self.expect_finalized(block, volume);
+        }
+    }
+
+    /// Replicas of the block that are no good.
+    pub(super) fn unfit_of(&self, block: BlockId) -> Vec<(VolumeId, GenerationStamp)> {
+        let range = (block, VolumeId(0))..=(block, VolumeId(u64::MAX));
+        self.unfit.range(range).map(|((_, volume), generation)| (*volume, *generation)).collect()
+    }
+
+    pub(super) fn drop_replica(&mut self, volume: VolumeId, block: BlockId) {
         self.volumes.holds(volume, block, false);
         if let Some(tracked) = self.blocks.get_mut(&block) {
             tracked.replicas.retain(|(at, _)| *at != volume);
@@ -198,7 +293,7 @@ impl Blocks {
         let live = tracked
             .replicas
             .iter()
-            .filter(|(volume, how)| (!sealed || *how == Reported::Good) && self.volumes.is_live(*volume))
+            .filter(|(volume, how)| (!sealed || how.is_good()) && self.volumes.is_live(*volume))
             .count()
             .min(usize::from(u8::MAX)) as u8;
         let holds_data = tracked.length > 0 || sealed;

@@ -1,1 +1,10 @@
-//! Behaviour of the soft state as reports and effects come in.
+//! Behaviour of the soft state as effects and reports come in, from the outside: effects and messages in, locations,
+//! commands and figures out.
+
+mod compaction;
+mod fixture;
+mod leadership;
+mod ledger_model;
+mod repairing;
+mod reports;
+mod sealing;

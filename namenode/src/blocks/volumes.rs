@@ -1,4 +1,7 @@
 //! Datanodes and their volumes as they report themselves: addresses, space, liveness, and the commands waiting for them.
+//!
+//! Commands are kept only while they can be handed out: by the leader, for a live datanode. Whatever is not kept follows
+//! again from the next full report, which a new leader asks of everybody and a dead datanode owes when it returns.
 
 use super::placement::{Candidate, Placement};
 use granary_protocol::admin::{DatanodeStatus, VolumeStatus};
@@ -45,9 +48,11 @@ struct Node {
 struct Volume {
     datanode: DatanodeId,
     report: VolumeReport,
-    scheduled: u32,
-    blocks: HashSet<BlockId>,
     incoming: Option<Incoming>,
+    /// Full reports begun.
+    reports: u32,
+    /// A full report is in since this peer began to lead and since the datanode last registered.
+    reported: bool,
 }
 
 /// A full report whose last page is not in yet.
@@ -62,8 +67,11 @@ pub(super) struct Volumes {
     liveness: LivenessConfig,
     nodes: HashMap<DatanodeId, Node>,
     volumes: HashMap<VolumeId, Volume>,
-    /// Volumes that may take replicas; rebuilt when any changes.
+    /// The blocks each volume is thought to hold. Volumes that have not registered yet are here too.
+    held: HashMap<VolumeId, HashSet<BlockId>>,
+    /// Volumes that may take replicas, by id; made anew when one comes or goes, updated in place when space changes.
     candidates: Vec<Candidate>,
+    leading: bool,
     several_racks: bool,
 }
 
@@ -73,9 +81,20 @@ impl Volumes {
             liveness,
             nodes: HashMap::new(),
             volumes: HashMap::new(),
+            held: HashMap::new(),
             candidates: Vec::new(),
+            leading: false,
             several_racks: false,
         }
+    }
+
+    /// Whether this datanode may register with these volumes: neither its id nor one of the volumes belongs to another
+    /// datanode that lives.
+    pub(super) fn may_register(&self, endpoint: &DatanodeEndpoint, reports: &[VolumeReport]) -> bool {
+        let other =
+            |id: DatanodeId| self.nodes.get(&id).is_some_and(|node| node.live && node.endpoint.name != endpoint.name);
+        let taken = |report: &VolumeReport| self.volumes.get(&report.volume).is_some_and(|v| other(v.datanode));
+        !other(endpoint.id) && !reports.iter().any(taken)
     }
 
     /// Returns volumes whose liveness may have changed.
@@ -87,6 +106,10 @@ impl Volumes {
     ) -> Vec<VolumeId> {
         let id = endpoint.id;
         let volumes: Vec<VolumeId> = reports.iter().map(|report| report.volume).collect();
+        for (_, other) in self.nodes.iter_mut().filter(|(other, _)| **other != id) {
+            // A disk that was moved from one node to another.
+            other.volumes.retain(|volume| !volumes.contains(volume));
+        }
         let node = self.nodes.entry(id).or_insert_with(|| Node {
             endpoint: Arc::new(endpoint.clone()),
             volumes: Vec::new(),
@@ -113,12 +136,14 @@ impl Volumes {
             let volume = self.volumes.entry(report.volume).or_insert_with(|| Volume {
                 datanode: id,
                 report: report.clone(),
-                scheduled: 0,
-                blocks: HashSet::new(),
                 incoming: None,
+                reports: 0,
+                reported: false,
             });
             volume.datanode = id;
             volume.report = report;
+            volume.incoming = None;
+            volume.reported = false;
         }
         changed.extend(volumes);
         self.rebuild_candidates();
@@ -133,29 +158,40 @@ impl Volumes {
         now: UnixMillis,
     ) -> Option<Vec<VolumeId>> {
         let node = self.nodes.get_mut(&id).filter(|node| !node.must_register)?;
-        let revived = !node.live;
+        let known = |report: &VolumeReport| self.volumes.get(&report.volume).is_some_and(|v| v.datanode == id);
+        if !reports.iter().all(known) {
+            return None;
+        }
         node.heard = now;
-        node.live = true;
-        let mut changed = if revived { node.volumes.clone() } else { Vec::new() };
+        let mut changed = Vec::new();
         for report in reports {
-            let volume = self.volumes.get_mut(&report.volume).filter(|volume| volume.datanode == id)?;
-            if volume.report.failed != report.failed {
+            let volume = self.volumes.get_mut(&report.volume).expect("every volume reported was found above");
+            if volume.report.failed.is_some() != report.failed.is_some() {
                 changed.push(report.volume);
+            } else if let Ok(at) = self.candidates.binary_search_by_key(&report.volume, |candidate| candidate.volume) {
+                let candidate = &mut self.candidates[at];
+                (candidate.free_bytes, candidate.used_percent) = room(&report);
+                candidate.scheduled = 0;
             }
             volume.report = report;
-            volume.scheduled = 0;
         }
-        self.rebuild_candidates();
+        if !changed.is_empty() {
+            self.rebuild_candidates();
+        }
         Some(changed)
     }
 
-    /// Marks datanodes dead that have been silent too long; returns their volumes.
+    /// Marks datanodes dead that have been silent too long; returns their volumes. A dead datanode must register, and so
+    /// report in full, before it is heard again.
     pub(super) fn expire(&mut self, now: UnixMillis) -> Vec<VolumeId> {
         let mut dead = Vec::new();
         for node in self.nodes.values_mut().filter(|node| node.live) {
             if now.0.saturating_sub(node.heard.0) > self.liveness.dead_after_ms {
+                tracing::warn!(datanode = %node.endpoint.name, "datanode is silent; it counts as dead");
                 node.live = false;
+                node.must_register = true;
                 node.commands.clear();
+                node.removals.clear();
                 dead.extend(&node.volumes);
             }
         }
@@ -171,15 +207,15 @@ impl Volumes {
             if volume.report.failed.is_some() {
                 return None;
             }
-            let capacity = volume.report.capacity_bytes.max(1);
-            let used = capacity.saturating_sub(volume.report.free_bytes);
+            let (free_bytes, used_percent) = room(&volume.report);
+            let before = self.candidates.binary_search_by_key(id, |candidate| candidate.volume);
             Some(Candidate {
                 volume: *id,
                 datanode: volume.datanode,
                 rack: node.endpoint.rack.clone(),
-                free_bytes: volume.report.free_bytes,
-                used_percent: (used.saturating_mul(100) / capacity).min(100) as u8,
-                scheduled: volume.scheduled,
+                free_bytes,
+                used_percent,
+                scheduled: before.map_or(0, |at| self.candidates[at].scheduled),
             })
         };
         let mut candidates: Vec<Candidate> = self.volumes.iter().filter_map(in_service).collect();
@@ -215,9 +251,6 @@ impl Volumes {
     /// Counts replicas that are about to be written, until the volume's own report shows them.
     pub(super) fn scheduled(&mut self, targets: &[VolumeId]) {
         for target in targets {
-            if let Some(volume) = self.volumes.get_mut(target) {
-                volume.scheduled = volume.scheduled.saturating_add(1);
-            }
             if let Ok(at) = self.candidates.binary_search_by_key(target, |candidate| candidate.volume) {
                 self.candidates[at].scheduled = self.candidates[at].scheduled.saturating_add(1);
             }
@@ -234,9 +267,30 @@ impl Volumes {
         Some(ReplicaLocation { datanode: node.endpoint.clone(), volume })
     }
 
-    /// Where a volume is, if its datanode lives and it is in service.
-    pub(super) fn live_location(&self, volume: VolumeId, _now: UnixMillis) -> Option<ReplicaLocation> {
-        if self.is_live(volume) { self.location(volume) } else { None }
+    /// Where a volume is, if its datanode lives and it is in service, and whether that datanode has been silent for a
+    /// suspicious while.
+    pub(super) fn live_location(&self, volume: VolumeId, now: UnixMillis) -> Option<(bool, ReplicaLocation)> {
+        if !self.is_live(volume) {
+            return None;
+        }
+        let node = self.nodes.get(&self.volumes.get(&volume)?.datanode)?;
+        let stale = now.0.saturating_sub(node.heard.0) > self.liveness.stale_after_ms;
+        Some((stale, ReplicaLocation { datanode: node.endpoint.clone(), volume }))
+    }
+
+    /// Whether what is believed of a volume's replicas comes from the volume itself, in this term of leadership.
+    pub(super) fn is_reported(&self, volume: VolumeId) -> bool {
+        self.is_live(volume) && self.volumes.get(&volume).is_some_and(|volume| volume.reported)
+    }
+
+    /// Full reports begun by a volume.
+    pub(super) fn reports_begun(&self, volume: VolumeId) -> u32 {
+        self.volumes.get(&volume).map_or(0, |volume| volume.reports)
+    }
+
+    /// Whether a volume is on this datanode.
+    pub(super) fn is_of(&self, volume: VolumeId, datanode: DatanodeId) -> bool {
+        self.volumes.get(&volume).is_some_and(|volume| volume.datanode == datanode)
     }
 
     /// Failure domains there are: volumes in service or of nodes that are away.
@@ -270,17 +324,19 @@ impl Volumes {
 
     /// Remembers that a volume holds a replica of a block (or does not any more).
     pub(super) fn holds(&mut self, volume: VolumeId, block: BlockId, holds: bool) {
-        if let Some(volume) = self.volumes.get_mut(&volume) {
-            if holds {
-                volume.blocks.insert(block);
-            } else {
-                volume.blocks.remove(&block);
-            }
+        if holds {
+            self.held.entry(volume).or_default().insert(block);
+        } else if let Some(held) = self.held.get_mut(&volume) {
+            held.remove(&block);
         }
     }
 
+    pub(super) fn forget_held(&mut self) {
+        self.held.clear();
+    }
+
     pub(super) fn blocks_of(&self, volume: VolumeId) -> Vec<BlockId> {
-        self.volumes.get(&volume).map(|volume| volume.blocks.iter().copied().collect()).unwrap_or_default()
+        self.held.get(&volume).map(|held| held.iter().copied().collect()).unwrap_or_default()
     }
 
     /// Takes in a page; `false` when the volume is unknown or a page was missed.
@@ -288,6 +344,7 @@ impl Volumes {
         let Some(volume) = self.volumes.get_mut(&volume) else { return false };
         if page == 0 {
             volume.incoming = Some(Incoming { report, next_page: 0, named: HashSet::new() });
+            volume.reports = volume.reports.wrapping_add(1);
         }
         match &mut volume.incoming {
             Some(incoming) if incoming.report == report && incoming.next_page == page => {
@@ -300,26 +357,48 @@ impl Volumes {
     }
 
     /// The full report is in: returns blocks that the volume was thought to hold and did not name.
-    pub(super) fn report_complete(&mut self, volume: VolumeId) -> Vec<BlockId> {
-        let Some(volume) = self.volumes.get_mut(&volume) else { return Vec::new() };
+    pub(super) fn report_complete(&mut self, id: VolumeId) -> Vec<BlockId> {
+        let Some(volume) = self.volumes.get_mut(&id) else { return Vec::new() };
         let Some(incoming) = volume.incoming.take() else { return Vec::new() };
-        volume.blocks.iter().filter(|block| !incoming.named.contains(block)).copied().collect()
+        volume.reported = true;
+        let held = self.held.get(&id).into_iter().flatten();
+        held.filter(|block| !incoming.named.contains(block)).copied().collect()
     }
 
-    pub(super) fn command(&mut self, volume: VolumeId, command: DatanodeCommand) {
-        let Some(node) = self.volumes.get(&volume).and_then(|volume| self.nodes.get_mut(&volume.datanode)) else {
-            return;
-        };
-        if node.live && node.commands.len() < COMMANDS_WAITING_MAX && !node.commands.contains(&command) {
-            node.commands.push_back(command);
+    /// The datanode of a volume, if this peer may give it orders.
+    fn commanded(&mut self, volume: VolumeId) -> Option<&mut Node> {
+        let datanode = self.volumes.get(&volume)?.datanode;
+        self.nodes.get_mut(&datanode).filter(|node| self.leading && node.live)
+    }
+
+    /// Queues a command. `false` if it cannot be given now.
+    pub(super) fn command(&mut self, volume: VolumeId, command: DatanodeCommand) -> bool {
+        let Some(node) = self.commanded(volume) else { return false };
+        if node.commands.len() >= COMMANDS_WAITING_MAX {
+            return false;
+        }
+        node.commands.push_back(command);
+        true
+    }
+
+    /// Queues the removal of a replica. `false` if it cannot be ordered now.
+    pub(super) fn remove_replica(&mut self, volume: VolumeId, block: BlockId, generation: GenerationStamp) -> bool {
+        let Some(node) = self.commanded(volume) else { return false };
+        let highest = node.removals.entry((volume, block)).or_insert(generation);
+        *highest = (*highest).max(generation);
+        true
+    }
+
+    /// A replica that was to be removed is wanted again, if the order has not left yet.
+    pub(super) fn keep_replica(&mut self, volume: VolumeId, block: BlockId) {
+        if let Some(node) = self.commanded(volume) {
+            node.removals.remove(&(volume, block));
         }
     }
 
-    pub(super) fn remove_replica(&mut self, volume: VolumeId, block: BlockId, generation: GenerationStamp) {
-        if let Some(node) = self.volumes.get(&volume).and_then(|volume| self.nodes.get_mut(&volume.datanode)) {
-            let highest = node.removals.entry((volume, block)).or_insert(generation);
-            *highest = (*highest).max(generation);
-        }
+    /// Whether commands wait for a datanode.
+    pub(super) fn has_commands(&self, datanode: DatanodeId) -> bool {
+        self.nodes.get(&datanode).is_some_and(|node| !node.commands.is_empty() || !node.removals.is_empty())
     }
 
     pub(super) fn take_commands(&mut self, datanode: DatanodeId) -> Vec<DatanodeCommand> {
@@ -335,7 +414,9 @@ impl Volumes {
         commands
     }
 
-    pub(super) fn forget_commands(&mut self) {
+    /// Begins or ceases to lead. Either way commands that wait come from a view that does not count any more.
+    pub(super) fn set_leading(&mut self, leading: bool) {
+        self.leading = leading;
         for node in self.nodes.values_mut() {
             node.commands.clear();
             node.removals.clear();
@@ -346,6 +427,16 @@ impl Volumes {
         for node in self.nodes.values_mut() {
             node.must_register = true;
         }
+        for volume in self.volumes.values_mut() {
+            volume.incoming = None;
+            volume.reported = false;
+        }
+    }
+
+    /// Live datanodes, and those that are known and silent.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let live = self.nodes.values().filter(|node| node.live).count();
+        (live, self.nodes.len() - live)
     }
 
     pub(super) fn statuses(&self, now: UnixMillis) -> Vec<DatanodeStatus> {
@@ -378,4 +469,11 @@ impl Volumes {
         statuses.sort_by(|a, b| a.name.cmp(&b.name));
         statuses
     }
+}
+
+/// Bytes free for replicas, and how full the volume is, 0 to 100.
+fn room(report: &VolumeReport) -> (u64, u8) {
+    let capacity = report.capacity_bytes.max(1);
+    let used = capacity.saturating_sub(report.free_bytes);
+    (report.free_bytes, (used.saturating_mul(100) / capacity).min(100) as u8)
 }

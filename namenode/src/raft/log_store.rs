@@ -107,6 +107,10 @@ impl LogStore {
 
 impl Recent {
     fn push(&mut self, entry: Entry, bytes: usize) {
+        if self.entries.back().is_some_and(|(last, _)| last.log_id.index + 1 != entry.log_id.index) {
+            // The log goes on elsewhere, behind an installed snapshot.
+            *self = Recent::default();
+        }
         self.bytes += bytes;
         self.entries.push_back((entry, bytes));
         while self.entries.len() > CACHED_ENTRIES_MAX || self.bytes > CACHED_BYTES_MAX {

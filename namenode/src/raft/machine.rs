@@ -1,12 +1,12 @@
 //! openraft's state machine: applies batches to the engine and tells the soft state what happened.
 
 use super::log_store::{blocking, lock};
-use super::snapshot::SnapshotData;
+use super::snapshot::{Receiving, SnapshotData};
 use super::{BatchReply, Entry, LogId, PeerNode, TypeConfig};
 use crate::blocks::Blocks;
 use crate::engine::{self, Engine, EngineConfig, EngineError, EngineKind, EngineSnapshot};
 use crate::startup::NamenodeError;
-use crate::state::{self, Effect, Transaction};
+use crate::state::{self, Effect, Transaction, View};
 use openraft::storage::RaftStateMachine;
 use openraft::{
     EntryPayload, ErrorSubject, ErrorVerb, RaftSnapshotBuilder, Snapshot, SnapshotMeta, StorageError, StoredMembership,
@@ -36,7 +36,8 @@ pub struct AppliedStore {
     kind: EngineKind,
     config: EngineConfig,
     engine: RwLock<Arc<dyn Engine>>,
-    generation: AtomicU64,
+    /// The highest generation that a directory was ever made for by this process.
+    generations: AtomicU64,
     blocks: Mutex<Blocks>,
     state: Mutex<AppliedState>,
     index: watch::Sender<Option<u64>>,
@@ -65,13 +66,16 @@ impl AppliedStore {
             kind,
             config,
             engine: RwLock::new(engine),
-            generation: AtomicU64::new(generation),
+            generations: AtomicU64::new(generation),
             blocks: Mutex::new(blocks),
             state: Mutex::default(),
             index,
             on_effects: Box::new(on_effects),
         };
         applied.reload()?;
+        // After a crash of the process alone, what was applied last may be in the page cache only. openraft takes the state
+        // found at start for a snapshot and may purge the log up to it.
+        applied.engine().sync()?;
         Ok(applied)
     }
 
@@ -97,12 +101,7 @@ impl AppliedStore {
 
     fn reload(&self) -> Result<(), NamenodeError> {
         let engine = self.engine();
-        let saved = match state::get_meta(&*engine, APPLIED)? {
-            Some(bytes) => {
-                postcard::from_bytes(&bytes).map_err(|error| NamenodeError::Corrupt(format!("{APPLIED}: {error}")))?
-            }
-            None => AppliedState::default(),
-        };
+        let saved = saved_state(&*engine)?;
         let mut blocks = lock(&self.blocks);
         blocks.clear();
         state::for_each_block(&*engine, |block, record| blocks.restore(block, &record))?;
@@ -163,38 +162,58 @@ impl AppliedStore {
         Ok(())
     }
 
-    /// Makes everything applied so far durable, and says how far that is.
-    fn sync(&self) -> Result<SnapshotMeta<u64, PeerNode>, NamenodeError> {
-        let state = lock(&self.state).clone();
-        self.engine().sync()?;
-        Ok(meta_of(&state))
+    /// A view of the applied state, and what it is a view of. Commands may be applied meanwhile.
+    fn snapshot(&self) -> Result<Snapshot<TypeConfig>, NamenodeError> {
+        let view = self.view()?;
+        let meta = meta_of(&saved_state(&*view)?);
+        Ok(Snapshot { meta, snapshot: Box::new(SnapshotData::View(Arc::from(view))) })
     }
 
     fn start_receiving(&self) -> Result<SnapshotData, NamenodeError> {
-        let generation = self.generation.load(Ordering::Acquire) + 1;
+        // Never one that was used before: an attempt that was given up may not have closed its files yet.
+        let generation = self.generations.fetch_add(1, Ordering::AcqRel) + 1;
         let directory = generation_directory(&self.directory, generation);
         if directory.exists() {
             fs::remove_dir_all(&directory)?;
         }
         let engine = engine::open(self.kind, &directory, &self.config)?;
-        Ok(SnapshotData::Received { engine, generation, directory })
+        Ok(SnapshotData::Received(Receiving::new(engine, generation, directory)))
     }
 
-    fn install(&self, data: SnapshotData) -> Result<(), NamenodeError> {
-        let SnapshotData::Received { engine, generation, .. } = data else {
+    fn install(&self, meta: &SnapshotMeta<u64, PeerNode>, data: SnapshotData) -> Result<(), NamenodeError> {
+        let SnapshotData::Received(received) = data else {
             return Err(NamenodeError::Corrupt("a snapshot to be installed was not received".to_owned()));
         };
-        engine.sync()?;
+        let found = saved_state(&*received.engine)?;
+        if found.last != meta.last_log_id {
+            let detail = format!("a snapshot said to be at {:?} is at {:?}", meta.last_log_id, found.last);
+            return Err(NamenodeError::Corrupt(detail));
+        }
+        state::check_layout(&*received.engine)?;
+        received.engine.sync()?;
+        let generation = received.generation;
         write_current(&self.directory, generation)?;
-        *self.engine.write().expect("the engine is swapped without panicking") = engine;
-        self.generation.store(generation, Ordering::Release);
+        *self.engine.write().expect("the engine is swapped without panicking") = received.keep();
         self.reload()?;
+        tracing::info!(
+            index = meta.last_log_id.map(|log_id| log_id.index),
+            "state replaced by another peer's snapshot"
+        );
         (self.on_effects)(&[Effect::KeysChanged]);
         // Readers may still hold the old engine; its directory goes at the next start if it cannot go now.
         if let Err(error) = remove_other_generations(&self.directory, generation) {
             tracing::info!(%error, "an old state directory stays until the next start");
         }
         Ok(())
+    }
+}
+
+fn saved_state<V: View + ?Sized>(view: &V) -> Result<AppliedState, NamenodeError> {
+    match state::get_meta(view, APPLIED)? {
+        Some(bytes) => {
+            postcard::from_bytes(&bytes).map_err(|error| NamenodeError::Corrupt(format!("{APPLIED}: {error}")))
+        }
+        None => Ok(AppliedState::default()),
     }
 }
 
@@ -265,23 +284,18 @@ impl Machine {
         let applied = self.applied.clone();
         blocking(verb, ErrorSubject::StateMachine, move || work(&applied)).await
     }
-
-    fn view(&self, meta: SnapshotMeta<u64, PeerNode>, view: Box<dyn EngineSnapshot>) -> Snapshot<TypeConfig> {
-        Snapshot { meta, snapshot: Box::new(SnapshotData::View(Arc::from(view))) }
-    }
 }
 
 impl RaftSnapshotBuilder<TypeConfig> for Machine {
     async fn build_snapshot(&mut self) -> Result<Snapshot<TypeConfig>, StorageError<u64>> {
         // The log may be purged up to this point, so the state must be durable up to it first.
-        let (meta, view) = self
-            .on_state(ErrorVerb::Write, |applied| {
-                let view = applied.view()?;
-                Ok((applied.sync()?, view))
-            })
-            .await?;
-        tracing::debug!(snapshot = %meta.snapshot_id, "state synced");
-        Ok(self.view(meta, view))
+        self.on_state(ErrorVerb::Write, |applied| {
+            let snapshot = applied.snapshot()?;
+            applied.engine().sync()?;
+            tracing::debug!(snapshot = %snapshot.meta.snapshot_id, "state synced");
+            Ok(snapshot)
+        })
+        .await
     }
 }
 
@@ -312,17 +326,15 @@ impl RaftStateMachine<TypeConfig> for Machine {
 
     async fn install_snapshot(
         &mut self,
-        _meta: &SnapshotMeta<u64, PeerNode>,
+        meta: &SnapshotMeta<u64, PeerNode>,
         snapshot: Box<SnapshotData>,
     ) -> Result<(), StorageError<u64>> {
-        self.on_state(ErrorVerb::Write, move |applied| applied.install(*snapshot)).await
+        let meta = meta.clone();
+        self.on_state(ErrorVerb::Write, move |applied| applied.install(&meta, *snapshot)).await
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<TypeConfig>>, StorageError<u64>> {
-        // The state and the view must be of the same moment; apply runs on this same task, so nothing moves in between.
-        let (meta, view) = self
-            .on_state(ErrorVerb::Read, |applied| Ok((meta_of(&lock(&applied.state).clone()), applied.view()?)))
-            .await?;
-        Ok(meta.last_log_id.map(|_| self.view(meta, view)))
+        let snapshot = self.on_state(ErrorVerb::Read, |applied| applied.snapshot()).await?;
+        Ok(Some(snapshot).filter(|snapshot| snapshot.meta.last_log_id.is_some()))
     }
 }

@@ -11,6 +11,7 @@ use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotRespon
 use openraft::{Snapshot, SnapshotMeta, Vote};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
 
@@ -29,15 +30,17 @@ const SNAPSHOT_PACKET_BYTES: usize = 512 << 10;
 /// How long one packet of a snapshot may take.
 const SNAPSHOT_PACKET_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Makes connections to peers.
+/// Makes connections to peers, one to each: openraft asks for a new client at every confirmation of leadership, which
+/// would cost a TLS handshake each time.
 pub struct PeerNetwork {
     security: Security,
+    clients: HashMap<u64, (String, RpcClient)>,
 }
 
 impl PeerNetwork {
     /// Connections secured by `security`.
     pub fn new(security: Security) -> PeerNetwork {
-        PeerNetwork { security }
+        PeerNetwork { security, clients: HashMap::new() }
     }
 }
 
@@ -45,7 +48,14 @@ impl RaftNetworkFactory<TypeConfig> for PeerNetwork {
     type Network = PeerConnection;
 
     async fn new_client(&mut self, target: u64, node: &PeerNode) -> PeerConnection {
-        PeerConnection { target, client: RpcClient::new(node.address.as_str(), self.security.clone()) }
+        match self.clients.get(&target) {
+            Some((address, client)) if *address == node.address => PeerConnection { target, client: client.clone() },
+            _ => {
+                let client = RpcClient::new(node.address.as_str(), self.security.clone());
+                self.clients.insert(target, (node.address.clone(), client.clone()));
+                PeerConnection { target, client }
+            }
+        }
     }
 }
 
@@ -175,12 +185,12 @@ pub async fn answer(raft: &Raft, method: u16, body: Bytes) -> Result<Bytes, Byte
 pub async fn receive_snapshot(raft: &Raft, first: Bytes, mut stream: DuplexStream) -> Result<(), RpcError> {
     let header: SnapshotHeader = postcard::from_bytes(&first).map_err(malformed)?;
     let data = raft.begin_receiving_snapshot().await.map_err(malformed)?;
-    let SnapshotData::Received { engine, .. } = &*data else {
+    let SnapshotData::Received(receiving) = &*data else {
         return Err(malformed("a snapshot is received into a fresh engine"));
     };
     while let Some(packet) = stream.recv(SNAPSHOT_PACKET_TIMEOUT).await? {
         let pairs: Pairs = postcard::from_bytes(&packet).map_err(malformed)?;
-        let engine = engine.clone();
+        let engine = receiving.engine.clone();
         tokio::task::spawn_blocking(move || {
             let mut batch = crate::engine::WriteBatch::new();
             for (key, value) in pairs {

@@ -1,0 +1,168 @@
+//! Death, repair, revival, surplus.
+
+use super::fixture::*;
+use granary_protocol::namenode::DatanodeCommand;
+
+#[test]
+fn a_corrupt_replica_is_dropped_removed_and_rebuilt() {
+    let mut world = World::new(4);
+    world.good_block(1, 3, &[10, 20, 30]);
+    world.corrupt(20, 1, 1);
+    assert_eq!((world.located(1), world.sums().under_replicated_blocks), (vec![10, 30], 1));
+    world.tick();
+    let commands = world.commands();
+    assert_eq!(the_copy(&commands).2, [40]);
+    assert!(commands.iter().any(|c| matches!(c, DatanodeCommand::Remove { volume, .. } if volume.0 == 20)));
+    world.changed(40, finalized(1, 1, 100));
+    assert_eq!(world.sums().under_replicated_blocks, 0);
+}
+
+#[test]
+fn a_dead_datanode_is_replaced_by_the_rack_rule_and_the_arrival_closes_it() {
+    let racks = vec![(1, "/a", 1), (2, "/b", 1), (3, "/b", 1), (4, "/b", 1), (5, "/a", 1)];
+    let mut world = World::with_nodes(racks);
+    world.good_block(1, 3, &[10, 20, 30]);
+    world.pass_without(10_000, &[1]);
+    assert_eq!(world.sums().replicas_live, 3, "not dead yet");
+    world.pass_without(1_000, &[1]);
+    assert_eq!((world.sums().replicas_live, world.sums().under_replicated_blocks), (2, 1));
+    assert_eq!(world.located(1), [20, 30]);
+    world.tick();
+    let (from, _, to) = the_copy(&world.commands());
+    assert!([20, 30].contains(&from));
+    assert_eq!(to, [50], "both others are on rack b");
+    world.tick();
+    assert_eq!(world.commands(), [], "one copy is enough");
+    world.changed(50, finalized(1, 1, 100));
+    assert_eq!((world.sums().replicas_live, world.sums().under_replicated_blocks), (3, 0));
+}
+
+#[test]
+fn a_revived_datanode_makes_surplus_which_is_trimmed_but_never_below_what_is_wanted() {
+    let mut world = World::new(4);
+    world.good_block(1, 3, &[10, 20, 30]);
+    world.pass_without(11_000, &[3]);
+    world.tick();
+    assert_eq!(the_copy(&world.commands()).2, [40]);
+    world.changed(40, finalized(1, 1, 100));
+    assert_eq!(world.heartbeat(3), None, "who was given up must register");
+    world.register(3);
+    assert_eq!(world.sums().over_replicated_blocks, 1);
+    world.tick();
+    assert_eq!(world.removals(), [], "what volume 30 still has is not known");
+    world.report_all(3, &[finalized(1, 1, 100)]);
+    world.pass(11_000);
+    world.tick();
+    let removed = world.removals();
+    assert_eq!(removed.len(), 1);
+    assert_eq!((world.located(1).len(), world.sums().over_replicated_blocks), (3, 0));
+    for _ in 0..20 {
+        world.pass(11_000);
+        world.tick();
+        assert_eq!(world.removals(), []);
+    }
+}
+
+#[test]
+fn surplus_goes_from_the_crowded_rack() {
+    let mut world = World::with_nodes(vec![(1, "/a", 1), (2, "/b", 1), (3, "/b", 1), (4, "/b", 1)]);
+    world.good_block(1, 3, &[10, 20, 30, 40]);
+    world.tick();
+    let removed = world.removals();
+    assert_eq!(removed.len(), 1);
+    assert_ne!(removed[0].0, 10);
+}
+
+#[test]
+fn a_copy_that_does_not_arrive_is_planned_again() {
+    let mut world = World::new(3);
+    world.good_block(1, 2, &[10]);
+    world.tick();
+    the_copy(&world.commands());
+    world.pass(179_000);
+    world.tick();
+    assert_eq!(world.commands(), []);
+    world.pass(2_000);
+    world.tick();
+    the_copy(&world.commands());
+}
+
+#[test]
+fn blocks_that_cannot_be_helped_do_not_starve_those_that_can() {
+    // Two volumes per node and rack; blocks 1..=300 stand on the only two volumes that have room.
+    let mut world = World::new(3);
+    for block in 1..=300 {
+        world.good_block(block, 3, &[10, 20]);
+    }
+    let full = granary_protocol::namenode::VolumeReport { free_bytes: 0, ..volume_report(30) };
+    assert!(world.blocks.heartbeat(granary_protocol::DatanodeId(3), vec![full], world.now));
+    world.good_block(301, 3, &[10, 30]);
+    let mut copied = Vec::new();
+    for _ in 0..10 {
+        world.blocks.tick(world.now, 50);
+        copied.extend(world.commands());
+    }
+    assert_eq!(the_copy(&copied), (the_copy(&copied).0, 301, vec![20]));
+}
+
+#[test]
+fn blocks_with_one_replica_left_come_first() {
+    let mut world = World::new(4);
+    world.good_block(1, 3, &[10, 20]);
+    world.good_block(2, 3, &[10]);
+    world.blocks.tick(world.now, 1);
+    assert_eq!(the_copy(&world.commands()).1, 2);
+}
+
+#[test]
+fn a_cluster_with_too_few_domains_says_so_and_plans_nothing() {
+    let mut world = World::new(2);
+    world.good_block(1, 3, &[10, 20]);
+    let sums = world.sums();
+    assert_eq!((sums.policy_shortfall_replicas, sums.under_replicated_blocks, sums.replicas_wanted), (1, 0, 3));
+    world.tick();
+    assert_eq!(world.commands(), []);
+    // A failed volume is no domain; one whose node is away still is.
+    world.pass_without(11_000, &[2]);
+    assert_eq!((world.sums().policy_shortfall_replicas, world.sums().under_replicated_blocks), (1, 1));
+}
+
+#[test]
+fn a_failed_volume_counts_no_more_and_its_return_is_welcome() {
+    let mut world = World::with_nodes(vec![(1, "/a", 2), (2, "/a", 1)]);
+    world.good_block(1, 2, &[10, 20]);
+    let failed = |volume| granary_protocol::namenode::VolumeReport {
+        failed: Some("input/output error".to_owned()),
+        ..volume_report(volume)
+    };
+    assert!(world.blocks.heartbeat(granary_protocol::DatanodeId(1), vec![failed(10), volume_report(11)], world.now));
+    assert_eq!((world.located(1), world.sums().under_replicated_blocks), (vec![20], 1));
+    world.tick();
+    assert_eq!(the_copy(&world.commands()).2, [11]);
+    assert!(world.heartbeat(1).is_some());
+    assert_eq!((world.located(1), world.sums().under_replicated_blocks), (vec![10, 20], 0));
+}
+
+#[test]
+fn readers_are_sent_to_silent_datanodes_last() {
+    let mut world = World::new(3);
+    world.good_block(1, 3, &[10, 20, 30]);
+    for silent in 1..=3u64 {
+        world.register(silent);
+        world.pass_without(4_000, &[silent]);
+        let extent = granary_protocol::block::Extent { block: granary_protocol::BlockId(1), offset: 0, length: 1 };
+        let located = world.blocks.locate(extent, granary_protocol::token::AccessMode::Read, world.now).unwrap();
+        assert_eq!(located.replicas.last().unwrap().volume.0, silent * 10);
+    }
+}
+
+#[test]
+fn placement_follows_the_space_that_heartbeats_report() {
+    let mut world = World::new(3);
+    let nearly_full = granary_protocol::namenode::VolumeReport { free_bytes: 1 << 20, ..volume_report(20) };
+    assert!(world.blocks.heartbeat(granary_protocol::DatanodeId(2), vec![nearly_full], world.now));
+    let targets = world.blocks.choose_targets(3, None, &[]);
+    assert_eq!(sorted(&targets.iter().map(|v| v.0).collect::<Vec<_>>()), [10, 30]);
+    world.heartbeat(2);
+    assert_eq!(world.blocks.choose_targets(3, None, &[]).len(), 3);
+}
