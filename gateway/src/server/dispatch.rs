@@ -10,7 +10,7 @@ use super::state::GatewayState;
 use crate::error::{HOST_ID_HEADER, REQUEST_ID_HEADER, S3Error, S3ErrorCode};
 use crate::ops;
 use crate::request::{Query, RequestTarget, Resource, request_host};
-use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, SERVER};
+use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, EXPECT, SERVER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request};
 use http_body::Body as _;
@@ -27,6 +27,8 @@ pub(super) async fn answer(state: &Arc<GatewayState>, request: Request<Incoming>
     let (method, uri) = (parts.method.clone(), parts.uri.clone());
     let body = RequestBody::new(incoming, state);
     let body_end = body.end_mark();
+    // Reading on would tell a client that waits for permission to send.
+    let may_drain = !parts.headers.contains_key(EXPECT);
     let mut log = Log { operation: None, bucket: None };
     let outcome = admit(state, parts, body, &mut log).await;
     let mut response = outcome.unwrap_or_else(|refusal| {
@@ -34,7 +36,8 @@ pub(super) async fn answer(state: &Arc<GatewayState>, request: Request<Incoming>
         let host_id = state.request_ids.host_id().to_str().unwrap_or_default();
         error.to_response(request_id.as_str(), host_id, &method).map(ResponseBody::Known)
     });
-    finish(state, &mut response, request_id, body_end.is_unread());
+    let closes = body_end.is_unread() && !(may_drain && body_end.drain().await);
+    finish(state, &mut response, request_id, closes);
     let (status, took) = (response.status().as_u16(), started.elapsed());
     state.metrics.answered(log.operation, status, took);
     if let ResponseBody::Known(bytes) = response.body() {
@@ -90,12 +93,12 @@ async fn admit(
     ops::run(operation, state, request).await
 }
 
-fn finish(state: &GatewayState, response: &mut S3Response, request_id: RequestId, body_unread: bool) {
+fn finish(state: &GatewayState, response: &mut S3Response, request_id: RequestId, closes: bool) {
     let headers = response.headers_mut();
     headers.insert(REQUEST_ID_HEADER, request_id.header_value());
     headers.insert(HOST_ID_HEADER, state.request_ids.host_id().clone());
     headers.insert(SERVER, HeaderValue::from_static("Granary"));
-    if body_unread {
+    if closes {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if let Some(length) = response.body().size_hint().exact()

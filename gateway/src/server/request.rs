@@ -11,15 +11,20 @@ use bytes::Bytes;
 use granary_protocol::{BucketName, ObjectKey};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Sleep;
+
+/// How much of a refused request's body is read, and for how long, to keep its connection.
+const DRAIN_BYTES_MAX: usize = 64 << 10;
+const DRAIN_WITHIN: Duration = Duration::from_millis(500);
 
 /// What operations answer.
 pub(crate) type S3Response = http::Response<ResponseBody>;
@@ -115,19 +120,48 @@ pub(crate) struct RequestBody {
     end: BodyEnd,
 }
 
-/// Tells, after a body is gone, whether it was read to its end.
+/// What becomes of a body that its operation did not read to the end: it is left here when the request is dropped.
 #[derive(Clone, Default)]
-pub(super) struct BodyEnd(Option<Arc<AtomicBool>>);
+pub(super) struct BodyEnd(Option<Arc<Leftover>>);
+
+#[derive(Default)]
+struct Leftover {
+    ended: AtomicBool,
+    unread: Mutex<Option<Incoming>>,
+}
 
 impl BodyEnd {
+    /// Reads what is left, if that is little and comes soon, so that the connection can serve the next request. Whether
+    /// the end was reached.
+    pub(super) async fn drain(&self) -> bool {
+        let Some(leftover) = &self.0 else { return true };
+        if leftover.ended.load(Ordering::Relaxed) {
+            return true;
+        }
+        let unread = leftover.unread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(unread) = unread else { return false };
+        let all = Limited::new(unread, DRAIN_BYTES_MAX).collect();
+        matches!(tokio::time::timeout(DRAIN_WITHIN, all).await, Ok(Ok(_)))
+    }
+
     /// Whether bytes of the body may still be on their way.
     pub(super) fn is_unread(&self) -> bool {
-        self.0.as_ref().is_some_and(|ended| !ended.load(Ordering::Relaxed))
+        self.0.as_ref().is_some_and(|leftover| !leftover.ended.load(Ordering::Relaxed))
     }
 
     fn reached(&self) {
-        if let Some(ended) = &self.0 {
-            ended.store(true, Ordering::Relaxed);
+        if let Some(leftover) = &self.0 {
+            leftover.ended.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for RequestBody {
+    fn drop(&mut self) {
+        if let (Some(leftover), Some(unread)) = (&self.end.0, self.incoming.take())
+            && !leftover.ended.load(Ordering::Relaxed)
+        {
+            *leftover.unread.lock().unwrap_or_else(PoisonError::into_inner) = Some(unread);
         }
     }
 }

@@ -1,0 +1,14 @@
+//! The S3 door over real sockets: a gateway in this process, before a namenode and a datanode that live in memory.
+//!
+//! The namenode here knows just enough rules to answer; whether the real one keeps them is tested where it lives, and the
+//! two together in the cluster tests.
+
+mod admin_routes;
+mod datanode;
+mod http;
+mod multipart;
+mod namenode;
+mod objects;
+mod refusals;
+mod strictness;
+mod world;

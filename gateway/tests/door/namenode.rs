@@ -1,0 +1,387 @@
+//! A namenode that is a few maps. It answers what the gateway asks, without leases that end, quotas or versions.
+
+use futures_util::future::{BoxFuture, ready};
+use granary_protocol::admin::{BlockDescription, ObjectBlocks, Redundancy};
+use granary_protocol::block::{BlockKind, DatanodeEndpoint, Extent, LocatedBlock, ReplicaLocation};
+use granary_protocol::namenode::*;
+use granary_protocol::object::*;
+use granary_protocol::token::{AccessMode, BlockKey, BlockToken};
+use granary_protocol::*;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+
+type Answer = Result<NamenodeReply, Failure>;
+
+/// The only namenode of its world.
+#[derive(Clone, Default)]
+pub struct MemoryNamenode(Arc<Mutex<Tables>>);
+
+#[derive(Default)]
+struct Tables {
+    buckets: BTreeMap<String, Bucket>,
+    uploads: BTreeMap<u64, Upload>,
+    blocks: HashMap<BlockId, BlockKind>,
+    next_id: u64,
+    now_ms: u64,
+}
+
+#[derive(Default)]
+struct Bucket {
+    region: String,
+    objects: BTreeMap<String, Object>,
+}
+
+#[derive(Clone)]
+struct Object {
+    version: ObjectVersion,
+    extents: Vec<Extent>,
+    parts: Vec<PartInfo>,
+}
+
+struct Upload {
+    bucket: String,
+    info: UploadInfo,
+    parts: BTreeMap<u16, (PartInfo, Vec<Extent>)>,
+}
+
+impl NamenodeService for MemoryNamenode {
+    fn call(&self, request: NamenodeRequest) -> BoxFuture<'_, Answer> {
+        Box::pin(ready(self.0.lock().unwrap().answer(request)))
+    }
+}
+
+impl Tables {
+    fn answer(&mut self, request: NamenodeRequest) -> Answer {
+        use NamenodeReply as R;
+        use NamenodeRequest as Q;
+        self.next_id += 1;
+        self.now_ms += 1000;
+        match request {
+            Q::CreateBucket { bucket, region, .. } => {
+                if self.buckets.contains_key(&bucket.0) {
+                    return Err(ErrorCode::BucketAlreadyOwnedByYou.into());
+                }
+                self.buckets.insert(bucket.0, Bucket { region, ..Bucket::default() });
+                Ok(R::Done)
+            }
+            Q::DeleteBucket { bucket } => {
+                if !self.bucket(&bucket)?.objects.is_empty() {
+                    return Err(ErrorCode::BucketNotEmpty.into());
+                }
+                self.buckets.remove(&bucket.0);
+                Ok(R::Done)
+            }
+            Q::GetBucket { bucket } => {
+                self.bucket(&bucket)?;
+                Ok(R::Bucket(self.bucket_info(&bucket.0)))
+            }
+            Q::ListBuckets { prefix, after, limit } => {
+                let after = after.map(|name| name.0).unwrap_or_default();
+                let mut names = self.buckets.keys().filter(|name| **name > after && name.starts_with(&prefix));
+                let page: Vec<_> = names.by_ref().take(limit as usize).map(|name| self.bucket_info(name)).collect();
+                Ok(R::Buckets { truncated: names.next().is_some(), buckets: page })
+            }
+            Q::GetObject { bucket, key, window, .. } => self.get(&bucket, &key, window),
+            Q::ListObjects { bucket, prefix, delimiter, after, limit } => {
+                self.list(&bucket, &prefix, &delimiter, &after, limit)
+            }
+            Q::PutObject { bucket, key, content, object, condition } => {
+                let extents = content.map(|content| content.extents).unwrap_or_default();
+                self.put(&bucket, key, object, extents, Vec::new(), &condition)
+            }
+            Q::CopyObject { source_bucket, source_key, source_etag, bucket, key, object, condition, .. } => {
+                let source = self.object(&source_bucket, &source_key)?.clone();
+                if source.version.etag != source_etag {
+                    return Err(ErrorCode::PreconditionFailed.into());
+                }
+                self.put(&bucket, key, object, source.extents, source.parts, &condition)
+            }
+            Q::DeleteObjects { bucket, objects } => {
+                let bucket = self.bucket_mut(&bucket)?;
+                let delete = |target: DeleteTarget| {
+                    if let (Some(Some(tag)), Some(found)) = (target.if_match, bucket.objects.get(&target.key.0))
+                        && tag != found.version.etag
+                    {
+                        return Err(Failure::from(ErrorCode::PreconditionFailed));
+                    }
+                    bucket.objects.remove(&target.key.0);
+                    Ok(DeleteOutcome::default())
+                };
+                Ok(R::Deleted(objects.into_iter().map(delete).collect()))
+            }
+            Q::CreateUpload { bucket, key, owner, class, headers, checksum } => {
+                self.bucket(&bucket)?;
+                let (upload, initiated) = (UploadId(self.next_id), UnixMillis(self.now_ms));
+                let info = UploadInfo { upload, key, initiated, owner, class, checksum, headers };
+                self.uploads.insert(upload.0, Upload { bucket: bucket.0, info, parts: BTreeMap::new() });
+                Ok(R::Upload(upload))
+            }
+            Q::GetUpload { upload, .. } => Ok(R::UploadFound(Box::new(self.upload(upload)?.info.clone()))),
+            Q::PutPart { upload, part, content, .. } => {
+                let extents = content.map(|content| content.extents).unwrap_or_default();
+                self.upload(upload)?.parts.insert(part.number, (part, extents));
+                Ok(R::Done)
+            }
+            Q::CopyPart { source_bucket, source_key, offset, upload, part, .. } => {
+                let source = self.object(&source_bucket, &source_key)?.extents.clone();
+                let extents = clip(&source, offset, part.size).into_iter().map(|(_, extent)| extent).collect();
+                self.upload(upload)?.parts.insert(part.number, (part, extents));
+                Ok(R::Done)
+            }
+            Q::ListParts { upload, after, limit, .. } => {
+                let found = self.upload(upload)?;
+                let mut rest = found.parts.range(after + 1..).map(|(_, (part, _))| part.clone());
+                let parts = rest.by_ref().take(limit as usize).collect();
+                let truncated = rest.next().is_some();
+                Ok(R::Parts { upload: Box::new(found.info.clone()), parts, truncated })
+            }
+            Q::ListUploads { bucket, prefix, .. } => {
+                let matches = |upload: &&Upload| upload.bucket == bucket.0 && upload.info.key.0.starts_with(&prefix);
+                let uploads = self.uploads.values().filter(matches).map(|upload| upload.info.clone()).collect();
+                Ok(R::Uploads(UploadListing { uploads, common_prefixes: Vec::new(), next: None }))
+            }
+            Q::CompleteUpload { bucket, key, upload, parts, etag, checksum, condition } => {
+                self.complete(&bucket, key, upload, &parts, etag, checksum, &condition)
+            }
+            Q::AbortUpload { upload, .. } => {
+                self.upload(upload)?;
+                self.uploads.remove(&upload.0);
+                Ok(R::Done)
+            }
+            Q::OpenLease { .. } => Ok(R::Lease(LeaseId(1))),
+            Q::RenewLease { .. } => Ok(R::LeaseRenewed { seal: Vec::new() }),
+            Q::AllocateBlocks { kind, count, .. } => {
+                let blocks = (0..count).map(|_| {
+                    self.next_id += 1;
+                    self.blocks.insert(BlockId(self.next_id), kind);
+                    let extent = Extent { block: BlockId(self.next_id), offset: 0, length: u32::MAX };
+                    located(extent, AccessMode::Write)
+                });
+                Ok(R::Blocks(blocks.collect()))
+            }
+            Q::SealBlock { .. } => Ok(R::Sealed(GenerationStamp(1))),
+            Q::ClaimCompaction { .. } => Ok(R::Compaction(None)),
+            Q::CloseLease { .. } | Q::AbandonBlocks { .. } => Ok(R::Done),
+            Q::Status => Ok(R::Status(Box::new(admin::ClusterStatus {
+                cluster: "memory".into(),
+                peers: Vec::new(),
+                datanodes: Vec::new(),
+                redundancy: Redundancy::default(),
+                buckets: self.buckets.len() as u64,
+                objects: 0,
+                object_bytes: 0,
+            }))),
+            // Asked when no replica can be read: there are no others here.
+            Q::LocateContent { .. } => Err(ErrorCode::Unavailable.into()),
+            Q::DescribeBlocks { bucket, key } => {
+                let object = self.object(&bucket, &key)?;
+                let describe = |(at, extent): (u64, Extent)| BlockDescription {
+                    object_offset: at,
+                    length: u64::from(extent.length),
+                    block_offset: extent.offset,
+                    kind: self.blocks[&extent.block],
+                    sealed: true,
+                    located: located(extent, AccessMode::Copy),
+                };
+                let blocks = clip(&object.extents, 0, object.version.size).into_iter().map(describe).collect();
+                Ok(R::ObjectBlocks(ObjectBlocks { size: object.version.size, blocks }))
+            }
+            Q::CreateJoinToken { .. } => Ok(R::JoinToken { secret: "token".to_owned() }),
+            Q::Enrol { secret, .. } if secret == "token" => {
+                Ok(R::Enrolled { certificate_pem: "certificate".to_owned(), ca_pem: "authority".to_owned() })
+            }
+            Q::Enrol { .. } => Err(ErrorCode::AccessDenied.into()),
+            other => panic!("the gateway does not ask {other:?}"),
+        }
+    }
+
+    fn bucket(&self, name: &BucketName) -> Result<&Bucket, Failure> {
+        self.buckets.get(&name.0).ok_or_else(|| ErrorCode::NoSuchBucket.into())
+    }
+
+    fn bucket_mut(&mut self, name: &BucketName) -> Result<&mut Bucket, Failure> {
+        self.buckets.get_mut(&name.0).ok_or_else(|| ErrorCode::NoSuchBucket.into())
+    }
+
+    fn bucket_info(&self, name: &str) -> BucketInfo {
+        BucketInfo {
+            name: name.into(),
+            owner: "0".repeat(64).into(),
+            created: UnixMillis(1_700_000_000_000),
+            region: self.buckets[name].region.clone(),
+            versioning: Versioning::Off,
+        }
+    }
+
+    fn object(&self, bucket: &BucketName, key: &ObjectKey) -> Result<&Object, Failure> {
+        self.bucket(bucket)?.objects.get(&key.0).ok_or_else(|| ErrorCode::NoSuchKey.into())
+    }
+
+    fn upload(&mut self, upload: UploadId) -> Result<&mut Upload, Failure> {
+        self.uploads.get_mut(&upload.0).ok_or_else(|| ErrorCode::NoSuchUpload.into())
+    }
+
+    fn get(&self, bucket: &BucketName, key: &ObjectKey, window: Window) -> Answer {
+        let object = self.object(bucket, key)?;
+        let size = object.version.size;
+        let (offset, length) = match window {
+            Window::Nothing => (0, 0),
+            Window::Range { first: 0, last: None } => (0, size),
+            Window::Range { first, .. } if first >= size => return Err(ErrorCode::InvalidRange.into()),
+            Window::Range { first, last } => (first, last.map_or(size, |last| size.min(last + 1)) - first),
+            Window::Suffix { length } if length.min(size) == 0 => return Err(ErrorCode::InvalidRange.into()),
+            Window::Suffix { length } => (size - length.min(size), length.min(size)),
+            Window::Part { number: 1 } if object.parts.is_empty() => (0, size),
+            Window::Part { number } => {
+                let at = object.parts.iter().position(|part| part.number == number);
+                let at = at.ok_or_else(|| Failure::from(ErrorCode::InvalidPartNumber))?;
+                (object.parts[..at].iter().map(|part| part.size).sum(), object.parts[at].size)
+            }
+        };
+        let part = match window {
+            Window::Part { number } => object.parts.iter().find(|part| part.number == number).cloned(),
+            _ => None,
+        };
+        let extents = clip(&object.extents, offset, length);
+        let extents = extents.into_iter().map(|(content_offset, extent)| LocatedExtent {
+            content_offset,
+            extent,
+            located: located(extent, AccessMode::Read),
+        });
+        Ok(NamenodeReply::Object(Box::new(ObjectRead {
+            object: object.version.clone(),
+            parts_count: object.parts.len() as u16,
+            part,
+            content: (size > 0).then_some(ContentId(1)),
+            offset,
+            length,
+            extents: extents.collect(),
+        })))
+    }
+
+    fn put(
+        &mut self,
+        bucket: &BucketName,
+        key: ObjectKey,
+        new: NewObject,
+        extents: Vec<Extent>,
+        parts: Vec<PartInfo>,
+        condition: &WriteCondition,
+    ) -> Answer {
+        let modified = UnixMillis(self.now_ms);
+        let bucket = self.bucket_mut(bucket)?;
+        let current = bucket.objects.get(&key.0).map(|object| object.version.etag);
+        match (&condition.if_match, current) {
+            (Some(_), None) => return Err(ErrorCode::NoSuchKey.into()),
+            (Some(Some(wanted)), Some(found)) if *wanted != found => return Err(ErrorCode::PreconditionFailed.into()),
+            (_, Some(_)) if condition.if_absent => return Err(ErrorCode::PreconditionFailed.into()),
+            (_, _) => {}
+        }
+        let outcome = PutOutcome {
+            version: VersionId::NULL,
+            versioning: Versioning::Off,
+            modified,
+            etag: new.etag,
+            checksum: new.checksum.clone(),
+        };
+        let version = ObjectVersion {
+            version: VersionId::NULL,
+            delete_marker: false,
+            size: new.size,
+            etag: new.etag,
+            modified,
+            owner: new.owner,
+            class: new.class,
+            checksum: new.checksum,
+            headers: new.headers,
+        };
+        bucket.objects.insert(key.0, Object { version, extents, parts });
+        Ok(NamenodeReply::Put(outcome))
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the fields of one request")]
+    fn complete(
+        &mut self,
+        bucket: &BucketName,
+        key: ObjectKey,
+        upload: UploadId,
+        named: &[CompletedPart],
+        etag: ETag,
+        checksum: Option<ObjectChecksum>,
+        condition: &WriteCondition,
+    ) -> Answer {
+        let found = self.upload(upload)?;
+        let (mut parts, mut extents) = (Vec::new(), Vec::new());
+        for part in named {
+            let (info, stored) = found.parts.get(&part.number).ok_or_else(|| Failure::from(ErrorCode::InvalidPart))?;
+            parts.push(info.clone());
+            extents.extend(stored.iter().copied());
+        }
+        let object = NewObject {
+            size: parts.iter().map(|part| part.size).sum(),
+            etag,
+            owner: found.info.owner.clone(),
+            class: found.info.class,
+            checksum,
+            headers: found.info.headers.clone(),
+        };
+        self.uploads.remove(&upload.0);
+        self.put(bucket, key, object, extents, parts, condition)
+    }
+
+    fn list(&self, bucket: &BucketName, prefix: &str, delimiter: &str, after: &ListAfter, limit: u32) -> Answer {
+        let mut entries: Vec<ListEntry> = Vec::new();
+        for (key, object) in &self.bucket(bucket)?.objects {
+            let is_after = match after {
+                ListAfter::Start => true,
+                ListAfter::Key(marker) => key > marker,
+                ListAfter::Prefix(marker) => key > marker && !key.starts_with(marker),
+            };
+            let Some(rest) = key.strip_prefix(prefix).filter(|_| is_after) else { continue };
+            let cut = (!delimiter.is_empty()).then(|| rest.find(delimiter)).flatten();
+            let entry = match cut {
+                Some(at) => ListEntry::CommonPrefix(key[..prefix.len() + at + delimiter.len()].to_owned()),
+                None => ListEntry::Object { key: key.as_str().into(), object: object.version.clone() },
+            };
+            if entries.last() != Some(&entry) {
+                entries.push(entry);
+            }
+        }
+        let truncated = entries.len() > limit as usize;
+        entries.truncate(limit as usize);
+        Ok(NamenodeReply::Listing(Listing { entries, truncated }))
+    }
+}
+
+/// `length` bytes of a content from `offset`, each run with its place in the content.
+fn clip(extents: &[Extent], offset: u64, length: u64) -> Vec<(u64, Extent)> {
+    let (mut at, mut found) = (0, Vec::new());
+    for extent in extents {
+        let (first, end) = (at.max(offset), (at + u64::from(extent.length)).min(offset + length));
+        if first < end {
+            let run = Extent { offset: extent.offset + (first - at) as u32, length: (end - first) as u32, ..*extent };
+            found.push((first, run));
+        }
+        at += u64::from(extent.length);
+    }
+    found
+}
+
+fn located(extent: Extent, mode: AccessMode) -> LocatedBlock {
+    let key = BlockKey { id: 1, secret: [1; 32], expires: UnixMillis(u64::MAX) };
+    let datanode = Arc::new(DatanodeEndpoint {
+        id: DatanodeId(1),
+        name: "memory".into(),
+        host: "localhost".to_owned(),
+        address: String::new(),
+        http: String::new(),
+        rack: "/rack-1".into(),
+    });
+    LocatedBlock {
+        block: extent.block,
+        generation: GenerationStamp(1),
+        length: extent.offset.saturating_add(extent.length),
+        replicas: vec![ReplicaLocation { datanode, volume: VolumeId(1) }],
+        token: BlockToken::sign(&key, extent, GenerationStamp(1), mode, UnixMillis(u64::MAX)),
+    }
+}

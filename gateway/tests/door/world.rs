@@ -1,0 +1,76 @@
+//! A gateway that serves, and everything behind it.
+
+use super::datanode::MemoryDatanode;
+use super::http::Connection;
+use super::namenode::MemoryNamenode;
+use granary_client::{Client, ClientComponents, ClientConfig};
+use granary_gateway::auth::Secret;
+use granary_gateway::config::Config;
+use granary_gateway::server::{Components, Gateway, RootCredentials, SystemClock};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+pub const ACCESS_KEY: &str = "GRANARYTESTKEY";
+pub const SECRET_KEY: &str = "a secret for tests only";
+
+pub struct World {
+    pub address: SocketAddr,
+    pub datanode: MemoryDatanode,
+    shutdown: CancellationToken,
+    running: JoinHandle<()>,
+}
+
+impl World {
+    /// With default settings.
+    pub async fn new() -> World {
+        World::with(|_| {}).await
+    }
+
+    /// With settings changed.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> World {
+        let datanode = MemoryDatanode::default();
+        let shutdown = CancellationToken::new();
+        let components = ClientComponents {
+            namenode: Arc::new(MemoryNamenode::default()),
+            datanodes: Arc::new(datanode.clone()),
+            local_datanode: None,
+            holder: "test".into(),
+            shutdown: CancellationToken::new(),
+        };
+        let settings = ClientConfig { compaction: false, retry_deadline_ms: 300, ..ClientConfig::default() };
+        let client = Client::start(settings, components).unwrap();
+        let mut config = Config { listen: ([127, 0, 0, 1], 0).into(), ..Config::default() };
+        change(&mut config);
+        let root = RootCredentials { access_key_id: ACCESS_KEY.to_owned(), secret_access_key: Secret::new(SECRET_KEY) };
+        let components = Components {
+            client,
+            datanodes: Arc::new(datanode.clone()),
+            clock: Arc::new(SystemClock),
+            root,
+            shutdown: shutdown.clone(),
+        };
+        let gateway = Gateway::start(config, components).await.unwrap();
+        let address = gateway.local_addr();
+        World { address, datanode, shutdown, running: tokio::spawn(gateway.run()) }
+    }
+
+    /// With a bucket called `bucket`.
+    pub async fn with_bucket() -> (World, Connection) {
+        let world = World::new().await;
+        let mut connection = world.connect().await;
+        assert_eq!(connection.signed("PUT", "/bucket").send().await.status, 200);
+        (world, connection)
+    }
+
+    pub async fn connect(&self) -> Connection {
+        Connection::open(self.address).await
+    }
+
+    /// Stops the gateway and waits for it.
+    pub async fn stop(self) {
+        self.shutdown.cancel();
+        self.running.await.unwrap();
+    }
+}
