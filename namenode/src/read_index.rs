@@ -11,6 +11,7 @@ use openraft::error::{CheckIsLeaderError, RaftError};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Reads waiting for a round at most.
@@ -43,9 +44,12 @@ impl ReadIndex {
             return Ok(());
         }
         let (waiter, admitted) = oneshot::channel();
-        let stopped = |_| Failure::new(ErrorCode::Unavailable, "this namenode is shutting down");
-        self.queue.try_send(waiter).map_err(|_| Failure::new(ErrorCode::Busy, "too many reads are waiting"))?;
-        admitted.await.map_err(stopped)?
+        let stopped = || Failure::new(ErrorCode::Unavailable, "this namenode is shutting down");
+        self.queue.try_send(waiter).map_err(|error| match error {
+            TrySendError::Full(_) => Failure::new(ErrorCode::Busy, "too many reads are waiting"),
+            TrySendError::Closed(_) => stopped(),
+        })?;
+        admitted.await.map_err(|_| stopped())?
     }
 }
 

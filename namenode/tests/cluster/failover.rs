@@ -1,0 +1,157 @@
+//! Three peers: one may die at any time, and nothing that was acknowledged goes with it.
+
+use crate::fake_datanode::FakeDatanode;
+use crate::peers::{Cluster, wait_until};
+use crate::writer::{Writer, create_bucket, get, get_request};
+use granary_protocol::ErrorCode;
+use granary_protocol::namenode::{NamenodeReply, NamenodeRequest};
+use std::time::{Duration, Instant};
+
+const SETTLE: Duration = Duration::from_secs(20);
+
+async fn cluster_with_writer(adjust: impl Fn(&mut granary_namenode::Config)) -> (Cluster, FakeDatanode, Writer) {
+    let cluster = Cluster::started(3, adjust).await;
+    create_bucket(&cluster).await;
+    let datanode = FakeDatanode::new(&cluster, 1);
+    for at in 0..3 {
+        wait_until("the cluster's name has come to every peer", SETTLE, async || {
+            let request =
+                NamenodeRequest::RegisterDatanode { datanode: datanode.endpoint(), volumes: datanode.volumes() };
+            datanode.ask(at, request).await.is_ok()
+        })
+        .await;
+    }
+    let writer = Writer::new(&cluster, "gateway-1").await;
+    (cluster, datanode, writer)
+}
+
+/// The last entry that a peer has applied.
+fn applied(cluster: &Cluster, at: usize) -> u64 {
+    cluster.figure(at, "applied_index")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_leader_is_replaced_loses_nothing_and_returns_as_a_follower() {
+    let (mut cluster, datanode, mut writer) = cluster_with_writer(|_| {}).await;
+    for number in 0..30 {
+        writer.put(&cluster, &format!("before-{number}")).await.unwrap();
+    }
+    let old = cluster.leader().await;
+    for at in (0..3).filter(|at| *at != old) {
+        let refused = cluster.ask(at, get_request("before-0")).await.unwrap_err();
+        let leader = Some(cluster.address(old).to_owned());
+        assert_eq!(refused.code, ErrorCode::NotLeader { leader: leader.clone() });
+        let request = writer.put_request("nowhere");
+        assert_eq!(cluster.ask(at, request).await.unwrap_err().code, ErrorCode::NotLeader { leader });
+    }
+
+    cluster.kill(old);
+    let killed = Instant::now();
+    let new = cluster.leader().await;
+    let took = killed.elapsed();
+    assert!(took < Duration::from_secs(5), "a new leader answered after {took:?}");
+    assert_ne!(new, old);
+    for number in 0..30 {
+        let read = get(&cluster, &format!("before-{number}")).await.unwrap();
+        assert_eq!(read.extents[0].located.replicas.len(), 1, "the new leader knows where the bytes are");
+    }
+    wait_until("the new leader asks the datanode to report", SETTLE, async || datanode.heartbeat(new).await.is_none())
+        .await;
+    datanode.register(new).await;
+    // The writer's lease is the new leader's to renew, and its block is still open.
+    cluster.ask(new, NamenodeRequest::RenewLease { lease: writer.lease }).await.unwrap();
+    for number in 0..30 {
+        writer.put(&cluster, &format!("after-{number}")).await.unwrap();
+    }
+
+    cluster.start(old).await;
+    wait_until("the old leader has caught up", SETTLE, async || applied(&cluster, old) == applied(&cluster, new)).await;
+    let NamenodeReply::Status(status) = cluster.ask(new, NamenodeRequest::Status).await.unwrap() else { panic!() };
+    assert_eq!((status.objects, status.peers.iter().filter(|peer| peer.leader).count()), (60, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_see_every_acknowledged_write_while_leaders_come_and_go() {
+    let (mut cluster, _datanode, mut writer) = cluster_with_writer(|_| {}).await;
+    for round in 0..3 {
+        for number in 0..10 {
+            let key = format!("key-{round}-{number}");
+            writer.put(&cluster, &key).await.unwrap();
+            get(&cluster, &key).await.unwrap();
+        }
+        let leader = cluster.leader().await;
+        cluster.kill(leader);
+        get(&cluster, &format!("key-{round}-9")).await.unwrap();
+        cluster.start(leader).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_without_a_quorum_serves_no_read_and_gives_no_order() {
+    let (mut cluster, datanode, mut writer) = cluster_with_writer(|_| {}).await;
+    writer.put(&cluster, "object").await.unwrap();
+    let leader = cluster.leader().await;
+    wait_until("the leader has asked for a report", SETTLE, async || {
+        datanode.register(leader).await;
+        datanode.heartbeat(leader).await.is_some()
+    })
+    .await;
+    for at in (0..3).filter(|at| *at != leader) {
+        cluster.kill(at);
+    }
+    let refused = cluster.ask(leader, get_request("object")).await.unwrap_err();
+    assert!(matches!(refused.code, ErrorCode::Unavailable | ErrorCode::NotLeader { .. }), "{refused}");
+    // A replica of a block it does not know: perhaps garbage, perhaps its successor's.
+    let unknown = granary_protocol::namenode::ReplicaReport {
+        block: granary_protocol::BlockId(1_000),
+        generation: granary_protocol::GenerationStamp(1),
+        length: 1,
+        state: granary_protocol::namenode::ReplicaState::Finalized,
+    };
+    datanode.report(leader, vec![unknown]).await.unwrap();
+    assert!(datanode.heartbeat(leader).await.is_none_or(|commands| commands.is_empty()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_with_an_empty_disk_catches_up_by_snapshot() {
+    let (mut cluster, _datanode, mut writer) = cluster_with_writer(|config| {
+        config.snapshot_entries = 50;
+        (config.raft_log.segment_bytes, config.raft_log.preallocate_bytes) = (16 << 10, 16 << 10);
+    })
+    .await;
+    for number in 0..300 {
+        writer.put(&cluster, &format!("object-{number}")).await.unwrap();
+    }
+    let leader = cluster.leader().await;
+    let (empty, other) = ((leader + 1) % 3, (leader + 2) % 3);
+    cluster.kill(empty);
+    wait_until("its files are let go of", SETTLE, async || std::fs::remove_dir_all(cluster.data(empty)).is_ok()).await;
+    cluster.start(empty).await;
+    wait_until("the empty peer has caught up", SETTLE, async || {
+        let reference = cluster.leader().await;
+        applied(&cluster, empty) == applied(&cluster, reference)
+    })
+    .await;
+    assert_eq!(std::fs::read_to_string(cluster.data(empty).join("state/CURRENT")).unwrap().trim(), "1");
+
+    // What it received is the state: with it and one other alive, whoever leads has everything.
+    let leader = cluster.leader().await;
+    let kept = if leader == empty { other } else { leader };
+    let gone = 3 - empty - kept;
+    cluster.kill(gone);
+    wait_until("the received state leads", SETTLE, async || {
+        // An election that is lost to the other peer is tried again.
+        cluster.namenode(empty).raft().trigger().elect().await.unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        cluster.ask(empty, NamenodeRequest::Status).await.is_ok()
+    })
+    .await;
+    for number in 0..300 {
+        get(&cluster, &format!("object-{number}")).await.unwrap();
+    }
+    // And it survives its own restart.
+    cluster.kill(empty);
+    cluster.start(empty).await;
+    get(&cluster, "object-299").await.unwrap();
+    assert_eq!(cluster.figure(empty, "batches_failed_total"), 0);
+}

@@ -1,0 +1,246 @@
+//! Peers that can be started, stopped in order, and killed in the middle of whatever they do.
+//!
+//! Each peer has a runtime of its own, and is killed by ending it: no task gets to run another step.
+
+use granary_namenode::Config;
+use granary_namenode::clock::SystemClock;
+use granary_namenode::config::PeerConfig;
+use granary_namenode::server::NamenodeServer;
+use granary_namenode::service::Namenode;
+use granary_namenode::startup::{Components, Running, start};
+use granary_protocol::namenode::{NamenodeReply, NamenodeRequest, method};
+use granary_protocol::{ErrorCode, Failure, PeerId};
+use granary_rpc::{ClusterCa, ClusterName, NodeName, RpcClient, RpcServer, Security, TlsMaterial};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A cluster's directories, authority and addresses, and the peers that run.
+pub struct Cluster {
+    pub authority: ClusterCa,
+    pub configs: Vec<Config>,
+    peers: Vec<Option<Peer>>,
+    clients: Vec<RpcClient>,
+    _directory: TempDir,
+}
+
+struct Peer {
+    runtime: Runtime,
+    namenode: Arc<Namenode>,
+    running: Option<Running>,
+    shutdown: CancellationToken,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Cluster {
+    /// `count` peers, configured and not started.
+    pub fn new(count: u64, adjust: impl Fn(&mut Config)) -> Cluster {
+        let directory = tempfile::tempdir().unwrap();
+        let authority = ClusterCa::generate(&ClusterName::new("test").unwrap()).unwrap();
+        let peers: Vec<PeerConfig> = free_ports(count as usize)
+            .into_iter()
+            .zip(1..)
+            .map(|(port, peer)| PeerConfig {
+                peer: PeerId(peer),
+                name: format!("namenode-{peer}").into(),
+                address: format!("127.0.0.1:{port}"),
+            })
+            .collect();
+        let configs: Vec<Config> = peers
+            .iter()
+            .map(|peer| {
+                let mut config = Config::single(directory.path().join(peer.name.as_str()));
+                (config.peer, config.peers) = (peer.peer, peers.clone());
+                (config.heartbeat_interval_ms, config.election_timeout_ms) = (150, 600);
+                adjust(&mut config);
+                config
+            })
+            .collect();
+        let gateway = security(&authority, "gateway-1", &["gateway"]);
+        let clients = peers.iter().map(|peer| RpcClient::new(peer.address.as_str(), gateway.clone())).collect();
+        Cluster { authority, configs, peers: (0..count).map(|_| None).collect(), clients, _directory: directory }
+    }
+
+    /// As `new`, and all of them started, with a leader.
+    pub async fn started(count: u64, adjust: impl Fn(&mut Config)) -> Cluster {
+        let mut cluster = Cluster::new(count, adjust);
+        for at in 0..count as usize {
+            cluster.start(at).await;
+        }
+        cluster.leader().await;
+        cluster
+    }
+
+    pub fn data(&self, at: usize) -> PathBuf {
+        self.configs[at].data.clone()
+    }
+
+    pub fn address(&self, at: usize) -> &str {
+        &self.configs[at].peers[at].address
+    }
+
+    pub fn namenode(&self, at: usize) -> &Arc<Namenode> {
+        &self.peers[at].as_ref().expect("the peer runs").namenode
+    }
+
+    /// Starts a peer. One that was killed a moment ago may still hold its files and its port.
+    pub async fn start(&mut self, at: usize) {
+        let config = self.configs[at].clone();
+        let address = self.address(at).parse().unwrap();
+        let security = security(&self.authority, config.name().as_str(), &["namenode"]);
+        let authority = ClusterCa::from_pem(self.authority.cert_pem(), &self.authority.key_pem()).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let shutdown = CancellationToken::new();
+        let mut authority = Some(authority);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let running = loop {
+            let components = Components {
+                clock: Arc::new(SystemClock),
+                security: security.clone(),
+                authority: authority
+                    .as_ref()
+                    .map(|authority| ClusterCa::from_pem(authority.cert_pem(), &authority.key_pem()).unwrap()),
+                shutdown: shutdown.clone(),
+            };
+            match runtime.spawn(start(config.clone(), components)).await.unwrap() {
+                Ok(running) => break running,
+                Err(error) if Instant::now() < deadline => {
+                    eprintln!("peer {at} does not start yet: {error}");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+                Err(error) => panic!("peer {at} does not start: {error}"),
+            }
+        };
+        authority.take();
+        let namenode = running.namenode.clone();
+        let handler = Arc::new(NamenodeServer::new(namenode.clone()));
+        let server = loop {
+            match RpcServer::bind(address, security.clone(), handler.clone()).await {
+                Ok(server) => break server,
+                Err(_) if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(error) => panic!("{address}: {error}"),
+            }
+        };
+        // The listener was bound to this runtime; it must live and die with the peer's.
+        drop(server);
+        let serving = runtime.spawn({
+            let shutdown = shutdown.clone();
+            async move {
+                let server = RpcServer::bind(address, security, handler).await.unwrap();
+                server.run(shutdown).await;
+            }
+        });
+        self.peers[at] = Some(Peer { runtime, namenode, running: Some(running), shutdown, serving });
+    }
+
+    /// Ends a peer as a crash would.
+    pub fn kill(&mut self, at: usize) {
+        let peer = self.peers[at].take().expect("the peer runs");
+        peer.runtime.shutdown_background();
+    }
+
+    /// Ends a peer in order; how long that took.
+    pub async fn stop(&mut self, at: usize) -> Duration {
+        let mut peer = self.peers[at].take().expect("the peer runs");
+        let started = Instant::now();
+        peer.shutdown.cancel();
+        peer.serving.await.unwrap();
+        drop(peer.namenode);
+        peer.running.take().unwrap().join().await;
+        let took = started.elapsed();
+        peer.runtime.shutdown_background();
+        took
+    }
+
+    /// The peer that leads and answers.
+    pub async fn leader(&self) -> usize {
+        let mut leader = None;
+        wait_until("a leader answers", Duration::from_secs(20), async || {
+            for at in 0..self.peers.len() {
+                if self.peers[at].is_some() && self.ask(at, NamenodeRequest::Status).await.is_ok() {
+                    leader = Some(at);
+                    return true;
+                }
+            }
+            false
+        })
+        .await;
+        leader.unwrap()
+    }
+
+    /// Asks one peer, over its socket, as a gateway.
+    pub async fn ask(&self, at: usize, request: NamenodeRequest) -> Result<NamenodeReply, Failure> {
+        ask(&self.clients[at], request).await
+    }
+
+    /// Asks whoever leads, for as long as that takes.
+    pub async fn ask_leader(&self, request: NamenodeRequest) -> Result<NamenodeReply, Failure> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            for at in 0..self.peers.len() {
+                if self.peers[at].is_none() {
+                    continue;
+                }
+                match self.ask(at, request.clone()).await {
+                    Err(failure) if moves_on(&failure) && Instant::now() < deadline => {}
+                    outcome => return outcome,
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub fn figure(&self, at: usize, name: &str) -> u64 {
+        let text = self.namenode(at).metrics_text();
+        let line = text.lines().find(|line| line.starts_with(&format!("granary_namenode_{name} ")));
+        line.unwrap_or_else(|| panic!("{name} in {text}")).rsplit(' ').next().unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for peer in self.peers.iter_mut().filter_map(Option::take) {
+            peer.runtime.shutdown_background();
+        }
+    }
+}
+
+fn moves_on(failure: &Failure) -> bool {
+    matches!(
+        failure.code,
+        ErrorCode::NotLeader { .. } | ErrorCode::Unavailable | ErrorCode::DeadlineExceeded | ErrorCode::Busy
+    )
+}
+
+/// One call. What goes wrong on the way is `Unavailable`.
+pub async fn ask(client: &RpcClient, request: NamenodeRequest) -> Result<NamenodeReply, Failure> {
+    let body = postcard::to_stdvec(&request).unwrap();
+    match client.call(method::CALL, body.into(), CALL_DEADLINE).await {
+        Ok(reply) => Ok(postcard::from_bytes(&reply).unwrap()),
+        Err(granary_rpc::RpcError::Remote(failure)) => Err(postcard::from_bytes(&failure).unwrap()),
+        Err(error) => Err(Failure::new(ErrorCode::Unavailable, error.to_string())),
+    }
+}
+
+pub fn security(authority: &ClusterCa, name: &str, roles: &[&str]) -> Security {
+    let certificate = authority.issue(&NodeName::new(name).unwrap(), roles, &[]).unwrap();
+    Security::MutualTls(Arc::new(TlsMaterial::from_pem(authority.cert_pem(), &certificate).unwrap()))
+}
+
+pub async fn wait_until(what: &str, limit: Duration, mut check: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !check().await {
+        assert!(started.elapsed() < limit, "{what}: not after {limit:?}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn free_ports(count: usize) -> Vec<u16> {
+    let listeners: Vec<_> = (0..count).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+}
