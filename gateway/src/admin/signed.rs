@@ -2,7 +2,7 @@
 
 use super::refusal::Refused;
 use crate::body::{BodyReader, BodySpec};
-use crate::request::{AddressingStyle, Query};
+use crate::request::Query;
 use crate::server::GatewayState;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
@@ -24,7 +24,7 @@ impl FromRequest<Arc<GatewayState>> for Signed {
 
     async fn from_request(request: Request, state: &Arc<GatewayState>) -> Result<Self, Refused> {
         let (parts, body) = request.into_parts();
-        let payload = state.authenticate_admin(&parts, AddressingStyle::Path).await?;
+        let payload = state.authenticate_admin(&parts).await?;
         let query = Query::parse(parts.uri.query())?;
         let spec = BodySpec::from_headers(payload, &parts.headers)?.limit(BODY_BYTES_MAX)?;
         let (body, _digests) = BodyReader::new(body, spec).collect().await?;

@@ -7,13 +7,14 @@ use http::request::Parts;
 use super::amz_date::AmzDate;
 use super::canonical::SignedParts;
 use super::chunk::ChunkSigner;
-use super::claim::{self, Claim, ClaimKind, Head};
+use super::claim::{self, Claim, ClaimKind, Head, Presented};
 use super::identity::{Credential, CredentialStore, Identity, Principal, Secret};
 use super::keys::{SIGNING_KEYS_MAX, SigningKey, SigningKeyCache};
 use super::payload::PayloadMode;
+use super::sigv2::{self, QueryClaim, SignedRequest};
 use super::sigv4;
 use crate::error::{S3Error, S3ErrorCode};
-use crate::request::{AddressingStyle, request_host};
+use crate::request::{AddressingStyle, RequestTarget, request_host};
 
 /// How a request authenticated; `s3:authType` in policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +58,7 @@ impl AuthenticatedRequest {
         self.method
     }
 
-    /// When it was signed, Unix seconds; for the `s3:signatureAge` condition key.
+    /// When it was signed, Unix seconds, if it says so; for the `s3:signatureAge` condition key.
     pub fn signed_at_s(&self) -> Option<i64> {
         self.signed_at_s
     }
@@ -119,30 +120,50 @@ impl Authenticator {
         &self.region
     }
 
-    /// Verifies a request head at `now_s` (Unix seconds). `style` is how the target was addressed.
+    /// Verifies a request head at `now_s` (Unix seconds). `target` is what the request was taken to name; `None` for
+    /// routes outside S3, which are signed like path-style requests and with version 4 only.
     ///
     /// Errors are AWS's: `SignatureDoesNotMatch`, `InvalidAccessKeyId`, `AuthorizationHeaderMalformed`,
-    /// `AuthorizationQueryParametersError`, `RequestTimeTooSkewed`, `AccessDenied` (expired, unsigned headers),
-    /// `InvalidArgument`, `InvalidRequest`, `InvalidToken`, `ExpiredToken`; `ServiceUnavailable` if the store is.
+    /// `AuthorizationQueryParametersError`, `RequestTimeTooSkewed`, `AccessDenied` (expired, unsigned headers or
+    /// parameters), `InvalidArgument`, `InvalidRequest`, `InvalidToken`, `ExpiredToken`, `InvalidURI`;
+    /// `ServiceUnavailable` if the store is.
     pub async fn authenticate(
         &self,
         parts: &Parts,
-        style: AddressingStyle,
+        target: Option<&RequestTarget>,
         now_s: i64,
     ) -> Result<AuthenticatedRequest, S3Error> {
         let head = Head { headers: &parts.headers, raw_query: parts.uri.query().unwrap_or_default() };
-        let Some(claim) = claim::read_claim(head, &self.region, now_s)? else {
-            return Ok(AuthenticatedRequest {
+        match (claim::read_claim(head, &self.region, now_s)?, target) {
+            (Presented::Nothing, _) => Ok(AuthenticatedRequest {
                 identity: Identity::Anonymous,
                 method: AuthMethod::Anonymous,
                 signed_at_s: None,
-                payload: claim::anonymous_payload(&parts.headers)?.into_mode(None)?,
-            });
-        };
+                // Signed chunks that continue from no signature: what is missing is the credential.
+                payload: claim::undeclared_payload(&parts.headers)?
+                    .into_mode(None)
+                    .map_err(|_| S3Error::new(S3ErrorCode::AccessDenied))?,
+            }),
+            (Presented::Version4(claim), _) => {
+                let style = target.map_or(AddressingStyle::Path, |target| target.style);
+                self.verify_version4(parts, claim, style, now_s).await
+            }
+            (Presented::Version2(claim), Some(target)) => self.verify_version2(parts, claim, target, now_s).await,
+            (Presented::Version2(_), None) => Err(claim::unsupported_mechanism()),
+        }
+    }
+
+    async fn verify_version4(
+        &self,
+        parts: &Parts,
+        claim: Claim<'_>,
+        style: AddressingStyle,
+        now_s: i64,
+    ) -> Result<AuthenticatedRequest, S3Error> {
         let signed = SignedParts {
             method: parts.method.as_str(),
             raw_path: parts.uri.path(),
-            raw_query: head.raw_query,
+            raw_query: parts.uri.query().unwrap_or_default(),
             headers: &parts.headers,
             host: request_host(parts)?,
             signed_headers: &claim.signed_headers,
@@ -167,6 +188,34 @@ impl Authenticator {
         }
         check_session(&credential, claim.session_token.as_deref(), now_s)?;
         accept(claim, credential.principal, key, signature)
+    }
+
+    async fn verify_version2(
+        &self,
+        parts: &Parts,
+        claim: QueryClaim<'_>,
+        target: &RequestTarget,
+        now_s: i64,
+    ) -> Result<AuthenticatedRequest, S3Error> {
+        let signed = SignedRequest {
+            method: parts.method.as_str(),
+            raw_path: parts.uri.path(),
+            headers: &parts.headers,
+            target,
+        };
+        let found = self.lookup(claim.access_key_id()).await?;
+        let secret = found.as_ref().map_or(&self.decoy, |credential| &credential.secret_access_key);
+        let verdict = sigv2::verify(&signed, &claim, secret)?;
+        let credential = found.ok_or_else(|| unknown_key(claim.access_key_id()))?;
+        verdict.map_err(|mismatch| mismatch.into_error(&claim))?;
+        check_session(&credential, claim.session_token(), now_s)?;
+        Ok(AuthenticatedRequest {
+            identity: Identity::Principal(credential.principal),
+            method: AuthMethod::QueryString,
+            // Such a URL says when it ends, not when it was made.
+            signed_at_s: None,
+            payload: claim::undeclared_payload(&parts.headers)?.into_mode(None)?,
+        })
     }
 
     /// Verifies the signature over a POST form's policy. The policy's own conditions and expiration are the caller's to

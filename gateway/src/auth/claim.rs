@@ -10,17 +10,18 @@ use http::{HeaderMap, HeaderValue};
 
 use super::amz_date::AmzDate;
 use super::payload::{DeclaredPayload, UNSIGNED_PAYLOAD};
+use super::sigv2::QueryClaim;
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::{parse_http_date, percent_decode};
 
-/// The one algorithm that is verified.
+/// The one algorithm of version 4 that is verified.
 pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const SERVICE: &str = "s3";
 const TERMINATOR: &str = "aws4_request";
 /// How far a client's clock may be off, either way.
 pub(super) const CLOCK_SKEW_MAX_S: i64 = 15 * 60;
 /// Longest life of a presigned URL: a week.
-const EXPIRES_MAX_S: u32 = 604_800;
+pub(super) const EXPIRES_MAX_S: u32 = 604_800;
 
 /// Where the signature stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +30,18 @@ pub(super) enum ClaimKind {
     Presigned { expires_s: u32 },
 }
 
-/// A claim of identity, ready to be verified.
+/// What a request presents to say who sent it.
+#[derive(Debug)]
+pub(super) enum Presented<'r> {
+    /// No credentials at all.
+    Nothing,
+    /// Signature Version 4, in the header or the query.
+    Version4(Claim<'r>),
+    /// Signature Version 2, in the query.
+    Version2(QueryClaim<'r>),
+}
+
+/// A claim of identity by Signature Version 4, ready to be verified.
 #[derive(Debug)]
 pub(super) struct Claim<'r> {
     pub(super) kind: ClaimKind,
@@ -78,12 +90,14 @@ pub(super) struct Head<'r> {
     pub(super) raw_query: &'r str,
 }
 
-/// Reads the claim; `None` for a request without any credentials.
-pub(super) fn read_claim<'r>(head: Head<'r>, region: &str, now_s: i64) -> Result<Option<Claim<'r>>, S3Error> {
+/// Reads what is presented. Credentials in two places, or of two versions, are refused.
+pub(super) fn read_claim<'r>(head: Head<'r>, region: &str, now_s: i64) -> Result<Presented<'r>, S3Error> {
     let mut authorizations = head.headers.get_all(AUTHORIZATION).iter();
     let authorization = authorizations.next();
     let query = QueryCredentials::read(head.raw_query)?;
-    if authorizations.next().is_some() || (authorization.is_some() && query.any()) {
+    let version4 = query.any_of_version4();
+    let mechanisms = [authorization.is_some(), authorizations.next().is_some(), version4, query.version2];
+    if mechanisms.into_iter().filter(|present| *present).count() > 1 {
         return Err(S3Error::invalid_argument(
             "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter, Signature query string parameter or \
              the Authorization header should be specified",
@@ -92,15 +106,15 @@ pub(super) fn read_claim<'r>(head: Head<'r>, region: &str, now_s: i64) -> Result
         ));
     }
     match authorization {
-        Some(value) => claim_from_header(head, value, region, now_s).map(Some),
-        None if query.legacy => Err(unsupported_mechanism()),
-        None if query.any() => claim_from_query(head, query, region, now_s).map(Some),
-        None => Ok(None),
+        Some(value) => claim_from_header(head, value, region, now_s).map(Presented::Version4),
+        None if query.version2 => QueryClaim::read(head, now_s).map(Presented::Version2),
+        None if version4 => claim_from_query(head, query, region, now_s).map(Presented::Version4),
+        None => Ok(Presented::Nothing),
     }
 }
 
-/// The payload of a request nobody signed.
-pub(super) fn anonymous_payload(headers: &HeaderMap) -> Result<DeclaredPayload, S3Error> {
+/// The payload of a request whose signature, if any, says nothing about it: unsigned unless a header describes it.
+pub(super) fn undeclared_payload(headers: &HeaderMap) -> Result<DeclaredPayload, S3Error> {
     single(headers, "x-amz-content-sha256")?.map_or(Ok(DeclaredPayload::Unsigned), DeclaredPayload::parse)
 }
 
@@ -202,8 +216,8 @@ struct QueryCredentials<'r> {
     signature: Option<Cow<'r, str>>,
     token: Option<Cow<'r, str>>,
     content_sha256: Option<Cow<'r, str>>,
-    /// Signature Version 2.
-    legacy: bool,
+    /// Whether there is a parameter of Signature Version 2.
+    version2: bool,
 }
 
 impl<'r> QueryCredentials<'r> {
@@ -222,7 +236,7 @@ impl<'r> QueryCredentials<'r> {
                 Some("X-Amz-Security-Token") => &mut found.token,
                 Some("X-Amz-Content-Sha256") => &mut found.content_sha256,
                 Some("AWSAccessKeyId" | "Signature") => {
-                    found.legacy = true;
+                    found.version2 = true;
                     continue;
                 }
                 Some(_) | None => continue,
@@ -235,10 +249,10 @@ impl<'r> QueryCredentials<'r> {
         Ok(found)
     }
 
-    /// Whether the query tries to authenticate. One parameter is enough: half a signature is not "anonymous".
-    fn any(&self) -> bool {
-        self.legacy
-            || self.algorithm.is_some()
+    /// Whether the query tries to authenticate with version 4. One parameter is enough: half a signature is not
+    /// "anonymous".
+    fn any_of_version4(&self) -> bool {
+        self.algorithm.is_some()
             || self.credential.is_some()
             || self.signature.is_some()
             || self.signed_headers.is_some()
@@ -248,7 +262,8 @@ impl<'r> QueryCredentials<'r> {
     }
 }
 
-fn decode(raw: &str) -> Option<Cow<'_, str>> {
+/// One name or value of a query; `None` for bad escapes and invalid UTF-8.
+pub(super) fn decode(raw: &str) -> Option<Cow<'_, str>> {
     if !raw.contains(['%', '+']) {
         return Some(Cow::Borrowed(raw));
     }
@@ -435,7 +450,7 @@ fn check_signed_headers(headers: &HeaderMap, signed_headers: &str, kind: ClaimKi
 }
 
 /// The only value of a header that must not be ambiguous.
-fn single<'r>(headers: &'r HeaderMap, name: &'static str) -> Result<Option<&'r str>, S3Error> {
+pub(super) fn single<'r>(headers: &'r HeaderMap, name: &'static str) -> Result<Option<&'r str>, S3Error> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -465,16 +480,16 @@ fn header_malformed(why: &str) -> S3Error {
     )
 }
 
-fn query_error(message: impl Into<Cow<'static, str>>) -> S3Error {
+pub(super) fn query_error(message: impl Into<Cow<'static, str>>) -> S3Error {
     S3Error::with_message(S3ErrorCode::AuthorizationQueryParametersError, message)
 }
 
-fn unsupported_mechanism() -> S3Error {
+pub(super) fn unsupported_mechanism() -> S3Error {
     S3Error::invalid_request(
         "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256.",
     )
 }
 
-fn iso8601(unix_s: i64) -> String {
+pub(super) fn iso8601(unix_s: i64) -> String {
     AmzDate::from_unix_s(unix_s).map(|date| date.to_iso8601()).unwrap_or_default()
 }

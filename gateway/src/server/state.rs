@@ -8,7 +8,7 @@ use super::request_id::RequestIds;
 use crate::auth::{Authenticator, PayloadMode};
 use crate::config::Config;
 use crate::error::S3Error;
-use crate::request::{AddressingStyle, BaseDomains};
+use crate::request::BaseDomains;
 use granary_client::Client;
 use granary_protocol::datanode::DatanodeConnector;
 use granary_protocol::{CanonicalId, UnixMillis};
@@ -42,8 +42,8 @@ impl GatewayState {
     }
 
     /// Verifies and allows a request of the admin routes; how its body is framed.
-    pub async fn authenticate_admin(&self, parts: &Parts, style: AddressingStyle) -> Result<PayloadMode, S3Error> {
-        let authenticated = self.authenticator.authenticate(parts, style, self.now_s()).await?;
+    pub async fn authenticate_admin(&self, parts: &Parts) -> Result<PayloadMode, S3Error> {
+        let authenticated = self.authenticator.authenticate(parts, None, self.now_s()).await?;
         authorize(authenticated.identity())?;
         Ok(authenticated.into_parts().1)
     }
