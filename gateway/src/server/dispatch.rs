@@ -2,11 +2,13 @@
 
 use super::authorize::authorize;
 use super::body::ResponseBody;
+use super::hoisted::add_hoisted;
 use super::operation::{Operation, Route, Scope, allowed_methods, route};
 use super::refusal::Refusal;
 use super::request::{RequestBody, S3Request, S3Response};
 use super::request_id::RequestId;
 use super::state::GatewayState;
+use crate::auth::AuthMethod;
 use crate::error::{HOST_ID_HEADER, REQUEST_ID_HEADER, S3Error, S3ErrorCode};
 use crate::ops;
 use crate::request::{Query, RequestTarget, Resource, request_host};
@@ -63,7 +65,7 @@ struct Log {
 
 async fn admit(
     state: &Arc<GatewayState>,
-    parts: Parts,
+    mut parts: Parts,
     body: RequestBody,
     log: &mut Log,
 ) -> Result<S3Response, Refusal> {
@@ -72,9 +74,12 @@ async fn admit(
     if parts.method == Method::OPTIONS {
         return Err(ops::preflight(&parts.headers).into());
     }
-    let authenticated = state.authenticator.authenticate(&parts, Some(&target), state.now_s()).await?;
+    let authenticated = state.authenticator.authenticate(&parts, target.style, state.now_s()).await?;
     authorize(authenticated.identity())?;
     let query = Query::parse(parts.uri.query())?;
+    if authenticated.method() == AuthMethod::QueryString {
+        add_hoisted(&mut parts.headers, &query)?;
+    }
     let scope = match &target.resource {
         Resource::Service => Scope::Service,
         Resource::Bucket(_) => Scope::Bucket,

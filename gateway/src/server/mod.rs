@@ -11,6 +11,7 @@ mod dispatch;
 mod front;
 mod gateway;
 mod health;
+mod hoisted;
 mod metrics;
 mod operation;
 mod refusal;

@@ -310,7 +310,10 @@ pub fn route(scope: Scope, method: &Method, query: &Query, has_copy_source: bool
         return Ok(Route::MethodNotAllowed);
     };
     let found = methods.iter().find(|(name, _)| *name == method.as_str()).map(|(_, route)| *route);
-    Ok(match found.unwrap_or(Route::MethodNotAllowed) {
+    // A subresource of which nothing is built is not built for any method: AWS keeps adding some.
+    let unbuilt = methods.iter().all(|(_, route)| matches!(route, Route::NotImplemented(_)));
+    let otherwise = if unbuilt { methods.first().map(|(_, route)| *route) } else { None };
+    Ok(match found.or(otherwise).unwrap_or(Route::MethodNotAllowed) {
         Serve(Op::PutObject) if has_copy_source => Serve(Op::CopyObject),
         Serve(Op::UploadPart) if has_copy_source => Serve(Op::UploadPartCopy),
         Serve(Op::ListObjects) if query.get("list-type") == Some("2") => Serve(Op::ListObjectsV2),
@@ -391,6 +394,7 @@ mod tests {
             (Object, "DELETE", "uploadId=x", Serve(Op::AbortMultipartUpload)),
             (Object, "GET", "tagging&versionId=x", Route::NotImplemented("GetObjectTagging")),
             (Object, "PATCH", "", Route::MethodNotAllowed),
+            (Bucket, "PUT", "metadataTable", Route::NotImplemented("GetBucketMetadataTableConfiguration")),
         ] {
             assert_eq!(routed(scope, method, query), expected, "{method} {query}");
         }
