@@ -74,7 +74,7 @@ async fn admit(
     if parts.method == Method::OPTIONS {
         return Err(ops::preflight(&parts.headers).into());
     }
-    let authenticated = state.authenticator.authenticate(&parts, target.style, state.now_s()).await?;
+    let authenticated = state.authenticator.authenticate(&parts, Some(&target), state.now_s()).await?;
     authorize(authenticated.identity())?;
     let query = Query::parse(parts.uri.query())?;
     if authenticated.method() == AuthMethod::QueryString {
