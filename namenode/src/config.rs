@@ -42,6 +42,9 @@ pub struct Config {
     /// A follower that hears nothing for this long (up to twice as long, at random) stands for election. Default 1,500 ms.
     #[serde(default = "default_election_timeout_ms")]
     pub election_timeout_ms: u64,
+    /// Bytes of log after which the state is synced and the log purged. Default 64 MiB.
+    #[serde(default = "default_log_bytes_max")]
+    pub log_bytes_max: u64,
     /// Log entries after which the state is synced and the log purged. Default 20,000.
     #[serde(default = "default_snapshot_entries")]
     pub snapshot_entries: u64,
@@ -74,6 +77,7 @@ impl Config {
             liveness: LivenessConfig::default(),
             heartbeat_interval_ms: default_heartbeat_interval_ms(),
             election_timeout_ms: default_election_timeout_ms(),
+            log_bytes_max: default_log_bytes_max(),
             snapshot_entries: default_snapshot_entries(),
         }
     }
@@ -131,6 +135,10 @@ fn default_heartbeat_interval_ms() -> u64 {
 
 fn default_election_timeout_ms() -> u64 {
     1_500
+}
+
+fn default_log_bytes_max() -> u64 {
+    64 << 20
 }
 
 fn default_snapshot_entries() -> u64 {

@@ -15,6 +15,7 @@ pub mod command;
 pub mod config;
 pub mod engine;
 pub mod error;
+mod housekeeping;
 mod leader;
 pub mod leases;
 pub mod metrics;

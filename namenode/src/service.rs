@@ -475,6 +475,12 @@ impl Namenode {
         metrics.running_state.is_ok() && metrics.current_leader.is_some()
     }
 
+    /// About how many rows the state has; 0 where it cannot be read.
+    pub(crate) fn living_rows(&self) -> u64 {
+        // An object has an entry and a content; what else there is is few beside them.
+        self.look(state::counters).map_or(0, |counters| 2 * counters.objects + counters.blocks)
+    }
+
     /// Volumes that can take replicas, as this peer knows.
     pub fn volumes_in_service(&self) -> usize {
         self.applied.with_blocks(|blocks| blocks.volumes_in_service())

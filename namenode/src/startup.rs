@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::engine::EngineError;
 use crate::error::StateError;
+use crate::housekeeping;
 use crate::leader;
 use crate::leases::LeaseTable;
 use crate::metrics::Metrics;
@@ -128,6 +129,7 @@ pub async fn start(config: Config, components: Components) -> Result<Running, Na
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(proposing));
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(reading));
     let namenode = Arc::new(Namenode { config, raft, applied, log, proposer, reads, leases, clock, metrics });
+    tasks.spawn(shutdown.clone().run_until_cancelled_owned(housekeeping::run(namenode.clone())));
     tasks.spawn(leader::run(namenode.clone(), authority, shutdown));
     Ok(Running { namenode, tasks })
 }

@@ -4,7 +4,7 @@ use super::log_store::{blocking, lock};
 use super::snapshot::{Receiving, SnapshotData};
 use super::{BatchReply, Entry, LogId, PeerNode, TypeConfig};
 use crate::blocks::Blocks;
-use crate::engine::{self, Engine, EngineConfig, EngineError, EngineKind, EngineSnapshot};
+use crate::engine::{self, Engine, EngineConfig, EngineError, EngineKind, EngineSnapshot, WriteBatch, WriteOp};
 use crate::startup::NamenodeError;
 use crate::state::{self, Effect, Transaction, View};
 use openraft::storage::RaftStateMachine;
@@ -20,6 +20,8 @@ use tokio::sync::watch;
 
 /// The meta record that goes into the same batch as what it describes.
 const APPLIED: &str = "raft.applied";
+/// A meta row that says nothing: see [`AppliedStore::compact`].
+const COMPACTED: &str = "engine.compacted";
 /// Names the engine directory in use.
 const CURRENT: &str = "CURRENT";
 
@@ -42,6 +44,8 @@ pub struct AppliedStore {
     state: Mutex<AppliedState>,
     index: watch::Sender<Option<u64>>,
     on_effects: Box<dyn Fn(&[Effect]) + Send + Sync>,
+    /// Since the engine was last compacted.
+    deleted_rows: AtomicU64,
 }
 
 impl AppliedStore {
@@ -71,6 +75,7 @@ impl AppliedStore {
             state: Mutex::default(),
             index,
             on_effects: Box::new(on_effects),
+            deleted_rows: AtomicU64::new(0),
         };
         applied.reload()?;
         // After a crash of the process alone, what was applied last may be in the page cache only. openraft takes the state
@@ -82,6 +87,23 @@ impl AppliedStore {
     /// The engine with the applied state.
     pub fn engine(&self) -> Arc<dyn Engine> {
         self.engine.read().expect("the engine is swapped without panicking").clone()
+    }
+
+    /// Rows deleted since the engine was last compacted; a start forgets them.
+    pub fn deleted_rows(&self) -> u64 {
+        self.deleted_rows.load(Ordering::Relaxed)
+    }
+
+    /// Has the engine give back the space of deleted rows. Blocks for as long as rewriting the living ones takes.
+    pub fn compact(&self) -> Result<(), EngineError> {
+        self.deleted_rows.store(0, Ordering::Relaxed);
+        let engine = self.engine();
+        engine.compact()?;
+        // An engine that keeps its old files until it next writes one is given something to write.
+        let mut batch = WriteBatch::new();
+        batch.put(state::layout::meta(COMPACTED), Vec::new());
+        engine.write(batch)?;
+        engine.compact()
     }
 
     /// A consistent view of the applied state.
@@ -138,7 +160,10 @@ impl AppliedStore {
         }
         let bytes = postcard::to_stdvec(&applied).expect("a log id and a membership always encode");
         transaction.put_meta(APPLIED, bytes);
-        engine.write(transaction.into_batch())?;
+        let batch = transaction.into_batch();
+        let deleted = batch.ops().iter().filter(|op| matches!(op, WriteOp::Delete { .. })).count();
+        self.deleted_rows.fetch_add(deleted as u64, Ordering::Relaxed);
+        engine.write(batch)?;
         self.learn(&*engine, &effects)?;
         let index = applied.last.map(|log_id| log_id.index);
         *lock(&self.state) = applied;

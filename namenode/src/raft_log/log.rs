@@ -30,15 +30,15 @@ const SCRATCH_BYTES_KEPT: usize = 4 << 20;
 #[serde(deny_unknown_fields, default)]
 pub struct RaftLogConfig {
     /// A segment that has reached this many bytes is followed by a new one. Purging frees whole segments. An append is never
-    /// divided, so a segment can be longer by one append. Default 64 MiB.
+    /// divided, so a segment can be longer by one append. Default 16 MiB.
     pub segment_bytes: u64,
-    /// Space is allocated in steps of this many bytes. Default 8 MiB.
+    /// Space is allocated in steps of this many bytes. Default 4 MiB.
     pub preallocate_bytes: u64,
 }
 
 impl Default for RaftLogConfig {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, preallocate_bytes: 8 << 20 }
+        Self { segment_bytes: 16 << 20, preallocate_bytes: 4 << 20 }
     }
 }
 

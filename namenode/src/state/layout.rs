@@ -71,7 +71,7 @@ pub(super) fn is_own_content(content: ContentId) -> bool {
     content.0 & OWN_CONTENT != 0
 }
 
-pub(super) fn meta(name: &str) -> Vec<u8> {
+pub(crate) fn meta(name: &str) -> Vec<u8> {
     text(META, name.as_bytes())
 }
 
