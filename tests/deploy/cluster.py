@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import random
+import resource
 import secrets
 import shutil
 import socket
@@ -53,7 +54,9 @@ class Cluster:
         self.ports = free_ports(len(GATEWAYS))
         ports = {f"GRANARY_S3_PORT_{number}": str(port) for number, port in enumerate(self.ports, 1)}
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "GRANARY_"))}
-        self.env.update(ports)
+        # An engine started here can give its containers no more than it has.
+        _, open_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.env.update(ports, GRANARY_OPEN_FILES=str(min(open_files, 65536) if open_files > 0 else 65536))
         self.compose_command = ["docker", "compose"]
         if subprocess.run([*self.compose_command, "version"], capture_output=True).returncode != 0:
             self.compose_command = ["docker-compose"]
