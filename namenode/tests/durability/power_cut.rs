@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use granary_namenode::engine::EngineKind;
@@ -21,6 +22,8 @@ use crate::writer::Writer;
 
 /// The smallest that mkfs.xfs makes is 300 MB. Sparse, so it costs what is written.
 const DEVICE_BYTES: u64 = 512 << 20;
+
+const DETACH_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The cut comes within so many batches.
 const BATCHES: u64 = 900;
@@ -55,16 +58,25 @@ impl CuttableDisk {
     }
 
     fn mount(&self) -> anyhow::Result<()> {
-        run("mount", &["-o".as_ref(), "loop".as_ref(), self.image().as_ref(), self.mount_point().as_ref()])
+        run("mount", &["-o".as_ref(), "loop".as_ref(), self.image().as_ref(), self.mount_point().as_ref()])?;
+        Ok(())
     }
 
     /// From here on every write and sync of the file system fails.
     fn cut(&self) -> anyhow::Result<()> {
-        run("xfs_io", &["-x".as_ref(), "-c".as_ref(), "shutdown".as_ref(), self.mount_point().as_ref()])
+        run("xfs_io", &["-x".as_ref(), "-c".as_ref(), "shutdown".as_ref(), self.mount_point().as_ref()])?;
+        Ok(())
     }
 
+    /// Mounts again once the old mount is gone everywhere: a container that starts just now may hold a copy of it for a
+    /// moment, and mounting beside that would bring back the file system that is shut down.
     fn power_up(&self) -> anyhow::Result<()> {
         run("umount", &[self.mount_point().as_ref()])?;
+        let deadline = Instant::now() + DETACH_TIMEOUT;
+        while !run("losetup", &["-j".as_ref(), self.image().as_ref()])?.is_empty() {
+            ensure!(Instant::now() < deadline, "the loop device is still in use after {DETACH_TIMEOUT:?}");
+            std::thread::yield_now();
+        }
         self.mount()
     }
 }
@@ -76,11 +88,11 @@ impl Drop for CuttableDisk {
     }
 }
 
-fn run(program: &str, arguments: &[&Path]) -> anyhow::Result<()> {
+fn run(program: &str, arguments: &[&Path]) -> anyhow::Result<String> {
     let path = format!("{}:/usr/sbin:/sbin", std::env::var("PATH").unwrap_or_default());
     let output = Command::new(program).args(arguments).env("PATH", path).output().context(program.to_owned())?;
     ensure!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr).trim());
-    Ok(())
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Not `println!`: the harness swallows that of a test that passes.
