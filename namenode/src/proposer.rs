@@ -1,9 +1,7 @@
 //! Gathers commands into batches and takes them through Raft: the namenode's group commit.
 //!
-//! While a batch is being synced, commands gather; the next batch takes all of them, up to a number and a size. A batch is
-//! handed over when the one before is on this peer's disk: handed over earlier, it would wait for the disk in Raft's queue,
-//! where no command can join it. Two batches are on their way at once, so that one is replicated and applied while the
-//! next is synced.
+//! While a batch waits for its sync, commands gather; the next batch takes all of them, up to a number and a size. Two
+//! batches are on their way at once, so that one is applied while the next is synced.
 
 use crate::clock::Clock;
 use crate::command::{Action, Command};
@@ -16,7 +14,7 @@ use granary_protocol::{ErrorCode, Failure, UnixMillis};
 use openraft::error::ClientWriteError;
 use openraft::raft::ClientWriteResponse;
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 
 /// Commands waiting for a batch at most; callers wait for room beyond that.
 const WAITING_MAX: usize = 4_096;
@@ -44,16 +42,10 @@ pub struct Proposer {
 }
 
 impl Proposer {
-    /// A proposer and the task that drives it; the task ends when the last proposer is dropped. `synced` grows with every
-    /// append of commands that has come to this peer's disk.
-    pub fn new(
-        raft: Raft,
-        clock: Arc<dyn Clock>,
-        metrics: Arc<Metrics>,
-        synced: watch::Receiver<u64>,
-    ) -> (Proposer, impl Future<Output = ()>) {
+    /// A proposer and the task that drives it; the task ends when the last proposer is dropped.
+    pub fn new(raft: Raft, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> (Proposer, impl Future<Output = ()>) {
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
-        (Proposer { queue }, drive(raft, clock, metrics, synced, waiting))
+        (Proposer { queue }, drive(raft, clock, metrics, waiting))
     }
 
     /// Returns once the command is committed and applied.
@@ -77,55 +69,34 @@ impl Proposer {
     }
 }
 
-async fn drive(
-    raft: Raft,
-    clock: Arc<dyn Clock>,
-    metrics: Arc<Metrics>,
-    mut synced: watch::Receiver<u64>,
-    mut waiting: mpsc::Receiver<Proposal>,
-) {
-    // The count at which the batch that was handed over last was not synced yet.
-    let mut syncing = None;
+async fn drive(raft: Raft, clock: Arc<dyn Clock>, metrics: Arc<Metrics>, mut waiting: mpsc::Receiver<Proposal>) {
     let mut in_flight = FuturesOrdered::new();
     let mut last = UnixMillis(0);
     let mut gathered = Vec::with_capacity(BATCH_COMMANDS_MAX);
     loop {
         tokio::select! {
             biased;
-            Some(()) = in_flight.next(), if !in_flight.is_empty() => {
-                if in_flight.is_empty() {
-                    // Answered, so synced, or refused without having been appended.
-                    syncing = None;
-                }
-            }
-            // An error means that the log is gone; what is in flight ends by itself.
-            _ = synced.wait_for(|count| syncing.is_none_or(|before| *count > before)), if syncing.is_some() => {
-                syncing = None;
-            }
+            Some(()) = in_flight.next(), if !in_flight.is_empty() => continue,
             count = waiting.recv_many(&mut gathered, BATCH_COMMANDS_MAX),
-                if gathered.is_empty() && syncing.is_none() && in_flight.len() < BATCHES_IN_FLIGHT =>
+                if gathered.is_empty() && in_flight.len() < BATCHES_IN_FLIGHT =>
             {
                 if count == 0 {
                     break;
                 }
             }
         }
-        while !gathered.is_empty() && syncing.is_none() && in_flight.len() < BATCHES_IN_FLIGHT {
+        while !gathered.is_empty() && in_flight.len() < BATCHES_IN_FLIGHT {
             // A clock that steps back must not make a later write look older than an earlier one.
             last = last.max(clock.now());
             let (commands, waiters) = next_batch(&mut gathered, last);
             metrics.batch_proposed(commands.len());
             let metrics = metrics.clone();
-            let before = *synced.borrow();
             match raft.client_write_ff(CommandBatch(Arc::new(commands))).await {
-                Ok(written) => {
-                    syncing = Some(before);
-                    in_flight.push_back(async move {
-                        if !deliver(written.await.ok(), waiters) {
-                            metrics.batch_failed();
-                        }
-                    });
-                }
+                Ok(written) => in_flight.push_back(async move {
+                    if !deliver(written.await.ok(), waiters) {
+                        metrics.batch_failed();
+                    }
+                }),
                 Err(fatal) => {
                     metrics.batch_failed();
                     refuse(waiters, &Failure::new(ErrorCode::Unavailable, fatal.to_string()));

@@ -123,7 +123,7 @@ pub async fn start(config: Config, components: Components) -> Result<Running, Na
 
     let tasks = TaskTracker::new();
     let metrics = Arc::new(Metrics::default());
-    let (proposer, proposing) = Proposer::new(raft.clone(), clock.clone(), metrics.clone(), log.synced());
+    let (proposer, proposing) = Proposer::new(raft.clone(), clock.clone(), metrics.clone());
     let (reads, reading) = ReadIndex::new(raft.clone(), applied.index());
     // Callers may hold on to the peer after it was told to stop; its tasks do not wait for them.
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(proposing));

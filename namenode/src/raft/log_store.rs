@@ -7,7 +7,7 @@ use super::{Entry, LogId, TypeConfig};
 use crate::raft_log::{HardStateFile, LogReader, LogRecord, RaftLog, RaftLogConfig, RaftLogError};
 use bytes::Bytes;
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
-use openraft::{AnyError, EntryPayload, ErrorSubject, ErrorVerb, RaftLogReader, StorageError, StorageIOError, Vote};
+use openraft::{AnyError, ErrorSubject, ErrorVerb, RaftLogReader, StorageError, StorageIOError, Vote};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::fmt::Debug;
@@ -15,7 +15,6 @@ use std::io;
 use std::ops::{Bound, RangeBounds};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
-use tokio::sync::watch;
 
 /// Entries kept in memory at most, by count and by encoded bytes.
 const CACHED_ENTRIES_MAX: usize = 256;
@@ -35,8 +34,6 @@ struct Shared {
     hard: Mutex<(HardStateFile, HardState)>,
     recent: Mutex<Recent>,
     reader: LogReader,
-    /// Appends that are on stable storage and carried commands.
-    synced: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -71,7 +68,6 @@ impl LogStore {
                 hard: Mutex::new((file, hard)),
                 recent: Mutex::default(),
                 reader,
-                synced: watch::Sender::new(0),
             }),
         })
     }
@@ -79,11 +75,6 @@ impl LogStore {
     /// Bytes of the log on disk.
     pub fn log_bytes(&self) -> u64 {
         self.shared.reader.log_bytes()
-    }
-
-    /// Counts the appends that carried commands, once they are on stable storage.
-    pub fn synced(&self) -> watch::Receiver<u64> {
-        self.shared.synced.subscribe()
     }
 
     async fn on_log<T: Send + 'static>(
@@ -221,14 +212,12 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         I::IntoIter: Send,
     {
         let mut records = Vec::new();
-        let mut commands = false;
         {
             let mut recent = lock(&self.shared.recent);
             for entry in entries {
                 let payload =
                     postcard::to_stdvec(&entry).map_err(|error| StorageIOError::write_logs(AnyError::new(&error)))?;
                 let size = payload.len();
-                commands |= matches!(entry.payload, EntryPayload::Normal(_));
                 records.push(LogRecord { index: entry.log_id.index, payload: Bytes::from(payload) });
                 recent.push(entry, size);
             }
@@ -236,9 +225,6 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         let shared = self.shared.clone();
         tokio::task::spawn_blocking(move || {
             let appended = lock(&shared.log).append(&records);
-            if commands && appended.is_ok() {
-                shared.synced.send_modify(|count| *count += 1);
-            }
             callback.log_io_completed(appended.map_err(io::Error::other));
         });
         Ok(())
