@@ -23,11 +23,6 @@ use args::{AdminCommand, Arguments, Command, LocalCommand};
 use clap::Parser;
 use std::process::ExitCode;
 
-/// The namenode allocates and frees many small pieces from many threads, which the system allocator answers with
-/// fragmentation: mimalloc keeps resident memory near what is in use.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     logging::init(&arguments.log);
