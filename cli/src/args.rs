@@ -118,7 +118,7 @@ pub struct EnrolOptions {
     #[arg(long)]
     pub name: String,
     /// What the node will be.
-    #[arg(long, value_parser = ["namenode", "datanode", "gateway"])]
+    #[arg(long, value_parser = ["datanode", "gateway"])]
     pub role: String,
     /// Where to put `ca.pem`, `node.pem` and `node-key.pem`.
     #[arg(long, value_name = "DIR")]

@@ -52,7 +52,12 @@ pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
     let http = role_http::serve(file.http, namenode_report(&running.namenode), &tasks, shutdown.clone()).await?;
     tracing::info!(rpc = %file.rpc, %http, "namenode is up");
 
-    server.run(shutdown).await;
+    // A peer that cannot go on cancels `stop` itself; the process ends with it, so that whoever supervises it notices.
+    let failed = stop.clone();
+    tokio::select! {
+        () = server.run(shutdown.clone()) => {}
+        () = failed.cancelled() => shutdown.cancel(),
+    }
     tasks.close();
     tasks.wait().await;
     stop.cancel();

@@ -10,9 +10,9 @@ use granary_client::remote::RemoteDatanodes;
 use granary_client::{Client, ClientComponents, ClientConfig};
 use granary_datanode::Datanode;
 use granary_namenode::service::Namenode;
-use granary_protocol::{DatanodeId, NodeName};
 use granary_protocol::datanode::{DatanodeConnector, DatanodeService};
 use granary_protocol::namenode::NamenodeService;
+use granary_protocol::{DatanodeId, NodeName};
 use granary_rpc::{RpcClientConfig, Security};
 use std::fs;
 use std::sync::Arc;
@@ -56,6 +56,12 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
         tls_key: options.door.tls_key.clone(),
         public_urls: options.door.public_url.clone(),
     };
+    // A namenode that cannot go on cancels its own token; the process ends with it.
+    let (failed, stop_all) = (stop_namenode.clone(), shutdown.clone());
+    tasks.spawn(shutdown.clone().run_until_cancelled_owned(async move {
+        failed.cancelled().await;
+        stop_all.cancel();
+    }));
     let gateway = roles::open_door(door, client.clone(), datanodes, shutdown).await?;
     let scheme = if options.door.tls_cert.is_some() { "https" } else { "http" };
     tracing::info!(s3 = %gateway.local_addr(), namenode_http = %bound.0, datanode_http = %bound.1, "granary is up");

@@ -454,6 +454,10 @@ impl Namenode {
         role: NodeRole,
         csr_pem: &str,
     ) -> Result<NamenodeReply, Failure> {
+        if role == NodeRole::Namenode {
+            // Its certificate would speak Raft: that takes the holder of the authority's key, not of a join token.
+            return Err(Failure::new(ErrorCode::AccessDenied, "a join token enrols datanodes and gateways"));
+        }
         self.reads.admit().await?;
         let state::CertificateAuthority { cert_pem: ca_pem, key_pem } =
             self.look(state::certificate_authority)?.ok_or_else(not_formatted)?;

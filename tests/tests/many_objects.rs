@@ -65,7 +65,16 @@ async fn many_objects_are_loaded_listed_and_deleted_within_bounds() {
     eventually("the space to come back", Duration::from_secs(300), || async {
         let (blocks, metadata) = (blocks_used(&server), metadata_used(&server));
         let back = blocks <= empty + stored / 10 && metadata <= METADATA_FIXED + stored / 10;
-        if back { Ok(()) } else { Err(format!("{} KiB of blocks ({} when empty) and {} KiB of metadata", blocks >> 10, empty >> 10, metadata >> 10)) }
+        if back {
+            Ok(())
+        } else {
+            Err(format!(
+                "{} KiB of blocks ({} when empty) and {} KiB of metadata",
+                blocks >> 10,
+                empty >> 10,
+                metadata >> 10
+            ))
+        }
     })
     .await;
     let peak = server.memory("VmHWM").unwrap();
@@ -97,7 +106,8 @@ async fn in_parallel<F: Future<Output = ()> + Send + 'static>(server: &Server, w
 }
 
 async fn delete_all(s3: &mut S3, numbers: &[u64]) {
-    let objects: String = numbers.iter().map(|number| format!("<Object><Key>{}</Key></Object>", key(*number))).collect();
+    let objects: String =
+        numbers.iter().map(|number| format!("<Object><Key>{}</Key></Object>", key(*number))).collect();
     let body = Bytes::from(format!("<Delete><Quiet>true</Quiet>{objects}</Delete>"));
     let crc = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32IsoHdlc, &body) as u32;
     let checksum = BASE64_STANDARD.encode(crc.to_be_bytes());

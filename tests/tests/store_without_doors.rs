@@ -34,7 +34,9 @@ impl Store {
             shutdown: stop.clone(),
         };
         let namenode = start(granary_namenode::Config::single(directory.join("namenode")), components).await.unwrap();
-        let volumes = (0..volumes).map(|n| VolumeConfig { path: directory.join(format!("volume-{n}")), media: Media::Disk }).collect();
+        let volumes = (0..volumes)
+            .map(|n| VolumeConfig { path: directory.join(format!("volume-{n}")), media: Media::Disk })
+            .collect();
         let connector = || RemoteDatanodes::new(Security::Plaintext, RpcClientConfig::default(), None);
         let components = granary_datanode::Components {
             clock: Arc::new(granary_datanode::SystemClock),
@@ -87,7 +89,12 @@ impl Store {
     }
 
     async fn check(&self, key: &str, length: u64) {
-        let get = NamenodeRequest::GetObject { bucket: "b".into(), key: key.into(), version: None, window: Window::Range { first: 0, last: None } };
+        let get = NamenodeRequest::GetObject {
+            bucket: "b".into(),
+            key: key.into(),
+            version: None,
+            window: Window::Range { first: 0, last: None },
+        };
         let NamenodeReply::Object(read) = self.call(get).await.unwrap() else { panic!("another reply") };
         assert_eq!(read.length, length);
         let mut reader = self.client.read(*read);
@@ -114,7 +121,10 @@ async fn contents_of_every_size_come_back_also_after_a_restart() {
     for volumes in [1, 3] {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path(), volumes).await;
-        store.call(NamenodeRequest::CreateBucket { bucket: "b".into(), owner: "owner".into(), region: String::new() }).await.unwrap();
+        store
+            .call(NamenodeRequest::CreateBucket { bucket: "b".into(), owner: "owner".into(), region: String::new() })
+            .await
+            .unwrap();
         for length in LENGTHS {
             store.put(&format!("k{length}"), length).await;
             store.check(&format!("k{length}"), length).await;
