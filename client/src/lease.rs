@@ -17,6 +17,8 @@ use tracing::{info, warn};
 
 const OPEN_PAUSE_MIN: Duration = Duration::from_millis(20);
 const OPEN_PAUSE_MAX: Duration = Duration::from_secs(1);
+/// A namenode that does not answer revokes the lease by itself; a stopping process does not wait for it.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A lease this process holds or held.
 pub(crate) struct Lease {
@@ -79,9 +81,7 @@ impl LeaseKeeper {
 
     /// The lease has been refused: never use it again.
     pub fn lost(&self, lease: LeaseId) {
-        let mut current = self.current.lock().expect("no code panics while holding this lock");
-        if let Some(held) = current.take_if(|held| held.id == lease) {
-            held.lost.store(true, Ordering::Release);
+        if self.forget(lease) {
             warn!(%lease, "lease lost; what was being written under it is written again under the next one");
         }
     }
@@ -107,10 +107,26 @@ impl LeaseKeeper {
     /// Gives the lease back. Open blocks of it must have been sealed before.
     pub async fn close(&self) {
         let Some(lease) = self.held() else { return };
-        if let Err(failure) = self.namenode.call(NamenodeRequest::CloseLease { lease: lease.id }).await {
-            warn!(lease = %lease.id, %failure, "the lease could not be closed; the namenode will revoke it");
+        let closing = self.namenode.call(NamenodeRequest::CloseLease { lease: lease.id });
+        let why = match tokio::time::timeout(CLOSE_TIMEOUT, closing).await {
+            Ok(Ok(_)) => None,
+            Ok(Err(failure)) => Some(failure.to_string()),
+            Err(_) => Some("no namenode answers".to_owned()),
+        };
+        if let Some(why) = why {
+            warn!(lease = %lease.id, why, "the lease could not be closed; the namenode will revoke it");
         }
-        self.lost(lease.id);
+        self.forget(lease.id);
+    }
+
+    /// Whether it was held until now.
+    fn forget(&self, lease: LeaseId) -> bool {
+        let mut current = self.current.lock().expect("no code panics while holding this lock");
+        let held = current.take_if(|held| held.id == lease);
+        if let Some(held) = &held {
+            held.lost.store(true, Ordering::Release);
+        }
+        held.is_some()
     }
 
     fn held(&self) -> Option<Arc<Lease>> {

@@ -239,7 +239,7 @@ impl Namenode {
             }
             leases().opened(lease, now);
         }
-        Ok(NamenodeReply::LeaseRenewed { seal: self.applied.with_blocks(|blocks| blocks.mostly_dead_open(lease)) })
+        Ok(NamenodeReply::LeaseRenewed { seal: self.applied.with_blocks(|blocks| blocks.to_be_sealed(lease)) })
     }
 
     async fn allocate(

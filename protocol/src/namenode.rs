@@ -210,7 +210,7 @@ pub enum NamenodeReply {
     },
     Uploads(UploadListing),
     Lease(LeaseId),
-    /// `seal`: open packed blocks of this lease that are mostly dead; their writer should seal them.
+    /// `seal`: open packed blocks of this lease that are mostly dead or short of replicas; their writer should seal them.
     LeaseRenewed {
         seal: Vec<BlockId>,
     },

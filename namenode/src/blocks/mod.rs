@@ -341,9 +341,15 @@ impl Blocks {
         self.claims.retain(|_, (holder, _)| *holder != lease);
     }
 
-    /// Open packed blocks of `lease` that are mostly dead, so that sealing them lets them be compacted.
-    pub fn mostly_dead_open(&self, lease: LeaseId) -> Vec<BlockId> {
-        self.ledger.open_of(lease).filter(|block| self.blocks.get(block).is_some_and(Tracked::mostly_dead)).collect()
+    /// Open packed blocks of `lease` that should be sealed: those that are mostly dead, so that they are compacted, and
+    /// those with fewer live members than there could be, so that they are copied. Only sealed blocks are either.
+    pub fn to_be_sealed(&self, lease: LeaseId) -> Vec<BlockId> {
+        let domains = self.volumes.with_room(u64::from(granary_protocol::block::BLOCK_BYTES_MAX));
+        let should = |tracked: &Tracked| {
+            let thin = tracked.kind == BlockKind::Packed && tracked.length > 0 && tracked.is_thin(domains);
+            thin || tracked.mostly_dead()
+        };
+        self.ledger.open_of(lease).filter(|block| self.blocks.get(block).is_some_and(should)).collect()
     }
 
     /// The redundancy ledger, of this moment.

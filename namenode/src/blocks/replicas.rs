@@ -44,6 +44,11 @@ pub(super) struct Tracked {
 }
 
 impl Tracked {
+    /// Whether fewer of its replicas live than `domains` volumes could hold.
+    pub(super) fn is_thin(&self, domains: usize) -> bool {
+        self.counted.is_some_and(|share| usize::from(share.live) < usize::from(self.wanted).min(domains))
+    }
+
     pub(super) fn mostly_dead(&self) -> bool {
         mostly_dead(self.kind, self.length, self.live_bytes)
     }

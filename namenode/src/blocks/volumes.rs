@@ -298,6 +298,11 @@ impl Volumes {
         self.volumes.values().filter(|volume| volume.report.failed.is_none()).count()
     }
 
+    /// Volumes in service with room for `bytes` more.
+    pub(super) fn with_room(&self, bytes: u64) -> usize {
+        self.candidates.iter().filter(|candidate| candidate.free_bytes >= bytes).count()
+    }
+
     pub(super) fn in_service(&self) -> usize {
         self.candidates.len()
     }

@@ -76,8 +76,20 @@ fn writers_are_told_of_their_open_blocks_that_are_mostly_dead() {
     world.open(2, 1, &[10]);
     world.change(1, BlockRecord { length: 100, live_bytes: 49, ..record(1, &[10]) });
     world.change(2, BlockRecord { length: 100, live_bytes: 50, ..record(1, &[10]) });
-    assert_eq!(world.blocks.mostly_dead_open(LEASE), [BlockId(1)]);
-    assert_eq!(world.blocks.mostly_dead_open(LeaseId(8)), []);
+    assert_eq!(world.blocks.to_be_sealed(LEASE), [BlockId(1)]);
+    assert_eq!(world.blocks.to_be_sealed(LeaseId(8)), []);
     world.seal(1, packed(100, 49), &[10]);
-    assert_eq!(world.blocks.mostly_dead_open(LEASE), []);
+    assert_eq!(world.blocks.to_be_sealed(LEASE), []);
+}
+
+#[test]
+fn writers_are_told_of_their_open_blocks_that_are_short_of_replicas() {
+    let mut world = World::new(3);
+    world.open(1, 3, &[10, 20]);
+    world.open(2, 3, &[10, 20, 30]);
+    world.change(1, BlockRecord { length: 100, live_bytes: 100, ..record(3, &[10, 20]) });
+    world.change(2, BlockRecord { length: 100, live_bytes: 100, ..record(3, &[10, 20, 30]) });
+    assert_eq!(world.blocks.to_be_sealed(LEASE), [BlockId(1)], "a third volume could hold a replica");
+    world.pass_without(11_000, &[3]);
+    assert_eq!(world.blocks.to_be_sealed(LEASE), [], "with the third node gone there is nowhere better");
 }
