@@ -36,10 +36,10 @@ pub struct Config {
     /// When a silent datanode is given up.
     #[serde(default)]
     pub liveness: LivenessConfig,
-    /// How often the leader tells followers that it lives. Default 250 ms.
+    /// How often the leader tells followers that it lives. Default 200 ms.
     #[serde(default = "default_heartbeat_interval_ms")]
     pub heartbeat_interval_ms: u64,
-    /// A follower that hears nothing for this long (up to twice as long, at random) stands for election. Default 1,500 ms.
+    /// A follower that hears nothing for this long (up to twice as long, at random) stands for election. Default 1,000 ms.
     #[serde(default = "default_election_timeout_ms")]
     pub election_timeout_ms: u64,
     /// Bytes of log after which the state is synced and the log purged. Default 64 MiB.
@@ -130,11 +130,11 @@ fn default_lease_timeout_ms() -> u64 {
 }
 
 fn default_heartbeat_interval_ms() -> u64 {
-    250
+    200
 }
 
 fn default_election_timeout_ms() -> u64 {
-    1_500
+    1_000
 }
 
 fn default_log_bytes_max() -> u64 {
