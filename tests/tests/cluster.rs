@@ -147,7 +147,7 @@ async fn write_until(mut s3: S3, writer: u64, stop: Arc<AtomicU64>) -> (Vec<(Str
 
 async fn everything_is_replicated_again(cluster: &MiniCluster) {
     live_datanodes(cluster, 4).await;
-    eventually("full redundancy", Duration::from_secs(120), || async {
+    eventually("full redundancy", Duration::from_secs(240), || async {
         let status = cluster.admin(&["status"]).map_err(|error| error.to_string())?;
         let redundancy = &status["redundancy"];
         if redundancy["under_replicated_blocks"] == 0 && redundancy["missing_blocks"] == 0 {

@@ -8,8 +8,11 @@ use granary_protocol::token::AccessMode;
 use granary_protocol::{BlockId, UnixMillis, VolumeId};
 use std::ops::Bound;
 
-/// How long a planned copy may take before it is planned again. A block at 2 MiB/s takes a minute.
-const COPY_TIMEOUT_MS: u64 = 3 * 60 * 1000;
+/// How long a planned copy may take before it is planned again: this, and its bytes at the slowest rate worth waiting for.
+/// A copy whose source or target died is found out by nothing else, so this bounds how long a block stays thin.
+const COPY_TIMEOUT_MS: u64 = 15 * 1000;
+/// 4 MiB/s.
+const COPY_BYTES_PER_MS_MIN: u64 = 4 << 10;
 /// How long a member of a pipeline may take to finalize before it is no longer counted on.
 const FINALIZE_TIMEOUT_MS: u64 = 30 * 1000;
 /// How long a block that cannot be helped steps aside.
@@ -102,11 +105,12 @@ impl Blocks {
             targets: targets.iter().filter_map(|target| self.volumes.location(*target)).collect(),
             token: self.sign(whole(block), tracked, AccessMode::Copy, now),
         };
+        let until = UnixMillis(now.0 + COPY_TIMEOUT_MS + u64::from(tracked.length) / COPY_BYTES_PER_MS_MIN);
         if !self.volumes.command(volume, command) {
             return false;
         }
         self.volumes.scheduled(&targets);
-        self.pending.insert(block, Pending { targets, until: UnixMillis(now.0 + COPY_TIMEOUT_MS), is_copy: true });
+        self.pending.insert(block, Pending { targets, until, is_copy: true });
         true
     }
 

@@ -79,7 +79,7 @@ fn a_copy_that_does_not_arrive_is_planned_again() {
     world.good_block(1, 2, &[10]);
     world.tick();
     the_copy(&world.commands());
-    world.pass(179_000);
+    world.pass(14_000);
     world.tick();
     assert_eq!(world.commands(), []);
     world.pass(2_000);
