@@ -58,6 +58,12 @@ pub struct Config {
     /// I/O errors after which a volume is out of service until the next start. Default: 3.
     #[serde(default = "default_io_errors_max")]
     pub io_errors_max: u32,
+    /// How fast the scrubber reads each volume again; 0 switches it off. Default: 8 MiB/s.
+    #[serde(default = "default_scrub_bytes_per_second")]
+    pub scrub_bytes_per_second: u64,
+    /// Time from the beginning of one round of the scrubber to the next. Default: 21 days.
+    #[serde(default = "default_scrub_interval_ms")]
+    pub scrub_interval_ms: u64,
 }
 
 /// A directory for replicas.
@@ -104,6 +110,12 @@ fn default_copies_max() -> usize {
 fn default_io_errors_max() -> u32 {
     3
 }
+fn default_scrub_bytes_per_second() -> u64 {
+    8 << 20
+}
+fn default_scrub_interval_ms() -> u64 {
+    21 * 24 * 60 * 60 * 1_000
+}
 
 impl Config {
     /// The defaults, for a node of this name on these directories.
@@ -125,6 +137,8 @@ impl Config {
             open_replicas_max: default_open_replicas_max(),
             copies_max: default_copies_max(),
             io_errors_max: default_io_errors_max(),
+            scrub_bytes_per_second: default_scrub_bytes_per_second(),
+            scrub_interval_ms: default_scrub_interval_ms(),
         }
     }
 

@@ -32,6 +32,7 @@ use crate::open_replica::{OpenReplica, Purpose};
 use crate::pipeline::{self, Downstream};
 use crate::read::open_read;
 use crate::replica_writer::ReplicaWriter;
+use crate::scrub;
 use crate::volume::{Volume, VolumeContext};
 use crate::volumes::Volumes;
 
@@ -119,6 +120,7 @@ impl Datanode {
         for (index, namenode) in namenodes.into_iter().enumerate() {
             namenode_link::start(&datanode, index, namenode, commands.clone());
         }
+        scrub::start(&datanode);
         Ok(datanode)
     }
 

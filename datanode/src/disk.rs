@@ -45,6 +45,12 @@ pub(crate) fn start_writeback(file: &File, offset: u64, length: u64) {
     let _ = rustix::fs::fadvise(file, offset, NonZeroU64::new(length), Advice::DontNeed);
 }
 
+/// Drops a range of clean pages from memory, so that the next read asks the disk.
+pub(crate) fn drop_cached(file: &File, offset: u64, length: u64) {
+    // Advice: where it is not taken, what is in memory is read.
+    let _ = rustix::fs::fadvise(file, offset, NonZeroU64::new(length), Advice::DontNeed);
+}
+
 /// Reads `length` bytes at `offset`, or fewer at the end of the file. Allocates without clearing.
 pub(crate) fn read_up_to(file: &File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
     let mut bytes: Vec<u8> = Vec::with_capacity(length);

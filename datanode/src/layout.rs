@@ -106,6 +106,11 @@ impl Layout {
         self.root.join("corrupt")
     }
 
+    /// How far the scrubber is.
+    pub(crate) fn scrub(&self) -> PathBuf {
+        self.root.join("scrub")
+    }
+
     pub(crate) fn finalized(&self) -> PathBuf {
         self.root.join("finalized")
     }

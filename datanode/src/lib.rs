@@ -29,6 +29,7 @@ mod recover;
 mod remove;
 mod replica_writer;
 mod scan;
+mod scrub;
 mod server;
 mod version_file;
 mod volume;

@@ -40,6 +40,10 @@ pub struct DatanodeMetrics {
     pub replicas_copied: Counter,
     /// Replicas taken out of service because their bytes were wrong or unreadable.
     pub replicas_corrupt: Counter,
+    /// Replicas and bytes that the scrubber has read, and rounds it has finished.
+    pub scrubbed_replicas: Counter,
+    pub scrubbed_bytes: Counter,
+    pub scrub_rounds: Counter,
     /// Errors the disks answered, and writes refused because a volume was full.
     pub io_errors: Counter,
     pub disk_full: Counter,
@@ -77,6 +81,9 @@ impl DatanodeMetrics {
             ("replicas_removed_total", "Replicas removed.", &self.replicas_removed),
             ("replicas_copied_total", "Replicas copied to other volumes.", &self.replicas_copied),
             ("replicas_corrupt_total", "Replicas found corrupt or unreadable.", &self.replicas_corrupt),
+            ("scrubbed_replicas_total", "Replicas read again by the scrubber.", &self.scrubbed_replicas),
+            ("scrubbed_bytes_total", "Bytes read again by the scrubber.", &self.scrubbed_bytes),
+            ("scrub_rounds_total", "Rounds of the scrubber over a whole volume.", &self.scrub_rounds),
             ("io_errors_total", "I/O errors of volumes.", &self.io_errors),
             ("disk_full_total", "Writes refused for lack of space.", &self.disk_full),
             ("tokens_refused_total", "Block tokens refused.", &self.tokens_refused),

@@ -123,6 +123,24 @@ impl Volume {
         source.read(start, end).map_err(|error| self.read_failed(source, name, error))
     }
 
+    /// The same, from the disk even if the bytes are in memory; they are not kept there afterwards. Blocks.
+    pub(crate) fn read_from_disk(&self, source: &mut ReplicaSource, start: u32, end: u32) -> Result<(), ReplicaError> {
+        if let ReplicaSource::Closed { name, length } = *source
+            && let Ok(files) = self.open_files(name, length)
+        {
+            *source = ReplicaSource::Finalized(files);
+        }
+        let forget = |source: &ReplicaSource| {
+            if let ReplicaSource::Finalized(files) = source {
+                disk::drop_cached(&files.data, start.into(), u64::from(end - start));
+            }
+        };
+        forget(source);
+        self.read_checked(source, start, end)?;
+        forget(source);
+        Ok(())
+    }
+
     /// What a failed read means: a replica that was removed or cut under the reader is merely gone, one that is still in
     /// force is bad and goes out of service. Blocks.
     fn read_failed(&self, source: &ReplicaSource, name: ReplicaName, error: ReadError) -> ReplicaError {
@@ -168,7 +186,7 @@ impl Volume {
 }
 
 /// Pieces end at chunk boundaries, so that no chunk is read twice.
-fn piece_end(start: u32, end: u32) -> u32 {
+pub(crate) fn piece_end(start: u32, end: u32) -> u32 {
     chunk_floor(start).saturating_add(READ_PIECE_BYTES_MAX as u32).min(end)
 }
 

@@ -1,6 +1,7 @@
 //! How replicas go: on command, because a newer one took their place, or because they turned out to be bad.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, PoisonError};
 
 use granary_protocol::block::BlockKind;
@@ -9,9 +10,12 @@ use granary_protocol::{BlockId, GenerationStamp};
 
 use crate::chunk_sums::sums_file_bytes;
 use crate::disk;
-use crate::layout::{ReplicaName, sums_new_path, sums_path};
+use crate::layout::{FileRole, ReplicaName, sums_new_path, sums_path};
 use crate::open_replica::OpenReplica;
 use crate::volume::{Replica, Volume};
+
+/// Bad replicas kept in `corrupt/` of a volume until the namenode has them removed: 2 GiB at most.
+const CORRUPT_REPLICAS_MAX: usize = 16;
 
 impl Volume {
     /// Removes the block's replica of this or a lower generation, whatever its state; nothing there is fine. Blocks.
@@ -87,7 +91,25 @@ impl Volume {
         self.log_failure(name.block, fs::rename(&from, &to));
         self.log_failure(name.block, fs::rename(sums_path(&from), sums_path(&to)));
         self.count_freed(u64::from(length) + sums_file_bytes(length));
+        self.prune_corrupt();
         self.announce_corrupt(name, reason);
+    }
+
+    /// Removes the oldest bad replicas beyond the bound. They are kept for people only.
+    fn prune_corrupt(&self) {
+        let Ok(entries) = fs::read_dir(self.layout.corrupt()) else { return };
+        let mut kept: Vec<_> = entries
+            .flatten()
+            .filter_map(|entry| {
+                let (name, role) = ReplicaName::parse(entry.file_name().to_str()?)?;
+                let condemned = entry.metadata().ok()?.ctime();
+                (role == FileRole::Data).then_some((condemned, name))
+            })
+            .collect();
+        kept.sort_unstable_by_key(|(condemned, name)| (*condemned, name.block));
+        for (_, name) in kept.iter().take(kept.len().saturating_sub(CORRUPT_REPLICAS_MAX)) {
+            self.remove_corrupt(name.block, name.generation);
+        }
     }
 
     /// Takes an open replica out of service after its disk failed it; its files go, nothing in them can be trusted.

@@ -5,5 +5,6 @@ mod pipeline;
 mod reads;
 mod recovery;
 mod remote;
+mod scrubbing;
 mod support;
 mod volumes;
