@@ -71,8 +71,8 @@ impl Compactor {
     /// Compacts one block if the namenode has one for us.
     async fn compact_one(&self) -> Result<bool, Failure> {
         let lease = self.shared.lease.current().await?.id;
-        let block = match self.shared.namenode.call(NamenodeRequest::ClaimCompaction { lease }).await? {
-            NamenodeReply::Compaction(Some(block)) => block,
+        let (block, class) = match self.shared.namenode.call(NamenodeRequest::ClaimCompaction { lease }).await? {
+            NamenodeReply::Compaction(Some(claimed)) => claimed,
             NamenodeReply::Compaction(None) => return Ok(false),
             other => return Err(unexpected(&other)),
         };
@@ -88,7 +88,7 @@ impl Compactor {
             }
             records += batch.len();
             let bytes = batch.iter().map(|record| record.payload.len() + HEADER_BYTES).sum();
-            moved += self.move_living(batch).await?;
+            moved += self.move_living(batch, class).await?;
             self.keep_to_rate(bytes, started).await;
         }
         info!(block = %block.block, records, moved, "packed block compacted");
@@ -96,7 +96,7 @@ impl Compactor {
     }
 
     /// Writes the living records of a batch again; how many moved.
-    async fn move_living(&self, batch: Vec<Record>) -> Result<usize, Failure> {
+    async fn move_living(&self, batch: Vec<Record>, class: StorageClass) -> Result<usize, Failure> {
         let records = batch.iter().map(|record| (record.content, record.extent)).collect();
         let alive = match self.shared.namenode.call(NamenodeRequest::RecordsAlive { records }).await? {
             NamenodeReply::Alive(alive) if alive.len() == batch.len() => alive,
@@ -107,7 +107,7 @@ impl Compactor {
         if living.is_empty() {
             return Ok(0);
         }
-        let packer = self.shared.packer(StorageClass::Standard);
+        let packer = self.shared.packer(class);
         let copies = join_all(living.iter().map(|record| {
             // The scanned block's buffer is let go of as soon as the copies are written.
             packer.store(&self.shared, vec![record.payload.clone()], Some(record.content))

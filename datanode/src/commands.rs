@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use granary_protocol::namenode::DatanodeCommand;
+use granary_protocol::namenode::{DatanodeCommand, ReplicaChange};
 use granary_protocol::{BlockId, GenerationStamp, VolumeId};
 use tokio::sync::{Semaphore, mpsc};
 
@@ -131,6 +131,7 @@ async fn copy_all(
             let (volume, block, generation) = (order.volume, order.block, order.generation);
             if let Err(error) = copy(&worker, order).await {
                 tracing::warn!(%block, %generation, %error, "replica not copied as ordered");
+                worker.node.changes.push(ReplicaChange::CopyFailed(volume, block, generation));
             }
             copying.lock().unwrap_or_else(PoisonError::into_inner).remove(&(volume, block));
             drop(place);

@@ -287,7 +287,10 @@ impl Namenode {
             let block = blocks.claim_compaction(lease, now)?;
             blocks.locate(Extent { block, offset: 0, length: BLOCK_BYTES_MAX }, AccessMode::Read, now)
         });
-        Ok(NamenodeReply::Compaction(located))
+        let Some(located) = located else { return Ok(NamenodeReply::Compaction(None)) };
+        let record = self.look(|view| state::get_block(view, located.block))?;
+        // Gone between the two looks: there is nothing left to compact in it.
+        Ok(NamenodeReply::Compaction(record.map(|record| (located, record.class))))
     }
 
     async fn register(

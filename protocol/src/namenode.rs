@@ -217,7 +217,8 @@ pub enum NamenodeReply {
     Blocks(Vec<LocatedBlock>),
     /// The generation the block now has.
     Sealed(GenerationStamp),
-    Compaction(Option<LocatedBlock>),
+    /// The block, and the class its records are written again for.
+    Compaction(Option<(LocatedBlock, StorageClass)>),
     Alive(Vec<bool>),
     Registered {
         cluster: ClusterId,
@@ -496,6 +497,8 @@ pub enum ReplicaChange {
     Removed(VolumeId, BlockId, GenerationStamp),
     /// A replica does not match its checksums or cannot be read; it is not served any more.
     Corrupt(VolumeId, BlockId, GenerationStamp),
+    /// A copy ordered from this volume did not reach its targets.
+    CopyFailed(VolumeId, BlockId, GenerationStamp),
 }
 
 /// What the leader tells a datanode to do. Every command may be repeated.

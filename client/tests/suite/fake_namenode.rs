@@ -57,7 +57,7 @@ fn answer(state: &mut State, request: NamenodeRequest) -> Result<NamenodeReply, 
             let Some(id) = state.faults.compact.pop() else { return Ok(NamenodeReply::Compaction(None)) };
             let length = state.blocks[&id].sealed.expect("a sealed block");
             let whole = Extent { block: id, offset: 0, length };
-            Ok(NamenodeReply::Compaction(Some(state.located(id, whole, AccessMode::Read))))
+            Ok(NamenodeReply::Compaction(Some((state.located(id, whole, AccessMode::Read), StorageClass::Standard))))
         }
         NamenodeRequest::RecordsAlive { records } => {
             let is_alive = |(content, extent): &(ContentId, Extent)| {

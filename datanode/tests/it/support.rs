@@ -120,6 +120,7 @@ impl FakeNamenode {
                         ReplicaChange::Removed(volume, block, _) | ReplicaChange::Corrupt(volume, block, _) => {
                             told.replicas.remove(&(*volume, *block));
                         }
+                        ReplicaChange::CopyFailed(..) => {}
                     }
                 }
                 told.changes.extend(changes);

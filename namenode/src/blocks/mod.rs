@@ -221,7 +221,8 @@ impl Blocks {
         for change in changes {
             let (ReplicaChange::Finalized(volume, _)
             | ReplicaChange::Removed(volume, _, _)
-            | ReplicaChange::Corrupt(volume, _, _)) = *change;
+            | ReplicaChange::Corrupt(volume, _, _)
+            | ReplicaChange::CopyFailed(volume, _, _)) = *change;
             if !self.volumes.is_of(volume, datanode) {
                 return false;
             }
@@ -229,6 +230,7 @@ impl Blocks {
                 ReplicaChange::Finalized(_, replica) => self.replica_reported(volume, replica),
                 ReplicaChange::Removed(_, block, generation) => self.replica_removed(volume, *block, *generation),
                 ReplicaChange::Corrupt(_, block, generation) => self.replica_corrupt(volume, *block, *generation),
+                ReplicaChange::CopyFailed(_, block, generation) => self.copy_failed(volume, *block, *generation),
             }
         }
         true

@@ -5,11 +5,11 @@
 use super::{Blocks, SETTLE_MS, whole};
 use granary_protocol::namenode::DatanodeCommand;
 use granary_protocol::token::AccessMode;
-use granary_protocol::{BlockId, UnixMillis, VolumeId};
+use granary_protocol::{BlockId, GenerationStamp, UnixMillis, VolumeId};
 use std::ops::Bound;
 
 /// How long a planned copy may take before it is planned again: this, and its bytes at the slowest rate worth waiting for.
-/// A copy whose source or target died is found out by nothing else, so this bounds how long a block stays thin.
+/// A copy whose source died is found out by nothing else, so this bounds how long a block stays thin.
 const COPY_TIMEOUT_MS: u64 = 15 * 1000;
 /// 4 MiB/s.
 const COPY_BYTES_PER_MS_MIN: u64 = 4 << 10;
@@ -17,6 +17,8 @@ const COPY_BYTES_PER_MS_MIN: u64 = 4 << 10;
 const FINALIZE_TIMEOUT_MS: u64 = 30 * 1000;
 /// How long a block that cannot be helped steps aside.
 const DEFERRED_MS: u64 = 10 * 1000;
+/// How long a block steps aside whose copy failed: long enough that a target which refuses is not asked without end.
+const COPY_FAILED_MS: u64 = 2 * 1000;
 /// Copies under way at once, in the whole cluster, per volume in service.
 const COPIES_PER_VOLUME: usize = 2;
 
@@ -25,7 +27,14 @@ const COPIES_PER_VOLUME: usize = 2;
 pub(super) struct Pending {
     targets: Vec<VolumeId>,
     until: UnixMillis,
-    is_copy: bool,
+    /// Where the copy is read, if it is one, and of which generation.
+    copy_of: Option<(VolumeId, GenerationStamp)>,
+}
+
+impl Pending {
+    fn is_copy(&self) -> bool {
+        self.copy_of.is_some()
+    }
 }
 
 impl Blocks {
@@ -33,7 +42,7 @@ impl Blocks {
     pub(super) fn plan_repair(&mut self, now: UnixMillis, budget: usize) {
         self.give_up_overdue(now);
         self.deferred.retain(|_, until| *until > now);
-        let copying = self.pending.values().filter(|pending| pending.is_copy).count();
+        let copying = self.pending.values().filter(|pending| pending.is_copy()).count();
         let mut room = (self.volumes.in_service() * COPIES_PER_VOLUME).saturating_sub(copying).min(budget);
         // Blocks without any live replica sort first and cannot be helped; nor can those that already stand on every domain.
         let domains = self.volumes.domains();
@@ -72,7 +81,7 @@ impl Blocks {
         let overdue = |(_, pending): &(&BlockId, &Pending)| pending.until <= now;
         let blocks: Vec<BlockId> = self.pending.iter().filter(overdue).map(|(block, _)| *block).collect();
         for block in blocks {
-            if self.pending.remove(&block).is_some_and(|pending| pending.is_copy) {
+            if self.pending.remove(&block).is_some_and(|pending| pending.is_copy()) {
                 continue;
             }
             let silent = self.blocks.get(&block).map(|tracked| tracked.pipeline()).unwrap_or_default();
@@ -96,11 +105,12 @@ impl Blocks {
             return false;
         }
         let volume = good[self.seed as usize % good.len()];
+        let generation = tracked.generation;
         let command = DatanodeCommand::Copy {
             volume,
             block,
             kind: tracked.kind,
-            generation: tracked.generation,
+            generation,
             length: tracked.length,
             targets: targets.iter().filter_map(|target| self.volumes.location(*target)).collect(),
             token: self.sign(whole(block), tracked, AccessMode::Copy, now),
@@ -110,15 +120,24 @@ impl Blocks {
             return false;
         }
         self.volumes.scheduled(&targets);
-        self.pending.insert(block, Pending { targets, until, is_copy: true });
+        self.pending.insert(block, Pending { targets, until, copy_of: Some((volume, generation)) });
         true
+    }
+
+    /// The source of a copy says that it did not work: the block is planned again, with other targets, after a pause. What
+    /// did arrive is reported by its volume.
+    pub(super) fn copy_failed(&mut self, source: VolumeId, block: BlockId, generation: GenerationStamp) {
+        if self.pending.get(&block).is_some_and(|pending| pending.copy_of == Some((source, generation))) {
+            self.pending.remove(&block);
+            self.deferred.insert(block, UnixMillis(self.now.0 + COPY_FAILED_MS));
+        }
     }
 
     /// A member was told to finalize: until it had time to, the block is not copied in its stead.
     pub(super) fn expect_finalized(&mut self, block: BlockId, volume: VolumeId) {
         let until = UnixMillis(self.now.0 + FINALIZE_TIMEOUT_MS);
         let pending =
-            self.pending.entry(block).or_insert_with(|| Pending { targets: Vec::new(), until, is_copy: false });
+            self.pending.entry(block).or_insert_with(|| Pending { targets: Vec::new(), until, copy_of: None });
         if !pending.targets.contains(&volume) {
             pending.targets.push(volume);
         }

@@ -171,12 +171,14 @@ impl World {
     }
 
     pub fn changed(&mut self, volume: u64, replica: ReplicaReport) {
-        let change = ReplicaChange::Finalized(VolumeId(volume), replica);
-        assert!(self.blocks.replicas_changed(DatanodeId(volume / 10), &[change]));
+        self.told(volume, ReplicaChange::Finalized(VolumeId(volume), replica));
     }
 
     pub fn corrupt(&mut self, volume: u64, block: u64, generation: u64) {
-        let change = ReplicaChange::Corrupt(VolumeId(volume), BlockId(block), GenerationStamp(generation));
+        self.told(volume, ReplicaChange::Corrupt(VolumeId(volume), BlockId(block), GenerationStamp(generation)));
+    }
+
+    pub fn told(&mut self, volume: u64, change: ReplicaChange) {
         assert!(self.blocks.replicas_changed(DatanodeId(volume / 10), &[change]));
     }
 

@@ -1,7 +1,8 @@
 //! Death, repair, revival, surplus.
 
 use super::fixture::*;
-use granary_protocol::namenode::DatanodeCommand;
+use granary_protocol::namenode::{DatanodeCommand, ReplicaChange};
+use granary_protocol::{BlockId, GenerationStamp, VolumeId};
 
 #[test]
 fn a_corrupt_replica_is_dropped_removed_and_rebuilt() {
@@ -85,6 +86,27 @@ fn a_copy_that_does_not_arrive_is_planned_again() {
     world.pass(2_000);
     world.tick();
     the_copy(&world.commands());
+}
+
+#[test]
+fn a_copy_that_failed_is_planned_again_after_a_pause() {
+    let mut world = World::new(4);
+    world.good_block(1, 2, &[10]);
+    world.tick();
+    let (source, block, _) = the_copy(&world.commands());
+    assert_eq!((source, block), (10, 1));
+    let failed =
+        |volume, generation| ReplicaChange::CopyFailed(VolumeId(volume), BlockId(1), GenerationStamp(generation));
+    world.told(10, failed(10, 0));
+    world.pass(3_000);
+    world.tick();
+    assert_eq!(world.commands(), [], "of another generation");
+    world.told(10, failed(10, 1));
+    world.tick();
+    assert_eq!(world.commands(), [], "not at once");
+    world.pass(2_000);
+    world.tick();
+    assert_eq!(the_copy(&world.commands()).1, 1);
 }
 
 #[test]
