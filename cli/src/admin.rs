@@ -54,6 +54,9 @@ pub async fn status(connection: &Connection, json: bool) -> anyhow::Result<()> {
         }
     }
     let redundancy = &status.redundancy;
+    if let Some(reason) = &status.safe_mode {
+        println!("safe mode: {reason}");
+    }
     println!("redundancy");
     println!(
         "  {} blocks, {} replicas wanted, {} live",

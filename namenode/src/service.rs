@@ -340,12 +340,14 @@ impl Namenode {
         let cluster = self.look(state::cluster_id)?.unwrap_or_default();
         let counters = self.look(state::counters)?;
         let now = self.clock.now();
-        let (datanodes, redundancy) = self.applied.with_blocks(|blocks| (blocks.datanodes(now), blocks.redundancy()));
+        let (datanodes, redundancy, safe_mode) =
+            self.applied.with_blocks(|blocks| (blocks.datanodes(now), blocks.redundancy(), blocks.safe_mode()));
         Ok(NamenodeReply::Status(Box::new(ClusterStatus {
             cluster,
             peers: self.peers(),
             datanodes,
             redundancy,
+            safe_mode,
             buckets: counters.buckets,
             objects: counters.objects,
             object_bytes: counters.object_bytes,

@@ -15,6 +15,8 @@ pub struct ClusterStatus {
     pub datanodes: Vec<DatanodeStatus>,
     /// The redundancy ledger.
     pub redundancy: Redundancy,
+    /// Why nothing is repaired yet: the leader has just begun and waits for block reports. `None` otherwise.
+    pub safe_mode: Option<String>,
     /// Buckets, objects (current versions) and their bytes.
     pub buckets: u64,
     pub objects: u64,

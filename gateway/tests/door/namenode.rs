@@ -167,6 +167,7 @@ impl Tables {
                 peers: Vec::new(),
                 datanodes: Vec::new(),
                 redundancy: Redundancy::default(),
+                safe_mode: None,
                 buckets: self.buckets.len() as u64,
                 objects: 0,
                 object_bytes: 0,

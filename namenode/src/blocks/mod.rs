@@ -13,6 +13,7 @@ mod ledger;
 pub mod placement;
 mod repair;
 mod replicas;
+mod safe_mode;
 mod volumes;
 
 pub use volumes::LivenessConfig;
@@ -25,6 +26,7 @@ use granary_protocol::token::{AccessMode, BlockKey, BlockToken, TOKEN_LIFETIME_M
 use granary_protocol::{BlockId, DatanodeId, GenerationStamp, LeaseId, NodeName, UnixMillis, VolumeId};
 use ledger::Ledger;
 use replicas::Tracked;
+use safe_mode::SafeMode;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use volumes::Volumes;
@@ -69,6 +71,7 @@ pub struct Blocks {
     leading: bool,
     /// Since when this peer leads, as it was told.
     led_since: UnixMillis,
+    safe_mode: SafeMode,
     /// The latest time it was told.
     now: UnixMillis,
     seed: u64,
@@ -94,6 +97,7 @@ impl Blocks {
             keys: Vec::new(),
             leading: false,
             led_since: UnixMillis(0),
+            safe_mode: SafeMode::Off,
             now: UnixMillis(0),
             seed,
         }
@@ -138,6 +142,10 @@ impl Blocks {
         if leading && !self.leading {
             self.volumes.ask_all_to_register();
             self.led_since = now;
+            self.safe_mode = SafeMode::enter(now);
+        }
+        if !leading {
+            self.safe_mode = SafeMode::Off;
         }
         self.leading = leading;
     }
@@ -242,7 +250,10 @@ impl Blocks {
         let dead = self.volumes.expire(now);
         self.recount_volumes(&dead);
         self.claims.retain(|_, (_, until)| *until > now);
-        if self.leading {
+        if self.safe_mode != SafeMode::Off {
+            self.safe_mode = self.safe_mode.next(&self.redundancy(), now);
+        }
+        if self.leading && self.safe_mode == SafeMode::Off {
             self.plan_repair(now, budget);
         }
     }
@@ -357,6 +368,11 @@ impl Blocks {
     /// The redundancy ledger, of this moment.
     pub fn redundancy(&self) -> Redundancy {
         self.ledger.redundancy(self.volumes.domains())
+    }
+
+    /// Why this leader repairs nothing yet; `None` when it does.
+    pub fn safe_mode(&self) -> Option<String> {
+        self.safe_mode.reason(&self.redundancy())
     }
 
     /// Datanodes that live, and known ones that are silent.

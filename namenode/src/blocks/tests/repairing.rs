@@ -188,3 +188,32 @@ fn placement_follows_the_space_that_heartbeats_report() {
     world.heartbeat(2);
     assert_eq!(world.blocks.choose_targets(3, None, &[]).len(), 3);
 }
+
+#[test]
+fn a_new_leader_repairs_nothing_until_it_knows_what_there_is() {
+    let mut world = World::new(4);
+    world.good_block(1, 3, &[10, 20, 30]);
+    world.good_block(2, 2, &[10, 20]);
+    world.blocks.set_leading(false, world.now);
+    world.blocks.clear();
+    world.blocks.set_leading(true, world.now);
+    for block in [1, 2] {
+        world.blocks.restore(BlockId(block), &sealed(if block == 1 { 3 } else { 2 }, 1, 100));
+    }
+    for node in world.ids() {
+        world.register(node);
+    }
+    world.report_all(1, &[finalized(1, 1, 100), finalized(2, 1, 100)]);
+    world.tick();
+    assert_eq!(world.commands(), [], "the others have not reported");
+    assert!(world.blocks.safe_mode().unwrap().contains("2 are under their target"));
+    world.report_all(2, &[finalized(1, 1, 100), finalized(2, 1, 100)]);
+    world.tick();
+    world.pass(14_000);
+    world.tick();
+    assert_eq!(world.commands(), []);
+    world.pass(2_000);
+    assert_eq!(world.blocks.safe_mode(), None, "nothing new came: what is missing is gone");
+    world.tick();
+    assert_eq!(the_copy(&world.commands()).1, 1);
+}
