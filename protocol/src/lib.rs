@@ -4,6 +4,7 @@
 //! in [`namenode`] and [`datanode`] only name the calls; who answers them (the same process, or a peer over a socket)
 //! is decided elsewhere.
 
+pub mod acl;
 pub mod admin;
 pub mod block;
 pub mod checksum;
@@ -14,6 +15,7 @@ pub mod namenode;
 pub mod object;
 pub mod record;
 pub mod token;
+pub mod user;
 
 pub use error::{Advice, ErrorCode, Failure};
 pub use ids::*;

@@ -7,6 +7,7 @@ use std::process::Command;
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     let all = [
         "granary-protocol",
+        "granary-access",
         "granary-rpc",
         "granary-namenode",
         "granary-datanode",
@@ -15,11 +16,12 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     ];
     BTreeMap::from([
         ("granary-protocol", BTreeSet::new()),
+        ("granary-access", BTreeSet::from(["granary-protocol"])),
         ("granary-rpc", BTreeSet::from(["granary-protocol"])),
         ("granary-namenode", BTreeSet::from(["granary-protocol", "granary-rpc"])),
         ("granary-datanode", BTreeSet::from(["granary-protocol", "granary-rpc"])),
         ("granary-client", BTreeSet::from(["granary-protocol", "granary-rpc"])),
-        ("granary-gateway", BTreeSet::from(["granary-protocol", "granary-client"])),
+        ("granary-gateway", BTreeSet::from(["granary-protocol", "granary-access", "granary-client"])),
         ("granary", BTreeSet::from(all)),
         ("granary-tests", BTreeSet::from(all)),
         ("granary-bench", BTreeSet::new()),
