@@ -71,6 +71,9 @@ pub async fn status(connection: &Connection, json: bool) -> anyhow::Result<()> {
     if redundancy.over_replicated_blocks > 0 {
         println!("  {} blocks above target", redundancy.over_replicated_blocks);
     }
+    if redundancy.mis_replicated_blocks > 0 {
+        println!("  {} blocks on one rack only", redundancy.mis_replicated_blocks);
+    }
     if redundancy.policy_shortfall_replicas > 0 {
         println!(
             "  {} replicas fewer than the policy asks for: there are too few volumes",

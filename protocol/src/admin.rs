@@ -77,6 +77,8 @@ pub struct Redundancy {
     pub missing_bytes: u64,
     /// Blocks with more live replicas than wanted.
     pub over_replicated_blocks: u64,
+    /// Blocks whose live replicas all stand on one rack, though there are others.
+    pub mis_replicated_blocks: u64,
     /// Wanted by policy, but not possible with the failure domains there are.
     pub policy_shortfall_replicas: u64,
 }

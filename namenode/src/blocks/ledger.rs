@@ -12,14 +12,22 @@ pub(super) struct Share {
     pub(super) wanted: u8,
     /// On live volumes, good.
     pub(super) live: u8,
+    /// All live ones on one rack, though there are others.
+    pub(super) one_rack: bool,
+}
+
+impl Share {
+    fn class(&self) -> (u8, u8, bool) {
+        (self.wanted, self.live, self.one_rack)
+    }
 }
 
 /// The sums.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    /// Blocks and bytes by (wanted, live): a handful of classes whatever the number of blocks, so that the figures
+    /// Blocks and bytes by (wanted, live, one rack): a handful of classes whatever the number of blocks, so that the figures
     /// can be told for any number of failure domains.
-    classes: HashMap<(u8, u8), (u64, u64)>,
+    classes: HashMap<(u8, u8, bool), (u64, u64)>,
     open: HashMap<LeaseId, BTreeSet<BlockId>>,
 }
 
@@ -30,12 +38,12 @@ impl Ledger {
             return;
         }
         if let Some(share) = old {
-            let class = self.classes.get_mut(&(share.wanted, share.live)).expect("a share taken away was added before");
+            let class = self.classes.get_mut(&share.class()).expect("a share taken away was added before");
             class.0 -= 1;
             class.1 -= share.bytes;
         }
         if let Some(share) = new {
-            let class = self.classes.entry((share.wanted, share.live)).or_default();
+            let class = self.classes.entry(share.class()).or_default();
             class.0 += 1;
             class.1 += share.bytes;
         }
@@ -61,7 +69,7 @@ impl Ledger {
     /// The figures, when replicas of a block can stand on `domains` different volumes.
     pub(super) fn redundancy(&self, domains: usize) -> Redundancy {
         let mut sum = Redundancy::default();
-        for (&(wanted, live), &(blocks, bytes)) in &self.classes {
+        for (&(wanted, live, one_rack), &(blocks, bytes)) in &self.classes {
             let possible = usize::from(wanted).min(domains.max(1)) as u8;
             sum.blocks += blocks;
             sum.replicas_wanted += blocks * u64::from(wanted);
@@ -77,6 +85,9 @@ impl Ledger {
             }
             if live > wanted {
                 sum.over_replicated_blocks += blocks;
+            }
+            if one_rack {
+                sum.mis_replicated_blocks += blocks;
             }
         }
         sum

@@ -54,6 +54,10 @@ pub struct Blocks {
     /// Sealed blocks with more live replicas than their policy asks for.
     surplus: BTreeSet<BlockId>,
     /// Sealed packed blocks worth rewriting.
+    /// Sealed blocks whose live replicas all stand on one of several racks.
+    misplaced: BTreeSet<BlockId>,
+    /// Whether there were several racks when blocks were last judged.
+    judged_for_several_racks: bool,
     compactable: BTreeSet<BlockId>,
     small: BTreeSet<BlockId>,
     /// Small blocks are being merged, until none is left.
@@ -86,6 +90,8 @@ impl Blocks {
             ledger: Ledger::default(),
             wanting: BTreeSet::new(),
             surplus: BTreeSet::new(),
+            misplaced: BTreeSet::new(),
+            judged_for_several_racks: false,
             compactable: BTreeSet::new(),
             small: BTreeSet::new(),
             merging: false,
@@ -109,6 +115,7 @@ impl Blocks {
         self.ledger = Ledger::default();
         self.wanting.clear();
         self.surplus.clear();
+        self.misplaced.clear();
         self.compactable.clear();
         self.small.clear();
         self.claims.clear();

@@ -64,6 +64,18 @@ impl Blocks {
                 self.deferred.insert(block, UnixMillis(now.0 + DEFERRED_MS));
             }
         }
+        let misplaced: Vec<BlockId> = self
+            .misplaced
+            .iter()
+            .filter(|block| !self.pending.contains_key(block) && !self.deferred.contains_key(block))
+            .take(room)
+            .copied()
+            .collect();
+        for block in misplaced {
+            if !self.plan_spread(block, now) {
+                self.deferred.insert(block, UnixMillis(now.0 + DEFERRED_MS));
+            }
+        }
         if now.0.saturating_sub(self.led_since.0) >= SETTLE_MS {
             let surplus = self.surplus.iter().filter(|block| !self.deferred.contains_key(block));
             for block in surplus.take(budget).copied().collect::<Vec<_>>() {
@@ -94,13 +106,38 @@ impl Blocks {
     /// `false` when there is nowhere to copy from or to.
     fn plan_copy(&mut self, block: BlockId, now: UnixMillis) -> bool {
         let Some(tracked) = self.blocks.get(&block) else { return false };
-        let good: Vec<VolumeId> = tracked.good().filter(|volume| self.volumes.is_live(*volume)).collect();
+        let good = self.live_good(block);
+        let missing = usize::from(tracked.wanted).saturating_sub(good.len());
+        let targets = self.targets(block, missing, &good);
+        self.order_copy(block, &good, targets, now)
+    }
+
+    /// Copies a block to another rack; the replica that is one too many then goes from the crowded one. `false` when no
+    /// other rack has room.
+    fn plan_spread(&mut self, block: BlockId, now: UnixMillis) -> bool {
+        let good = self.live_good(block);
+        let mut targets = self.targets(block, 1, &good);
+        let racks: Vec<_> = good.iter().filter_map(|volume| self.volumes.rack_of(*volume)).collect();
+        targets.retain(|target| self.volumes.rack_of(*target).is_some_and(|rack| !racks.contains(&rack)));
+        self.order_copy(block, &good, targets, now)
+    }
+
+    fn live_good(&self, block: BlockId) -> Vec<VolumeId> {
+        let tracked = self.blocks.get(&block);
+        tracked.into_iter().flat_map(|tracked| tracked.good()).filter(|volume| self.volumes.is_live(*volume)).collect()
+    }
+
+    /// Volumes for `count` more replicas of a block that has these.
+    fn targets(&mut self, block: BlockId, count: usize, good: &[VolumeId]) -> Vec<VolumeId> {
+        let Some(tracked) = self.blocks.get(&block) else { return Vec::new() };
         let mut taken: Vec<VolumeId> = tracked.held().collect();
         taken.extend(self.unfit_of(block).iter().map(|(volume, _)| *volume));
-        let missing = usize::from(tracked.wanted).saturating_sub(good.len());
         self.seed = self.seed.wrapping_add(1);
-        let needed = u64::from(tracked.length);
-        let targets = self.volumes.place(missing, None, &good, &taken, needed, self.seed);
+        self.volumes.place(count, None, good, &taken, u64::from(tracked.length), self.seed)
+    }
+
+    fn order_copy(&mut self, block: BlockId, good: &[VolumeId], targets: Vec<VolumeId>, now: UnixMillis) -> bool {
+        let Some(tracked) = self.blocks.get(&block) else { return false };
         if targets.is_empty() || good.is_empty() {
             return false;
         }

@@ -166,6 +166,7 @@ impl Blocks {
             self.wanting.remove(&(live, block));
         }
         self.surplus.remove(&block);
+        self.misplaced.remove(&block);
         self.compactable.remove(&block);
         self.small.remove(&block);
         self.claims.remove(&block);
@@ -282,8 +283,16 @@ impl Blocks {
         }
     }
 
-    /// Volumes came, went or failed: their blocks' live counts change.
+    /// Volumes came, went or failed: their blocks' live counts change. All blocks are judged anew when the first second
+    /// rack appears or the last one goes.
     pub(super) fn recount_volumes(&mut self, volumes: &[VolumeId]) {
+        if self.judged_for_several_racks != self.volumes.several_racks() {
+            self.judged_for_several_racks = self.volumes.several_racks();
+            for block in self.blocks.keys().copied().collect::<Vec<_>>() {
+                self.recount(block);
+            }
+            return;
+        }
         for volume in volumes {
             for block in self.volumes.blocks_of(*volume) {
                 self.recount(block);
@@ -301,8 +310,14 @@ impl Blocks {
             .filter(|(volume, how)| (!sealed || how.is_good()) && self.volumes.is_live(*volume))
             .count()
             .min(usize::from(u8::MAX)) as u8;
+        let one_rack = sealed && live > 1 && self.volumes.several_racks() && {
+            let mut racks = tracked.good().filter_map(|volume| self.volumes.rack_of(volume));
+            let first = racks.next();
+            racks.all(|rack| Some(rack) == first)
+        };
         let holds_data = tracked.length > 0 || sealed;
-        let share = holds_data.then_some(Share { bytes: u64::from(tracked.length), wanted: tracked.wanted, live });
+        let bytes = u64::from(tracked.length);
+        let share = holds_data.then_some(Share { bytes, wanted: tracked.wanted, live, one_rack });
         self.ledger.replace(tracked.counted, share);
         tracked.counted = share;
 
@@ -320,6 +335,7 @@ impl Blocks {
                 set.remove(&block);
             }
         };
+        member(&mut self.misplaced, one_rack);
         member(&mut self.surplus, sealed && live > tracked.wanted);
         member(&mut self.compactable, sealed && tracked.mostly_dead());
         member(&mut self.small, sealed && tracked.kind == BlockKind::Packed && tracked.length < SMALL_BLOCK_BYTES);

@@ -217,3 +217,30 @@ fn a_new_leader_repairs_nothing_until_it_knows_what_there_is() {
     world.tick();
     assert_eq!(the_copy(&world.commands()).1, 1);
 }
+
+#[test]
+fn a_block_on_one_rack_is_copied_to_another_and_leaves_the_crowded_one() {
+    let mut world = World::with_nodes(vec![(1, "/a", 1), (2, "/a", 1), (3, "/a", 1), (4, "/b", 1)]);
+    world.good_block(1, 3, &[10, 20, 30]);
+    assert_eq!(world.sums().mis_replicated_blocks, 1);
+    world.tick();
+    assert_eq!(the_copy(&world.commands()).2, [40]);
+    world.changed(40, finalized(1, 1, 100));
+    assert_eq!((world.sums().mis_replicated_blocks, world.sums().over_replicated_blocks), (0, 1));
+    world.tick();
+    let removed = world.removals();
+    assert_eq!(removed.len(), 1);
+    assert_ne!(removed[0].0, 40);
+    assert_eq!((world.sums().mis_replicated_blocks, world.sums().over_replicated_blocks), (0, 0));
+}
+
+#[test]
+fn racks_that_come_and_go_change_the_judgement_of_every_block() {
+    let mut world = World::with_nodes(vec![(1, "/a", 1), (2, "/a", 1), (4, "/b", 1)]);
+    world.good_block(1, 2, &[10, 20]);
+    assert_eq!(world.sums().mis_replicated_blocks, 1);
+    world.pass_without(11_000, &[4]);
+    assert_eq!(world.sums().mis_replicated_blocks, 0, "there is one rack now");
+    world.register(4);
+    assert_eq!(world.sums().mis_replicated_blocks, 1);
+}
