@@ -7,6 +7,7 @@ pub mod body;
 pub mod checksum;
 pub mod config;
 pub mod error;
+mod form;
 mod ops;
 pub mod request;
 pub mod server;

@@ -25,6 +25,8 @@ pub enum AuthMethod {
     Header,
     /// Presigned URL.
     QueryString,
+    /// Policy of a browser's POST form.
+    PostForm,
 }
 
 impl AuthMethod {
@@ -34,6 +36,7 @@ impl AuthMethod {
             Self::Anonymous => None,
             Self::Header => Some("REST-HEADER"),
             Self::QueryString => Some("REST-QUERY-STRING"),
+            Self::PostForm => Some("POST"),
         }
     }
 }
@@ -76,19 +79,33 @@ impl AuthenticatedRequest {
 
 /// The signature fields of a browser's POST form.
 #[derive(Clone, Copy, Debug)]
-pub struct PostFormCredentials<'r> {
-    /// `x-amz-algorithm`
-    pub algorithm: &'r str,
-    /// `x-amz-credential`
-    pub credential: &'r str,
-    /// `x-amz-date`
-    pub date: &'r str,
-    /// `x-amz-signature`
-    pub signature: &'r str,
-    /// `x-amz-security-token`
-    pub security_token: Option<&'r str>,
-    /// `policy`, still in base64: this text is what is signed.
-    pub policy_base64: &'r str,
+pub enum PostFormCredentials<'r> {
+    /// Signature Version 4.
+    Version4 {
+        /// `policy`, still in base64: this text is what is signed.
+        policy_base64: &'r str,
+        /// `x-amz-algorithm`
+        algorithm: &'r str,
+        /// `x-amz-credential`
+        credential: &'r str,
+        /// `x-amz-date`
+        date: &'r str,
+        /// `x-amz-signature`
+        signature: &'r str,
+        /// `x-amz-security-token`
+        security_token: Option<&'r str>,
+    },
+    /// Signature Version 2.
+    Version2 {
+        /// `policy`, still in base64: this text is what is signed.
+        policy_base64: &'r str,
+        /// `AWSAccessKeyId`
+        access_key_id: &'r str,
+        /// `signature`
+        signature: &'r str,
+        /// `x-amz-security-token`
+        security_token: Option<&'r str>,
+    },
 }
 
 /// Verifies requests against a credential store.
@@ -224,26 +241,67 @@ impl Authenticator {
         &self,
         form: &PostFormCredentials<'_>,
         now_s: i64,
-    ) -> Result<Identity, S3Error> {
-        if form.algorithm != claim::ALGORITHM {
-            return Err(S3Error::invalid_argument("Unsupported signing algorithm", "x-amz-algorithm", form.algorithm));
+    ) -> Result<AuthenticatedRequest, S3Error> {
+        let (principal, signed_at_s) = match *form {
+            PostFormCredentials::Version4 { policy_base64, algorithm, credential, date, signature, security_token } => {
+                if algorithm != claim::ALGORITHM {
+                    let message = "Unsupported signing algorithm";
+                    return Err(S3Error::invalid_argument(message, "x-amz-algorithm", algorithm));
+                }
+                let signed_at = AmzDate::parse(date)
+                    .ok_or_else(|| S3Error::invalid_argument("x-amz-date is not valid", "x-amz-date", date))?;
+                let scope = claim::parse_credential(credential.into(), &self.region, &signed_at, ClaimKind::Header)?;
+                let is_signed = |secret: &Secret| {
+                    let computed = self.derive(secret, scope.date()).sign(policy_base64.as_bytes());
+                    sigv4::signatures_equal(&computed, signature)
+                };
+                let credential = self.verify_policy(scope.access_key_id(), policy_base64, signature, is_signed).await?;
+                check_session(&credential, security_token, now_s)?;
+                (credential.principal, Some(signed_at.unix_s()))
+            }
+            PostFormCredentials::Version2 { policy_base64, access_key_id, signature, security_token } => {
+                let is_signed = |secret: &Secret| sigv2::policy_signature_holds(policy_base64, secret, signature);
+                let credential = self.verify_policy(access_key_id, policy_base64, signature, is_signed).await?;
+                check_session(&credential, security_token, now_s)?;
+                (credential.principal, None)
+            }
+        };
+        Ok(AuthenticatedRequest {
+            identity: Identity::Principal(principal),
+            method: AuthMethod::PostForm,
+            signed_at_s,
+            payload: PayloadMode::Unsigned,
+        })
+    }
+
+    /// Looks the key up and asks `is_signed` about its secret; an unknown key costs what a wrong signature costs.
+    async fn verify_policy(
+        &self,
+        access_key_id: &str,
+        policy_base64: &str,
+        signature: &str,
+        is_signed: impl Fn(&Secret) -> bool,
+    ) -> Result<Credential, S3Error> {
+        let found = self.lookup(access_key_id).await?;
+        let holds = is_signed(found.as_ref().map_or(&self.decoy, |credential| &credential.secret_access_key));
+        let credential = found.ok_or_else(|| unknown_key(access_key_id))?;
+        if holds {
+            return Ok(credential);
         }
-        let signed_at = AmzDate::parse(form.date)
-            .ok_or_else(|| S3Error::invalid_argument("x-amz-date is not valid", "x-amz-date", form.date))?;
-        let scope = claim::parse_credential(form.credential.into(), &self.region, &signed_at, ClaimKind::Header)?;
-        let found = self.lookup(scope.access_key_id()).await?;
-        let secret = found.as_ref().map_or(&self.decoy, |credential| &credential.secret_access_key);
-        let computed = self.derive(secret, scope.date()).sign(form.policy_base64.as_bytes());
-        let matches = sigv4::signatures_equal(&computed, form.signature);
-        let credential = found.ok_or_else(|| unknown_key(scope.access_key_id()))?;
-        if !matches {
-            return Err(S3Error::new(S3ErrorCode::SignatureDoesNotMatch)
-                .field("AWSAccessKeyId", scope.access_key_id())
-                .field("StringToSign", form.policy_base64)
-                .field("SignatureProvided", form.signature));
+        Err(S3Error::new(S3ErrorCode::SignatureDoesNotMatch)
+            .field("AWSAccessKeyId", access_key_id)
+            .field("StringToSign", policy_base64)
+            .field("SignatureProvided", signature))
+    }
+
+    /// A POST form that presents no credentials: anonymous, with a body nothing is known of.
+    pub fn anonymous_post_form(&self) -> AuthenticatedRequest {
+        AuthenticatedRequest {
+            identity: Identity::Anonymous,
+            method: AuthMethod::Anonymous,
+            signed_at_s: None,
+            payload: PayloadMode::Unsigned,
         }
-        check_session(&credential, form.security_token, now_s)?;
-        Ok(Identity::Principal(credential.principal))
     }
 
     async fn lookup(&self, access_key_id: &str) -> Result<Option<Credential>, S3Error> {

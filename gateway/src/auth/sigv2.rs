@@ -1,4 +1,5 @@
-//! Presigned URLs of Signature Version 2: `?AWSAccessKeyId=…&Signature=…&Expires=<Unix seconds>`.
+//! Presigned URLs of Signature Version 2: `?AWSAccessKeyId=…&Signature=…&Expires=<Unix seconds>`; and its signature over
+//! the policy of a POST form.
 //!
 //! Stock boto3 and aws-cli 1 still make them for custom endpoints. The `Authorization: AWS …` header of that version
 //! stays refused, by `claim`: clients of today sign headers with version 4.
@@ -244,6 +245,11 @@ pub(super) fn verify(
         }
     }
     Ok(Err(Mismatch { string_to_sign: first.unwrap_or_default() }))
+}
+
+/// Whether `signature` is this secret's over a POST form's policy, as it stands in the form.
+pub(super) fn policy_signature_holds(policy_base64: &str, secret: &Secret, signature: &str) -> bool {
+    sign(secret, policy_base64.as_bytes()).as_bytes().ct_eq(signature.as_bytes()).into()
 }
 
 /// The base64 of the HMAC-SHA1.

@@ -358,24 +358,44 @@ fn anonymous_is_explicit_and_never_streams_signed() {
 #[test]
 fn published_post_form() {
     // "Example: Browser-Based Upload using HTTP POST", 2015-12-29.
-    let form = PostFormCredentials {
+    let policy = "eyAiZXhwaXJhdGlvbiI6ICIyMDE1LTEyLTMwVDEyOjAwOjAwLjAwMFoiLA0KICAiY29uZGl0aW9ucyI6IFsNCiAgICB7ImJ1Y2tldCI6ICJzaWd2NGV4YW1wbGVidWNrZXQifSwNCiAgICBbInN0YXJ0cy13aXRoIiwgIiRrZXkiLCAidXNlci91c2VyMS8iXSwNCiAgICB7ImFjbCI6ICJwdWJsaWMtcmVhZCJ9LA0KICAgIHsic3VjY2Vzc19hY3Rpb25fcmVkaXJlY3QiOiAiaHR0cDovL3NpZ3Y0ZXhhbXBsZWJ1Y2tldC5zMy5hbWF6b25hd3MuY29tL3N1Y2Nlc3NmdWxfdXBsb2FkLmh0bWwifSwNCiAgICBbInN0YXJ0cy13aXRoIiwgIiRDb250ZW50LVR5cGUiLCAiaW1hZ2UvIl0sDQogICAgeyJ4LWFtei1tZXRhLXV1aWQiOiAiMTQzNjUxMjM2NTEyNzQifSwNCiAgICB7IngtYW16LXNlcnZlci1zaWRlLWVuY3J5cHRpb24iOiAiQUVTMjU2In0sDQogICAgWyJzdGFydHMtd2l0aCIsICIkeC1hbXotbWV0YS10YWciLCAiIl0sDQoNCiAgICB7IngtYW16LWNyZWRlbnRpYWwiOiAiQUtJQUlPU0ZPRE5ON0VYQU1QTEUvMjAxNTEyMjkvdXMtZWFzdC0xL3MzL2F3czRfcmVxdWVzdCJ9LA0KICAgIHsieC1hbXotYWxnb3JpdGhtIjogIkFXUzQtSE1BQy1TSEEyNTYifSwNCiAgICB7IngtYW16LWRhdGUiOiAiMjAxNTEyMjlUMDAwMDAwWiIgfQ0KICBdDQp9";
+    let credential = "AKIAIOSFODNN7EXAMPLE/20151229/us-east-1/s3/aws4_request";
+    let form = |policy_base64, credential, security_token| PostFormCredentials::Version4 {
         algorithm: "AWS4-HMAC-SHA256",
-        credential: "AKIAIOSFODNN7EXAMPLE/20151229/us-east-1/s3/aws4_request",
+        credential,
         date: "20151229T000000Z",
         signature: "8afdbf4008c03f22c2cd3cdb72e4afbb1f6a588f3255ac628749a66d7f09699e",
+        security_token,
+        policy_base64,
+    };
+    let check = |form: PostFormCredentials<'_>| {
+        authenticator().authenticate_post_form(&form, NOW_S).now_or_never().expect("the test store answers at once")
+    };
+    let signed = check(form(policy, credential, None)).unwrap();
+    assert_eq!(signed.identity().principal().unwrap().user.as_ref(), "alice");
+    assert_eq!((signed.method(), signed.signed_at_s()), (AuthMethod::PostForm, Some(1_451_347_200)));
+    assert_eq!(check(form("e30=", credential, None)).unwrap_err().code(), S3ErrorCode::SignatureDoesNotMatch);
+    let nobody = "NOBODY/20151229/us-east-1/s3/aws4_request";
+    assert_eq!(check(form(policy, nobody, None)).unwrap_err().code(), S3ErrorCode::InvalidAccessKeyId);
+    assert_eq!(check(form(policy, credential, Some("x"))).unwrap_err().code(), S3ErrorCode::InvalidToken);
+}
+
+#[test]
+fn a_post_form_signed_by_version_2() {
+    // HMAC-SHA1 of the policy's base64, with the secret key of the published examples.
+    let form = |access_key_id, signature| PostFormCredentials::Version2 {
+        policy_base64: "e30=",
+        access_key_id,
+        signature,
         security_token: None,
-        policy_base64: "eyAiZXhwaXJhdGlvbiI6ICIyMDE1LTEyLTMwVDEyOjAwOjAwLjAwMFoiLA0KICAiY29uZGl0aW9ucyI6IFsNCiAgICB7ImJ1Y2tldCI6ICJzaWd2NGV4YW1wbGVidWNrZXQifSwNCiAgICBbInN0YXJ0cy13aXRoIiwgIiRrZXkiLCAidXNlci91c2VyMS8iXSwNCiAgICB7ImFjbCI6ICJwdWJsaWMtcmVhZCJ9LA0KICAgIHsic3VjY2Vzc19hY3Rpb25fcmVkaXJlY3QiOiAiaHR0cDovL3NpZ3Y0ZXhhbXBsZWJ1Y2tldC5zMy5hbWF6b25hd3MuY29tL3N1Y2Nlc3NmdWxfdXBsb2FkLmh0bWwifSwNCiAgICBbInN0YXJ0cy13aXRoIiwgIiRDb250ZW50LVR5cGUiLCAiaW1hZ2UvIl0sDQogICAgeyJ4LWFtei1tZXRhLXV1aWQiOiAiMTQzNjUxMjM2NTEyNzQifSwNCiAgICB7IngtYW16LXNlcnZlci1zaWRlLWVuY3J5cHRpb24iOiAiQUVTMjU2In0sDQogICAgWyJzdGFydHMtd2l0aCIsICIkeC1hbXotbWV0YS10YWciLCAiIl0sDQoNCiAgICB7IngtYW16LWNyZWRlbnRpYWwiOiAiQUtJQUlPU0ZPRE5ON0VYQU1QTEUvMjAxNTEyMjkvdXMtZWFzdC0xL3MzL2F3czRfcmVxdWVzdCJ9LA0KICAgIHsieC1hbXotYWxnb3JpdGhtIjogIkFXUzQtSE1BQy1TSEEyNTYifSwNCiAgICB7IngtYW16LWRhdGUiOiAiMjAxNTEyMjlUMDAwMDAwWiIgfQ0KICBdDQp9",
     };
-    let check = |form: &PostFormCredentials<'_>| {
-        authenticator().authenticate_post_form(form, NOW_S).now_or_never().expect("the test store answers at once")
+    let check = |form: PostFormCredentials<'_>| {
+        authenticator().authenticate_post_form(&form, NOW_S).now_or_never().expect("the test store answers at once")
     };
-    assert_eq!(check(&form).unwrap().principal().unwrap().user.as_ref(), "alice");
-    let changed = PostFormCredentials { policy_base64: "e30=", ..form };
-    assert_eq!(check(&changed).unwrap_err().code(), S3ErrorCode::SignatureDoesNotMatch);
-    let unknown = PostFormCredentials { credential: "NOBODY/20151229/us-east-1/s3/aws4_request", ..form };
-    assert_eq!(check(&unknown).unwrap_err().code(), S3ErrorCode::InvalidAccessKeyId);
-    let token = PostFormCredentials { security_token: Some("x"), ..form };
-    assert_eq!(check(&token).unwrap_err().code(), S3ErrorCode::InvalidToken);
+    let right = "4QWH4O9CWtowYUW+X4P2gZ/6fNc=";
+    assert_eq!(check(form(KEY_ID, right)).unwrap().method(), AuthMethod::PostForm);
+    assert_eq!(check(form(KEY_ID, "")).unwrap_err().code(), S3ErrorCode::SignatureDoesNotMatch);
+    assert_eq!(check(form("NOBODY", right)).unwrap_err().code(), S3ErrorCode::InvalidAccessKeyId);
 }
 
 /// Signs with the `aws-sigv4` crate; gives back what would be sent.

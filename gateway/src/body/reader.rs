@@ -113,7 +113,7 @@ where
             match self.body.frame().await {
                 // HTTP trailers are no part of any S3 body and say nothing that is trusted.
                 Some(Ok(frame)) => self.input = frame.into_data().unwrap_or_default(),
-                Some(Err(error)) => return Err(read_failure(error.into().as_ref())),
+                Some(Err(error)) => return Err(read_failure(error.into())),
                 None => {
                     self.deframer.finish()?;
                     self.is_at_end = true;
@@ -124,10 +124,16 @@ where
     }
 }
 
-/// The connection broke or a limit below was hit: for the client the body ended early.
-fn read_failure(error: &(dyn Error + Send + Sync)) -> S3Error {
-    tracing::debug!(%error, "request body ended early");
-    S3Error::new(S3ErrorCode::IncompleteBody)
+/// What a layer below found wrong in S3's words (a form around the body), or else the connection broke or a limit was
+/// hit: for the client the body ended early.
+fn read_failure(error: Box<dyn Error + Send + Sync>) -> S3Error {
+    error.downcast::<S3Error>().map_or_else(
+        |error| {
+            tracing::debug!(%error, "request body ended early");
+            S3Error::new(S3ErrorCode::IncompleteBody)
+        },
+        |refused| *refused,
+    )
 }
 
 /// The verifier, here or on a blocking thread, and the events it has not seen.

@@ -10,6 +10,7 @@ mod copy_object;
 mod copy_source;
 mod delete_object;
 mod delete_objects;
+mod form_headers;
 mod get_object;
 mod list_buckets;
 mod list_objects;
@@ -17,6 +18,7 @@ mod list_parts;
 mod list_uploads;
 mod object_headers;
 mod page;
+mod post_object;
 mod preflight;
 mod put_object;
 mod refused_headers;
@@ -29,6 +31,8 @@ mod upload_part_copy;
 mod xml_reader;
 mod xml_writer;
 
+pub(crate) use form_headers::headers_of_form;
+pub(crate) use post_object::FormReply;
 pub(crate) use preflight::preflight;
 
 use crate::server::{GatewayState, Operation, Refusal, S3Request, S3Response};
@@ -44,6 +48,7 @@ pub(crate) async fn run(operation: Operation, state: &Arc<GatewayState>, request
         Operation::HeadObject => get_object::head_object(state, request).await,
         Operation::GetObject => get_object::get_object(state, request).await,
         Operation::PutObject => Box::pin(put_object::put_object(state, request)).await,
+        Operation::PostObject => Box::pin(post_object::post_object(state, request)).await,
         Operation::DeleteObject => delete_object::delete_object(state, request).await,
         Operation::ListBuckets => Box::pin(list_buckets::list_buckets(state, request)).await,
         Operation::CreateBucket => Box::pin(bucket::create_bucket(state, request)).await,

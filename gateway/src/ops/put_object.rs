@@ -19,7 +19,7 @@ pub(super) async fn put_object(state: &GatewayState, mut request: S3Request) -> 
     let condition = write_condition(&request.headers)?;
     let (spec, length) = upload_spec(&request)?;
     let algorithm = spec.declared().algorithm().unwrap_or(ChecksumAlgorithm::Crc64Nvme);
-    if length > CHECK_FIRST_BYTES {
+    if length.is_none_or(|length| length > CHECK_FIRST_BYTES) {
         state.client.get_bucket(request.bucket.clone()).await?;
     }
     let stored = store_body(state, &mut request, spec.with_checksum(algorithm), class).await?;

@@ -30,13 +30,17 @@ impl StoredBody {
     }
 }
 
-/// The specification of a body that becomes an object or a part, and its length.
+/// The specification of a body that becomes an object or a part, and its length. Only the file of a form has none: it
+/// ends where the form says.
 ///
 /// # Errors
 /// `MissingContentLength`, `EntityTooLarge` beyond 5 GiB, and those of [`BodySpec::from_headers`].
-pub(super) fn upload_spec(request: &S3Request) -> Result<(BodySpec, u64), S3Error> {
+pub(super) fn upload_spec(request: &S3Request) -> Result<(BodySpec, Option<u64>), S3Error> {
     let spec = request.body_spec()?.with_md5().limit(PART_BYTES_MAX)?;
-    let length = spec.require_length()?;
+    let length = match request.form {
+        Some(_) => None,
+        None => Some(spec.require_length()?),
+    };
     Ok((spec, length))
 }
 
@@ -47,10 +51,10 @@ pub(super) async fn store_body(
     spec: BodySpec,
     class: StorageClass,
 ) -> Result<StoredBody, Refusal> {
-    let length = spec.require_length()?;
-    let mut writer = state.client.writer(Some(length), class);
+    let length = spec.length();
+    let mut writer = state.client.writer(length, class);
     let mut body = request.read_body(spec);
-    let digests = if length <= COLLECT_BYTES_MAX {
+    let digests = if length.is_some_and(|length| length <= COLLECT_BYTES_MAX) {
         let (bytes, digests) = body.collect().await?;
         writer.write(bytes).await?;
         digests

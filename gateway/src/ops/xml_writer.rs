@@ -31,6 +31,11 @@ impl Xml {
         Self { out, root, url_encoded: false }
     }
 
+    /// Starts one of the few documents without a namespace.
+    pub fn bare_document(root: &'static str) -> Self {
+        Self { out: format!("{DECLARATION}<{root}>"), root, url_encoded: false }
+    }
+
     /// From here on [`Xml::name`] percent-encodes.
     pub fn encode_names(&mut self, url_encoded: bool) {
         self.url_encoded = url_encoded;

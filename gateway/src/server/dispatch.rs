@@ -4,6 +4,7 @@ use super::authorize::authorize;
 use super::body::ResponseBody;
 use super::hoisted::add_hoisted;
 use super::operation::{Operation, Route, Scope, allowed_methods, route};
+use super::post_form::open_form;
 use super::refusal::Refusal;
 use super::request::{RequestBody, S3Request, S3Response};
 use super::request_id::RequestId;
@@ -75,7 +76,10 @@ async fn admit(
         return Err(ops::preflight(&parts.headers).into());
     }
     let authenticated = state.authenticator.authenticate(&parts, Some(&target), state.now_s()).await?;
-    authorize(authenticated.identity())?;
+    // A stranger learns nothing of the routes. An upload form says who sent it further down.
+    if parts.method != Method::POST {
+        authorize(authenticated.identity())?;
+    }
     let query = Query::parse(parts.uri.query())?;
     if authenticated.method() == AuthMethod::QueryString {
         add_hoisted(&mut parts.headers, &query)?;
@@ -94,7 +98,17 @@ async fn admit(
     if tracing::enabled!(tracing::Level::DEBUG) {
         log.bucket = target.resource.bucket().map(|bucket| bucket.as_str().to_owned());
     }
-    let request = S3Request::new(target.resource, query, parts.headers, authenticated, body);
+    let request = match (&target.resource, operation) {
+        (Resource::Bucket(bucket), Operation::PostObject) => {
+            let form = open_form(state, &parts, &target, bucket.clone(), &authenticated, body).await?;
+            authorize(form.authenticated.identity())?;
+            S3Request::of_form(form)
+        }
+        (_, _) => {
+            authorize(authenticated.identity())?;
+            S3Request::new(target.resource, query, parts.headers, authenticated, body)
+        }
+    };
     ops::run(operation, state, request).await
 }
 

@@ -14,6 +14,7 @@ mod health;
 mod hoisted;
 mod metrics;
 mod operation;
+mod post_form;
 mod refusal;
 mod request;
 mod request_id;

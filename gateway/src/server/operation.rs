@@ -36,7 +36,7 @@ macro_rules! operations {
 operations! {
     ListBuckets
     CreateBucket HeadBucket DeleteBucket GetBucketLocation GetBucketVersioning
-    ListObjects ListObjectsV2 ListMultipartUploads DeleteObjects
+    ListObjects ListObjectsV2 ListMultipartUploads DeleteObjects PostObject
     PutObject GetObject HeadObject DeleteObject CopyObject
     CreateMultipartUpload UploadPart UploadPartCopy CompleteMultipartUpload AbortMultipartUpload ListParts
 }
@@ -85,7 +85,7 @@ const TABLE: &[Row] = &[
             ("HEAD", Serve(Op::HeadBucket)),
             ("PUT", Serve(Op::CreateBucket)),
             ("DELETE", Serve(Op::DeleteBucket)),
-            ("POST", missing("PostObject")),
+            ("POST", Serve(Op::PostObject)),
         ],
     ),
     (Bucket, "location", &[("GET", Serve(Op::GetBucketLocation))]),
@@ -384,7 +384,7 @@ mod tests {
             (Bucket, "GET", "list-type=1", Serve(Op::ListObjects)),
             (Bucket, "GET", "uploads", Serve(Op::ListMultipartUploads)),
             (Bucket, "POST", "delete=", Serve(Op::DeleteObjects)),
-            (Bucket, "POST", "", Route::NotImplemented("PostObject")),
+            (Bucket, "POST", "", Serve(Op::PostObject)),
             (Bucket, "PUT", "versioning", Route::NotImplemented("PutBucketVersioning")),
             (Bucket, "DELETE", "versioning", Route::MethodNotAllowed),
             (Bucket, "GET", "lifecycle", Route::NotImplemented("GetBucketLifecycleConfiguration")),

@@ -6,7 +6,9 @@ use super::state::GatewayState;
 use crate::auth::{AuthMethod, AuthenticatedRequest, PayloadMode};
 use crate::body::{BodyReader, BodySpec};
 use crate::error::S3Error;
-use crate::request::{Query, Resource};
+use crate::form::FormFile;
+use crate::ops::FormReply;
+use crate::request::{self, Query, Resource};
 use bytes::Bytes;
 use granary_protocol::{BucketName, ObjectKey};
 use http::HeaderMap;
@@ -18,7 +20,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::Sleep;
 
@@ -37,8 +39,10 @@ pub(crate) struct S3Request {
     pub key: ObjectKey,
     /// The decoded query.
     pub query: Query,
-    /// The headers.
+    /// The headers. Those of an upload form are made from its fields.
     pub headers: HeaderMap,
+    /// How an upload form is answered; `None` for any other request.
+    pub form: Option<FormReply>,
     method: AuthMethod,
     payload: PayloadMode,
     body: RequestBody,
@@ -59,7 +63,14 @@ impl S3Request {
         };
         let method = authenticated.method();
         let (_authorized, payload) = authenticated.into_parts();
-        Self { bucket: BucketName(bucket), key: ObjectKey(key), query, headers, method, payload, body }
+        Self { bucket: BucketName(bucket), key: ObjectKey(key), query, headers, form: None, method, payload, body }
+    }
+
+    /// An upload form is a request on the object it writes.
+    pub(super) fn of_form(form: FormRequest) -> Self {
+        let resource = Resource::Object(form.bucket, form.key);
+        let request = Self::new(resource, Query::default(), form.headers, form.authenticated, form.body);
+        Self { form: Some(form.reply), ..request }
     }
 
     /// Whether somebody signed it.
@@ -107,13 +118,28 @@ impl S3Request {
     }
 }
 
+/// An upload form whose fields were verified and whose file is next.
+pub(super) struct FormRequest {
+    pub bucket: request::BucketName,
+    pub key: request::ObjectKey,
+    pub headers: HeaderMap,
+    pub authenticated: AuthenticatedRequest,
+    pub body: RequestBody,
+    pub reply: FormReply,
+}
+
 fn document_too_large() -> S3Error {
     S3Error::new(crate::error::S3ErrorCode::MaxMessageLengthExceeded)
 }
 
+/// Why a body ended early: the connection, a stalled client, or an [`S3Error`] of the form around it.
+type BodyFailure = Box<dyn Error + Send + Sync>;
+
 /// A request's bytes: counted, and given up when the client stalls.
 pub(crate) struct RequestBody {
     incoming: Option<Incoming>,
+    /// Set when the bytes are those of a form's file.
+    file: Option<Box<FormFile>>,
     metrics: Arc<Metrics>,
     stall_timeout: Duration,
     stall: Option<Pin<Box<Sleep>>>,
@@ -175,7 +201,14 @@ impl RequestBody {
     pub(super) fn new(incoming: Incoming, state: &GatewayState) -> Self {
         let metrics = state.metrics.clone();
         let end = BodyEnd((!incoming.is_end_stream()).then(Arc::default));
-        Self { incoming: Some(incoming), metrics, stall_timeout: state.config.stall_timeout(), stall: None, end }
+        let stall_timeout = state.config.stall_timeout();
+        Self { incoming: Some(incoming), file: None, metrics, stall_timeout, stall: None, end }
+    }
+
+    /// From here on the bytes are those of the file.
+    pub(super) fn with_file(mut self, file: FormFile) -> Self {
+        self.file = Some(Box::new(file));
+        self
     }
 
     pub(super) fn end_mark(&self) -> BodyEnd {
@@ -185,42 +218,70 @@ impl RequestBody {
     fn take(&mut self) -> Self {
         let metrics = self.metrics.clone();
         let end = self.end.clone();
-        Self { incoming: self.incoming.take(), metrics, stall_timeout: self.stall_timeout, stall: None, end }
+        let (incoming, file) = (self.incoming.take(), self.file.take());
+        Self { incoming, file, metrics, stall_timeout: self.stall_timeout, stall: None, end }
+    }
+
+    fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
+        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(context) {
+            self.stall = None;
+            match &frame {
+                Some(Ok(frame)) => self.metrics.received(frame.data_ref().map_or(0, Bytes::len)),
+                Some(Err(_)) => {}
+                None => self.end.reached(),
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
+        }
+        let timeout = self.stall_timeout;
+        let stall = self.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        match stall.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Some(Err(Stalled.into()))),
+            Poll::Pending => Poll::Pending,
+        }
     }
 }
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = Box<dyn Error + Send + Sync>;
+    type Error = BodyFailure;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
-        let Some(incoming) = &mut this.incoming else { return Poll::Ready(None) };
-        if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(context) {
-            this.stall = None;
-            match &frame {
-                Some(Ok(frame)) => this.metrics.received(frame.data_ref().map_or(0, Bytes::len)),
-                Some(Err(_)) => {}
-                None => this.end.reached(),
+        loop {
+            let Some(file) = &mut this.file else { return this.poll_incoming(context) };
+            match file.next_piece() {
+                Ok(Some(piece)) => return Poll::Ready(Some(Ok(Frame::data(piece)))),
+                Ok(None) => {}
+                Err(error) => return Poll::Ready(Some(Err(error.into()))),
             }
-            return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
-        }
-        let timeout = this.stall_timeout;
-        let stall = this.stall.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
-        match stall.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Some(Err(Stalled.into()))),
-            Poll::Pending => Poll::Pending,
+            match ready!(this.poll_incoming(context)) {
+                Some(Ok(frame)) => {
+                    if let (Ok(data), Some(file)) = (frame.into_data(), &mut this.file) {
+                        file.push(&data);
+                    }
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => {
+                    let verdict = this.file.as_ref().map_or(Ok(()), |file| file.finish());
+                    return Poll::Ready(verdict.err().map(|error| Err(error.into())));
+                }
+            }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        self.file.is_none() && self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+        match (&self.file, &self.incoming) {
+            (Some(_), _) => SizeHint::default(),
+            (None, Some(incoming)) => incoming.size_hint(),
+            (None, None) => SizeHint::with_exact(0),
+        }
     }
 }

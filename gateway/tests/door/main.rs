@@ -9,6 +9,7 @@ mod http;
 mod multipart;
 mod namenode;
 mod objects;
+mod post_form;
 mod refusals;
 mod strictness;
 mod world;
