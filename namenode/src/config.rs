@@ -1,6 +1,6 @@
 //! The namenode's settings: data only, validated at start.
 
-use crate::blocks::LivenessConfig;
+use crate::blocks::{BalanceConfig, LivenessConfig};
 use crate::engine::{EngineConfig, EngineKind};
 use crate::raft_log::RaftLogConfig;
 use crate::startup::NamenodeError;
@@ -36,6 +36,9 @@ pub struct Config {
     /// When a silent datanode is given up.
     #[serde(default)]
     pub liveness: LivenessConfig,
+    /// When replicas are moved from full volumes to emptier ones.
+    #[serde(default)]
+    pub balance: BalanceConfig,
     /// How often the leader tells followers that it lives. Default 200 ms.
     #[serde(default = "default_heartbeat_interval_ms")]
     pub heartbeat_interval_ms: u64,
@@ -75,6 +78,7 @@ impl Config {
             replication: default_replication(),
             lease_timeout_ms: default_lease_timeout_ms(),
             liveness: LivenessConfig::default(),
+            balance: BalanceConfig::default(),
             heartbeat_interval_ms: default_heartbeat_interval_ms(),
             election_timeout_ms: default_election_timeout_ms(),
             log_bytes_max: default_log_bytes_max(),

@@ -9,6 +9,7 @@
 //! elsewhere; a good one only while there are more than the policy asks for. "Known" means reported by the volume itself
 //! to this peer as leader, because an earlier leader may have ordered removals that this one does not know of.
 
+mod balance;
 mod ledger;
 pub mod placement;
 mod repair;
@@ -16,6 +17,7 @@ mod replicas;
 mod safe_mode;
 mod volumes;
 
+pub use balance::BalanceConfig;
 pub use volumes::LivenessConfig;
 
 use crate::state::{BlockRecord, Effect};
@@ -67,6 +69,8 @@ pub struct Blocks {
     pending: HashMap<BlockId, repair::Pending>,
     /// Blocks that could not be helped, and when to try again.
     deferred: HashMap<BlockId, UnixMillis>,
+    balance_config: BalanceConfig,
+    balance: balance::Balance,
     /// Replicas that are stale, short or damaged, and stay until a good one is known elsewhere.
     unfit: BTreeMap<(BlockId, VolumeId), GenerationStamp>,
     /// Where the round through them stands.
@@ -83,7 +87,7 @@ pub struct Blocks {
 
 impl Blocks {
     /// Empty; fill it with [`Blocks::restore`].
-    pub fn new(liveness: LivenessConfig, seed: u64) -> Blocks {
+    pub fn new(liveness: LivenessConfig, balance_config: BalanceConfig, seed: u64) -> Blocks {
         Blocks {
             blocks: HashMap::new(),
             volumes: Volumes::new(liveness),
@@ -98,6 +102,8 @@ impl Blocks {
             claims: HashMap::new(),
             pending: HashMap::new(),
             deferred: HashMap::new(),
+            balance_config,
+            balance: balance::Balance::default(),
             unfit: BTreeMap::new(),
             unfit_cursor: (BlockId(0), VolumeId(0)),
             keys: Vec::new(),
@@ -262,6 +268,9 @@ impl Blocks {
         }
         if self.leading && self.safe_mode == SafeMode::Off {
             self.plan_repair(now, budget);
+            if budget > 0 {
+                self.plan_balance(now);
+            }
         }
     }
 

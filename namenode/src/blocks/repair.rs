@@ -122,13 +122,13 @@ impl Blocks {
         self.order_copy(block, &good, targets, now)
     }
 
-    fn live_good(&self, block: BlockId) -> Vec<VolumeId> {
+    pub(super) fn live_good(&self, block: BlockId) -> Vec<VolumeId> {
         let tracked = self.blocks.get(&block);
         tracked.into_iter().flat_map(|tracked| tracked.good()).filter(|volume| self.volumes.is_live(*volume)).collect()
     }
 
     /// Volumes for `count` more replicas of a block that has these.
-    fn targets(&mut self, block: BlockId, count: usize, good: &[VolumeId]) -> Vec<VolumeId> {
+    pub(super) fn targets(&mut self, block: BlockId, count: usize, good: &[VolumeId]) -> Vec<VolumeId> {
         let Some(tracked) = self.blocks.get(&block) else { return Vec::new() };
         let mut taken: Vec<VolumeId> = tracked.held().collect();
         taken.extend(self.unfit_of(block).iter().map(|(volume, _)| *volume));
@@ -136,7 +136,13 @@ impl Blocks {
         self.volumes.place(count, None, good, &taken, u64::from(tracked.length), self.seed)
     }
 
-    fn order_copy(&mut self, block: BlockId, good: &[VolumeId], targets: Vec<VolumeId>, now: UnixMillis) -> bool {
+    pub(super) fn order_copy(
+        &mut self,
+        block: BlockId,
+        good: &[VolumeId],
+        targets: Vec<VolumeId>,
+        now: UnixMillis,
+    ) -> bool {
         let Some(tracked) = self.blocks.get(&block) else { return false };
         if targets.is_empty() || good.is_empty() {
             return false;
@@ -207,9 +213,11 @@ impl Blocks {
                 0
             }
         };
-        let victim =
+        let fullest =
             known.iter().copied().max_by_key(|volume| (crowd(*volume), self.volumes.used_percent(*volume), volume.0));
-        let Some(victim) = victim else { return false };
+        // Of a block that was moved, the replica it was moved away from: the others obey the rules without it.
+        let moved = self.balance.leaving.get(&block).copied().filter(|volume| known.contains(volume));
+        let Some(victim) = moved.or(fullest) else { return false };
         if !self.volumes.remove_replica(victim, block, generation) {
             return false;
         }

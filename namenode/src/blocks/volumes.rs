@@ -323,6 +323,14 @@ impl Volumes {
         }
     }
 
+    /// The fullest volume, if it is more than `threshold` points fuller than the mean, and the mean.
+    pub(super) fn overfull(&self, threshold: u8) -> Option<(VolumeId, u8)> {
+        let sum: u64 = self.candidates.iter().map(|candidate| u64::from(candidate.used_percent)).sum();
+        let mean = (sum / (self.candidates.len() as u64).max(1)) as u8;
+        let fullest = self.candidates.iter().max_by_key(|candidate| candidate.used_percent)?;
+        (fullest.used_percent > mean.saturating_add(threshold)).then_some((fullest.volume, mean))
+    }
+
     pub(super) fn endpoint(&self, datanode: DatanodeId) -> Option<Arc<DatanodeEndpoint>> {
         self.nodes.get(&datanode).map(|node| node.endpoint.clone())
     }

@@ -1,6 +1,6 @@
 //! A soft state with a few datanodes, and short words for what happens to it.
 
-use crate::blocks::{Blocks, LivenessConfig};
+use crate::blocks::{BalanceConfig, Blocks, LivenessConfig};
 use crate::state::{BlockRecord, BlockState, Effect};
 use granary_protocol::admin::Redundancy;
 use granary_protocol::block::{BlockKind, DatanodeEndpoint, Extent, Media};
@@ -77,7 +77,7 @@ impl World {
 
     pub fn with_nodes(nodes: Vec<(u64, &'static str, u64)>) -> World {
         let liveness = LivenessConfig { stale_after_ms: 3_000, dead_after_ms: 10_000 };
-        let mut blocks = Blocks::new(liveness, 1);
+        let mut blocks = Blocks::new(liveness, BalanceConfig::default(), 1);
         blocks.set_keys(vec![key(1, u64::MAX / 2)]);
         let mut world = World { blocks, now: UnixMillis(1_000_000), nodes, reports: 0 };
         world.blocks.set_leading(true, world.now);

@@ -244,3 +244,56 @@ fn racks_that_come_and_go_change_the_judgement_of_every_block() {
     world.register(4);
     assert_eq!(world.sums().mis_replicated_blocks, 1);
 }
+
+/// Beats for a datanode whose only volume is this full.
+fn beat_with(world: &mut World, node: u64, used_percent: u64) {
+    let report = volume_report(node * 10);
+    let free_bytes = report.capacity_bytes / 100 * (100 - used_percent);
+    let report = granary_protocol::namenode::VolumeReport { free_bytes, ..report };
+    assert!(world.blocks.heartbeat(granary_protocol::DatanodeId(node), vec![report], world.now));
+}
+
+#[test]
+fn replicas_move_from_the_fullest_volume_and_the_racks_stay_apart() {
+    let mut world = World::with_nodes(vec![(1, "/a", 1), (2, "/a", 1), (3, "/b", 1), (4, "/b", 1)]);
+    for block in 1..=20 {
+        world.good_block(block, 2, &[10, 30]);
+    }
+    for (node, used_percent) in [(1, 90), (2, 10), (3, 40), (4, 40)] {
+        beat_with(&mut world, node, used_percent);
+    }
+    world.tick();
+    let commands = world.commands();
+    let copies: Vec<_> = commands
+        .iter()
+        .filter_map(|command| match command {
+            DatanodeCommand::Copy { block, targets, .. } => Some((block.0, targets[0].volume.0)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(copies.len(), 8, "so many at once");
+    assert!(copies.iter().all(|(_, to)| *to == 20), "the emptiest, on the rack that is left: {copies:?}");
+    for (block, _) in &copies {
+        world.changed(20, finalized(*block, 1, 100));
+    }
+    world.tick();
+    let removals = world.removals();
+    assert_eq!(removals.len(), 8);
+    assert!(removals.iter().all(|(volume, _, _)| *volume == 10), "{removals:?}");
+    assert_eq!((world.sums().under_replicated_blocks, world.sums().mis_replicated_blocks), (0, 0));
+}
+
+#[test]
+fn nothing_moves_within_the_threshold_or_while_something_is_amiss() {
+    let mut world = World::new(3);
+    world.good_block(1, 2, &[10, 20]);
+    for (node, used_percent) in [(1, 60), (2, 50), (3, 45)] {
+        beat_with(&mut world, node, used_percent);
+    }
+    world.tick();
+    assert_eq!(world.commands(), []);
+    world.good_block(2, 3, &[10, 20]);
+    beat_with(&mut world, 1, 95);
+    world.tick();
+    assert_eq!(the_copy(&world.commands()).1, 2, "repair comes first");
+}
