@@ -37,8 +37,21 @@ pub enum ErrorCode {
     PreconditionFailed,
     /// A conditional write met another write of the same key.
     Conflict,
-    /// The version is a delete marker.
-    MethodNotAllowed,
+    /// The version is a delete marker. `current` tells whether it was found as the current version (for readers the key
+    /// does not exist) or asked for by its id.
+    DeleteMarker { version: crate::ids::VersionId, modified: crate::ids::UnixMillis, current: bool },
+    /// A retention or a legal hold keeps the version.
+    ObjectLocked,
+    /// Not possible with the settings the bucket has.
+    InvalidBucketState,
+    /// Locks on objects of a bucket that has no Object Lock.
+    ObjectLockNotEnabled,
+    /// No such user, access key, policy, encryption key.
+    NoSuchEntity,
+    /// There is a user, access key, policy or encryption key of this name.
+    EntityAlreadyExists,
+    /// More keys, policies or tags than one may have.
+    LimitExceeded,
     /// The request is not meaningful.
     InvalidArgument,
     /// The principal may not do this.
@@ -109,7 +122,13 @@ impl ErrorCode {
             | InvalidRange
             | PreconditionFailed
             | Conflict
-            | MethodNotAllowed
+            | DeleteMarker { .. }
+            | ObjectLocked
+            | InvalidBucketState
+            | ObjectLockNotEnabled
+            | NoSuchEntity
+            | EntityAlreadyExists
+            | LimitExceeded
             | InvalidArgument
             | AccessDenied
             | Malformed

@@ -7,9 +7,12 @@
 pub mod acl;
 pub mod admin;
 pub mod block;
+pub mod bucket;
 pub mod checksum;
 pub mod datanode;
+pub mod encryption;
 pub mod error;
+pub mod event;
 pub mod ids;
 pub mod namenode;
 pub mod object;
@@ -21,4 +24,4 @@ pub use error::{Advice, ErrorCode, Failure};
 pub use ids::*;
 
 /// Version of the records and messages of this crate. A peer or a disk that names another one is refused.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;

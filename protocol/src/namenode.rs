@@ -4,12 +4,18 @@
 //! linearizable: a reply shows every write acknowledged before the request was sent. Mutations that were answered
 //! with [`crate::ErrorCode::DeadlineExceeded`] may or may not have taken effect.
 
+use crate::acl::Acl;
 use crate::admin::{ClusterStatus, ObjectBlocks, SpaceReport};
 use crate::block::{BlockKind, DatanodeEndpoint, Extent, LocatedBlock, Media, ReplicaLocation};
+use crate::bucket::{BucketDocument, BucketInfo, BucketLock, BucketSettings, Versioning};
+use crate::encryption::SealedRun;
 use crate::error::Failure;
+use crate::event::{EventId, NewEvent, QueuedEvent};
 use crate::ids::*;
 use crate::object::*;
 use crate::token::{BlockKey, BlockToken};
+use crate::user::{EncryptionKey, KeyHolder, NamedPolicy, User};
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
@@ -30,11 +36,28 @@ pub mod method {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NamenodeRequest {
     /// → `Done`. Creates a bucket; re-creating one's own answers `BucketAlreadyOwnedByYou`.
-    CreateBucket { bucket: BucketName, owner: CanonicalId, region: String },
+    CreateBucket {
+        bucket: BucketName,
+        owner: CanonicalId,
+        region: String,
+        /// Enables Object Lock, and versioning with it.
+        object_lock: bool,
+        /// What it is configured with from the beginning.
+        documents: Vec<(BucketDocument, Bytes)>,
+    },
     /// → `Done`. Refused with `BucketNotEmpty` while it has objects, versions or uploads (aborted uploads do not count).
     DeleteBucket { bucket: BucketName },
     /// → `Bucket`.
     GetBucket { bucket: BucketName },
+    /// → `BucketSettings`. The bucket with all of its documents.
+    GetBucketSettings { bucket: BucketName },
+    /// → `Done`. `Off` is refused once versioning was switched on; anything but `Enabled` with `InvalidBucketState`
+    /// where Object Lock is enabled.
+    SetVersioning { bucket: BucketName, versioning: Versioning },
+    /// → `Done`. Enables Object Lock (`InvalidBucketState` unless versioning is enabled) or changes its default.
+    SetBucketLock { bucket: BucketName, lock: BucketLock },
+    /// → `Done`. Replaces a document; `None` removes it, which is a success also where there is none.
+    SetBucketDocument { bucket: BucketName, kind: BucketDocument, document: Option<Bytes> },
     /// → `Buckets`, by name, starting after `after`.
     ListBuckets { prefix: String, after: Option<BucketName>, limit: u32 },
 
@@ -42,6 +65,10 @@ pub enum NamenodeRequest {
     GetObject { bucket: BucketName, key: ObjectKey, version: Option<VersionId>, window: Window },
     /// → `Located`. More blocks of a content, for a reader that has consumed its first page or whose locations are stale.
     LocateContent { content: ContentId, offset: u64, length: u64 },
+    /// → `ObjectParts`. The parts of a finished multipart object, by number, starting after `after`; none for any other.
+    ListObjectParts { bucket: BucketName, key: ObjectKey, version: Option<VersionId>, after: u16, limit: u32 },
+    /// → `Versions`. All versions and delete markers, by key, newest first; common prefixes as in `ListObjects`.
+    ListVersions { bucket: BucketName, prefix: String, delimiter: String, after: VersionAfter, limit: u32 },
     /// → `Listing`.
     ListObjects { bucket: BucketName, prefix: String, delimiter: String, after: ListAfter, limit: u32 },
     /// → `Put`. Makes a written content the object's current version: this is the moment a PUT takes effect.
@@ -65,7 +92,27 @@ pub enum NamenodeRequest {
         condition: WriteCondition,
     },
     /// → `Deleted`, one result a key in the same order. At most [`PAGE_ENTRIES_MAX`]; one metadata command.
-    DeleteObjects { bucket: BucketName, objects: Vec<DeleteTarget> },
+    DeleteObjects {
+        bucket: BucketName,
+        objects: Vec<DeleteTarget>,
+        /// Who owns the delete markers this makes.
+        deleter: CanonicalId,
+        /// Whether a governance retention does not count. A legal hold and a compliance retention always do:
+        /// `ObjectLocked`.
+        bypass_governance: bool,
+    },
+    /// → `Amended`. Changes what is kept beside a version; its bytes, tag and time stay.
+    AmendObject { bucket: BucketName, key: ObjectKey, version: Option<VersionId>, change: ObjectChange },
+    /// → `Put`. Gives an object another key of the same bucket: one command, no bytes move. The destination's current
+    /// version is replaced (or becomes noncurrent) as a PUT would. Only where versioning is off, as AWS has it;
+    /// `InvalidBucketState` otherwise.
+    RenameObject {
+        bucket: BucketName,
+        source: ObjectKey,
+        source_condition: WriteCondition,
+        key: ObjectKey,
+        condition: WriteCondition,
+    },
 
     /// → `Upload`.
     CreateUpload {
@@ -73,8 +120,9 @@ pub enum NamenodeRequest {
         key: ObjectKey,
         owner: CanonicalId,
         class: StorageClass,
-        headers: ObjectHeaders,
         checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+        lock: ObjectLock,
+        details: ObjectDetails,
     },
     /// → `UploadFound`.
     GetUpload { bucket: BucketName, key: ObjectKey, upload: UploadId },
@@ -156,6 +204,54 @@ pub enum NamenodeRequest {
     /// → `Done`. What has changed since the last report.
     ReplicasChanged { datanode: DatanodeId, changes: Vec<ReplicaChange> },
 
+    /// → `User`. Adds a user, with a first key if one is given: `(access key, secret key)`. `EntityAlreadyExists`.
+    AddUser { user: NewUser, key: Option<(String, String)> },
+    /// → `User`. `NoSuchEntity`.
+    GetUser { name: String },
+    /// → `Users`, by name, starting after `after`.
+    ListUsers { after: Option<String>, limit: u32 },
+    /// → `Done`. Its keys go with it; buckets and objects stay and keep their owner.
+    RemoveUser { name: String },
+    /// → `Done`.
+    SetUserDisabled { name: String, disabled: bool },
+    /// → `Done`. A further key. `EntityAlreadyExists` if any user has it, `LimitExceeded`.
+    AddAccessKey { user: String, access_key: String, secret_key: String },
+    /// → `Done`.
+    SetAccessKeyDisabled { user: String, access_key: String, disabled: bool },
+    /// → `Done`.
+    RemoveAccessKey { user: String, access_key: String },
+    /// → `KeyHolder`. `None` for a key that is unknown or disabled, or whose user is.
+    FindAccessKey { access_key: String },
+    /// → `Owners`: the users with these canonical ids, for those that are known, in any order. At most
+    /// [`PAGE_ENTRIES_MAX`].
+    FindOwners { owners: Vec<CanonicalId> },
+    /// → `Done`. Adds or replaces a named policy. The document was checked by the caller.
+    PutPolicy { name: String, document: String },
+    /// → `Policies`, by name, starting after `after`.
+    ListPolicies { after: Option<String>, limit: u32 },
+    /// → `Done`. `Conflict` while it is attached to a user.
+    RemovePolicy { name: String },
+    /// → `Done`. Attaching twice is a success, detaching what is not attached is not: `NoSuchEntity`.
+    AttachPolicy { user: String, policy: String, attached: bool },
+    /// → `TokenKey`. The cluster's secret under which temporary credentials are made.
+    GetTokenKey,
+
+    /// → `Done`. `EntityAlreadyExists`.
+    AddEncryptionKey { key_id: String, wrapped: Vec<u8> },
+    /// → `EncryptionKey`. `None` if there is none of this name.
+    GetEncryptionKey { key_id: String },
+    /// → `EncryptionKeys`, by name, starting after `after`.
+    ListEncryptionKeys { after: Option<String>, limit: u32 },
+    /// → `Done`.
+    SetEncryptionKeyDisabled { key_id: String, disabled: bool },
+
+    /// → `Done`. Queues events; `Busy` when [`crate::event::EVENTS_MAX`] are queued.
+    AppendEvents { events: Vec<NewEvent> },
+    /// → `Events`. Up to `limit` events that are due, oldest first; nobody else is given them for `claim_ms`.
+    ClaimEvents { limit: u32, claim_ms: u64 },
+    /// → `Done`. Removes events that were delivered or given up, and says when others are tried again.
+    SettleEvents { settled: Vec<EventId>, retry: Vec<(EventId, UnixMillis)> },
+
     /// → `Status`.
     Status,
     /// → `Space`.
@@ -192,6 +288,7 @@ impl NodeRole {
 pub enum NamenodeReply {
     Done,
     Bucket(BucketInfo),
+    BucketSettings(Box<BucketSettings>),
     Buckets {
         buckets: Vec<BucketInfo>,
         truncated: bool,
@@ -199,7 +296,17 @@ pub enum NamenodeReply {
     Object(Box<ObjectRead>),
     Located(Vec<LocatedExtent>),
     Listing(Listing),
+    ObjectParts {
+        /// The object the parts are of.
+        object: Box<ObjectVersion>,
+        parts_count: u16,
+        parts: Vec<PartInfo>,
+        truncated: bool,
+    },
+    Versions(VersionListing),
     Put(PutOutcome),
+    /// The version that was changed.
+    Amended(VersionId),
     Deleted(Vec<Result<DeleteOutcome, Failure>>),
     Upload(UploadId),
     UploadFound(Box<UploadInfo>),
@@ -229,6 +336,25 @@ pub enum NamenodeReply {
         commands: Vec<DatanodeCommand>,
         register_again: bool,
     },
+    User(Box<User>),
+    Users {
+        users: Vec<User>,
+        truncated: bool,
+    },
+    KeyHolder(Option<Box<KeyHolder>>),
+    /// `(canonical id, account id, display name)`.
+    Owners(Vec<(CanonicalId, String, String)>),
+    Policies {
+        policies: Vec<NamedPolicy>,
+        truncated: bool,
+    },
+    TokenKey([u8; 32]),
+    EncryptionKey(Option<EncryptionKey>),
+    EncryptionKeys {
+        keys: Vec<EncryptionKey>,
+        truncated: bool,
+    },
+    Events(Vec<QueuedEvent>),
     Status(Box<ClusterStatus>),
     Space(Box<SpaceReport>),
     ObjectBlocks(ObjectBlocks),
@@ -269,7 +395,14 @@ pub struct ObjectRead {
     pub offset: u64,
     /// Bytes of the window.
     pub length: u64,
-    /// The blocks of the window from `offset` on, at most [`LOCATED_EXTENTS_MAX`]; the rest by `LocateContent`.
+    /// First byte of the content that is needed for the window: `offset`, or where its first sealed segment begins.
+    pub stored_offset: u64,
+    /// Bytes of the content that are needed: `length`, or those of the sealed segments.
+    pub stored_length: u64,
+    /// Of an encrypted object: what the stored bytes are, run after run. Together they are the window.
+    pub sealed: Vec<SealedRun>,
+    /// The blocks of the stored bytes from `stored_offset` on, at most [`LOCATED_EXTENTS_MAX`]; the rest by
+    /// `LocateContent`.
     pub extents: Vec<LocatedExtent>,
 }
 
@@ -302,7 +435,7 @@ pub struct NewContent {
 /// What an object will be, besides its bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewObject {
-    /// Bytes; equal to the content's length.
+    /// Bytes; the content has as many, or [`crate::encryption::sealed_length`] of them if the object is encrypted.
     pub size: u64,
     /// The entity tag.
     pub etag: ETag,
@@ -312,8 +445,37 @@ pub struct NewObject {
     pub class: StorageClass,
     /// Its checksum.
     pub checksum: Option<ObjectChecksum>,
-    /// Its headers.
-    pub headers: ObjectHeaders,
+    /// Its lock. Without a retention it gets the bucket's default. `ObjectLockNotEnabled` where the bucket has none.
+    pub lock: ObjectLock,
+    /// The rest.
+    pub details: ObjectDetails,
+}
+
+/// A change of what is kept beside a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ObjectChange {
+    /// Replaces the tags.
+    Tags(Vec<Tag>),
+    /// Replaces the access control list.
+    Acl(Option<Acl>),
+    /// Sets or, with `None`, takes back the retention. A compliance retention can only be lengthened; a governance one
+    /// can be shortened, weakened or taken back with `bypass_governance` alone: `ObjectLocked`.
+    Retention { retention: Option<Retention>, bypass_governance: bool },
+    /// Sets or takes back the legal hold.
+    LegalHold(bool),
+}
+
+/// A user to be added. The namenode sets the time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewUser {
+    /// See [`User::name`].
+    pub name: String,
+    /// See [`User::canonical_id`].
+    pub canonical_id: CanonicalId,
+    /// See [`User::account_id`].
+    pub account_id: String,
+    /// See [`User::display_name`].
+    pub display_name: String,
 }
 
 /// Conditions of a write, checked where it takes effect.
@@ -349,6 +511,10 @@ pub struct DeleteTarget {
     pub version: Option<VersionId>,
     /// `If-Match`; `Some(None)` is `*`.
     pub if_match: Option<Option<ETag>>,
+    /// Refused with `PreconditionFailed` unless the version was written in this second, Unix time.
+    pub if_modified_s: Option<u64>,
+    /// Refused with `PreconditionFailed` unless the version has this many bytes.
+    pub if_size: Option<u64>,
 }
 
 /// What a delete did. Deleting what is not there is a success.
@@ -395,8 +561,40 @@ impl Listing {
 /// An entry of a listing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ListEntry {
-    /// An object; `object.headers` is left empty.
+    /// An object; `object.details` is left empty.
     Object { key: ObjectKey, object: ObjectVersion },
+    /// Keys that share everything up to and including the delimiter.
+    CommonPrefix(String),
+}
+
+/// Where a listing of versions goes on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VersionAfter {
+    /// From the beginning.
+    #[default]
+    Start,
+    /// After this version of this key. A version that does not exist any more stands where it would be.
+    Version(String, VersionId),
+    /// After all versions of this key.
+    Key(String),
+    /// After all keys with this prefix.
+    Prefix(String),
+}
+
+/// A page of versions: versions, delete markers and common prefixes merged in order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionListing {
+    /// The entries.
+    pub entries: Vec<VersionEntry>,
+    /// Whether there is more.
+    pub truncated: bool,
+}
+
+/// An entry of a listing of versions.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum VersionEntry {
+    /// A version or a delete marker; `object.details` is left empty.
+    Version { key: ObjectKey, object: ObjectVersion, is_latest: bool },
     /// Keys that share everything up to and including the delimiter.
     CommonPrefix(String),
 }

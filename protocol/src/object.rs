@@ -1,6 +1,9 @@
-//! Buckets, objects and versions as the namenode keeps them and the doors show them.
+//! Objects, versions and uploads as the namenode keeps them and the doors show them.
 
-use crate::ids::{BucketName, CanonicalId, ObjectKey, UnixMillis, UploadId, VersionId};
+use crate::acl::Acl;
+use crate::bucket::RetentionMode;
+use crate::encryption::{ObjectEncryption, SealSalt};
+use crate::ids::{CanonicalId, ObjectKey, UnixMillis, UploadId, VersionId};
 use serde::{Deserialize, Serialize};
 
 /// The largest object: 5 TiB.
@@ -15,33 +18,6 @@ pub const PART_BYTES_MIN: u64 = 5 << 20;
 pub const PART_BYTES_MAX: u64 = 5 << 30;
 /// The most objects named by one bulk delete, and the most entries of one listing page.
 pub const PAGE_ENTRIES_MAX: u32 = 1000;
-
-/// A bucket as shown to doors.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BucketInfo {
-    /// Its name.
-    pub name: BucketName,
-    /// Who owns it.
-    pub owner: CanonicalId,
-    /// When it was created.
-    pub created: UnixMillis,
-    /// The region it was created in.
-    pub region: String,
-    /// Whether versions are kept.
-    pub versioning: Versioning,
-}
-
-/// Whether overwritten and deleted objects leave versions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Versioning {
-    /// Never enabled: every object is the `null` version.
-    #[default]
-    Off,
-    /// Every write makes a version.
-    Enabled,
-    /// New writes replace the `null` version; older versions stay.
-    Suspended,
-}
 
 /// An entity tag: an MD5, and for multipart objects the number of parts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -155,6 +131,49 @@ pub struct ObjectHeaders {
     pub user: Vec<(String, String)>,
 }
 
+/// What is known of an object besides its bytes and what listings show.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectDetails {
+    /// Its headers.
+    pub headers: ObjectHeaders,
+    /// Its tags, at most [`TAGS_MAX`], names unique.
+    pub tags: Vec<Tag>,
+    /// Its access control list; `None` is `private`.
+    pub acl: Option<Acl>,
+    /// How it is encrypted; `None` in clear.
+    pub encryption: Option<ObjectEncryption>,
+}
+
+/// The most tags of an object.
+pub const TAGS_MAX: usize = 10;
+
+/// A tag.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Tag {
+    /// 1 to 128 characters.
+    pub key: String,
+    /// At most 256 characters.
+    pub value: String,
+}
+
+/// What keeps a version from being deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ObjectLock {
+    /// Until when.
+    pub retention: Option<Retention>,
+    /// Whether it is kept until this is taken back, whatever the retention.
+    pub legal_hold: bool,
+}
+
+/// A version is kept until a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Retention {
+    /// How strictly.
+    pub mode: RetentionMode,
+    /// The moment.
+    pub until: UnixMillis,
+}
+
 /// A version of an object, without where its bytes are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObjectVersion {
@@ -174,8 +193,10 @@ pub struct ObjectVersion {
     pub class: StorageClass,
     /// Its checksum, if one was sent or computed.
     pub checksum: Option<ObjectChecksum>,
-    /// Its headers.
-    pub headers: ObjectHeaders,
+    /// What keeps it.
+    pub lock: ObjectLock,
+    /// The rest; left empty in listings.
+    pub details: ObjectDetails,
 }
 
 /// A part of a multipart object or upload.
@@ -191,6 +212,8 @@ pub struct PartInfo {
     pub modified: UnixMillis,
     /// Its checksum.
     pub checksum: Option<ObjectChecksum>,
+    /// Under what it is sealed, if the object is encrypted.
+    pub salt: Option<SealSalt>,
 }
 
 /// A multipart upload in progress.
@@ -208,8 +231,10 @@ pub struct UploadInfo {
     pub class: StorageClass,
     /// The checksum algorithm and type named at creation.
     pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
-    /// The headers of the object to be.
-    pub headers: ObjectHeaders,
+    /// The lock of the object to be.
+    pub lock: ObjectLock,
+    /// The details of the object to be.
+    pub details: ObjectDetails,
 }
 
 #[cfg(test)]
