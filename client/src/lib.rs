@@ -8,10 +8,12 @@
 //! This crate decides nothing about names, versions, permissions or placement.
 
 mod blocks;
+mod buckets;
 mod client;
 mod compactor;
 mod config;
 mod error;
+mod events;
 mod lease;
 mod metadata;
 mod owned;
@@ -23,6 +25,7 @@ mod seal;
 mod shared;
 mod stored;
 mod suspects;
+mod users;
 mod writer;
 
 pub use client::{Client, ClientComponents};

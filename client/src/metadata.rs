@@ -1,9 +1,9 @@
-//! The namenode's requests as methods: one a request, the reply's variant taken out.
+//! The namenode's requests as methods: one a request, the reply's variant taken out. Here those about objects, uploads and
+//! the cluster; buckets, users and events have files of their own.
 //!
 //! Nothing is decided here. Errors are the namenode's own, each with the advice of its code.
 
 use crate::client::Client;
-use crate::error::unexpected;
 use crate::stored::StoredContent;
 use granary_protocol::admin::{ClusterStatus, ObjectBlocks, SpaceReport};
 use granary_protocol::namenode::*;
@@ -15,10 +15,12 @@ macro_rules! reply {
     ($reply:expr, $variant:pat => $value:expr) => {
         match $reply {
             $variant => Ok($value),
-            other => Err(unexpected(&other)),
+            other => Err($crate::error::unexpected(&other)),
         }
     };
 }
+
+pub(crate) use reply;
 
 impl Client {
     /// Sends any request. The methods below are this with the reply's type.
@@ -27,32 +29,6 @@ impl Client {
     /// The namenode's own.
     pub async fn call(&self, request: NamenodeRequest) -> Result<NamenodeReply, Failure> {
         self.shared.namenode.call(request).await
-    }
-
-    /// [`NamenodeRequest::CreateBucket`].
-    pub async fn create_bucket(&self, bucket: BucketName, owner: CanonicalId, region: String) -> Result<(), Failure> {
-        expect_done(self.call(NamenodeRequest::CreateBucket { bucket, owner, region }).await?)
-    }
-
-    /// [`NamenodeRequest::DeleteBucket`].
-    pub async fn delete_bucket(&self, bucket: BucketName) -> Result<(), Failure> {
-        expect_done(self.call(NamenodeRequest::DeleteBucket { bucket }).await?)
-    }
-
-    /// [`NamenodeRequest::GetBucket`].
-    pub async fn get_bucket(&self, bucket: BucketName) -> Result<BucketInfo, Failure> {
-        reply!(self.call(NamenodeRequest::GetBucket { bucket }).await?, NamenodeReply::Bucket(info) => info)
-    }
-
-    /// [`NamenodeRequest::ListBuckets`]; whether there are more comes second.
-    pub async fn list_buckets(
-        &self,
-        prefix: String,
-        after: Option<BucketName>,
-        limit: u32,
-    ) -> Result<(Vec<BucketInfo>, bool), Failure> {
-        let reply = self.call(NamenodeRequest::ListBuckets { prefix, after, limit }).await?;
-        reply!(reply, NamenodeReply::Buckets { buckets, truncated } => (buckets, truncated))
     }
 
     /// [`NamenodeRequest::GetObject`]. [`Client::read`] turns the answer into bytes.
@@ -134,22 +110,78 @@ impl Client {
         &self,
         bucket: BucketName,
         objects: Vec<DeleteTarget>,
+        deleter: CanonicalId,
+        bypass_governance: bool,
     ) -> Result<Vec<Result<DeleteOutcome, Failure>>, Failure> {
-        let reply = self.call(NamenodeRequest::DeleteObjects { bucket, objects }).await?;
-        reply!(reply, NamenodeReply::Deleted(outcomes) => outcomes)
+        let request = NamenodeRequest::DeleteObjects { bucket, objects, deleter, bypass_governance };
+        reply!(self.call(request).await?, NamenodeReply::Deleted(outcomes) => outcomes)
+    }
+
+    /// [`NamenodeRequest::AmendObject`]: the version that was changed.
+    pub async fn amend_object(
+        &self,
+        bucket: BucketName,
+        key: ObjectKey,
+        version: Option<VersionId>,
+        change: ObjectChange,
+    ) -> Result<VersionId, Failure> {
+        let reply = self.call(NamenodeRequest::AmendObject { bucket, key, version, change }).await?;
+        reply!(reply, NamenodeReply::Amended(version) => version)
+    }
+
+    /// [`NamenodeRequest::RenameObject`].
+    pub async fn rename_object(
+        &self,
+        bucket: BucketName,
+        source: ObjectKey,
+        source_condition: WriteCondition,
+        key: ObjectKey,
+        condition: WriteCondition,
+    ) -> Result<PutOutcome, Failure> {
+        let request = NamenodeRequest::RenameObject { bucket, source, source_condition, key, condition };
+        reply!(self.call(request).await?, NamenodeReply::Put(outcome) => outcome)
+    }
+
+    /// [`NamenodeRequest::ListObjectParts`]: the object, how many parts it has, a page of them, whether there are more.
+    pub async fn list_object_parts(
+        &self,
+        bucket: BucketName,
+        key: ObjectKey,
+        version: Option<VersionId>,
+        after: u16,
+        limit: u32,
+    ) -> Result<(ObjectVersion, u16, Vec<PartInfo>, bool), Failure> {
+        let reply = self.call(NamenodeRequest::ListObjectParts { bucket, key, version, after, limit }).await?;
+        reply!(reply, NamenodeReply::ObjectParts { object, parts_count, parts, truncated } =>
+            (*object, parts_count, parts, truncated))
+    }
+
+    /// [`NamenodeRequest::ListVersions`].
+    pub async fn list_versions(
+        &self,
+        bucket: BucketName,
+        prefix: String,
+        delimiter: String,
+        after: VersionAfter,
+        limit: u32,
+    ) -> Result<VersionListing, Failure> {
+        let reply = self.call(NamenodeRequest::ListVersions { bucket, prefix, delimiter, after, limit }).await?;
+        reply!(reply, NamenodeReply::Versions(listing) => listing)
     }
 
     /// [`NamenodeRequest::CreateUpload`].
+    #[allow(clippy::too_many_arguments, reason = "the fields of one request")]
     pub async fn create_upload(
         &self,
         bucket: BucketName,
         key: ObjectKey,
         owner: CanonicalId,
         class: StorageClass,
-        headers: ObjectHeaders,
         checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+        lock: ObjectLock,
+        details: ObjectDetails,
     ) -> Result<UploadId, Failure> {
-        let request = NamenodeRequest::CreateUpload { bucket, key, owner, class, headers, checksum };
+        let request = NamenodeRequest::CreateUpload { bucket, key, owner, class, checksum, lock, details };
         reply!(self.call(request).await?, NamenodeReply::Upload(upload) => upload)
     }
 
@@ -286,6 +318,6 @@ impl Client {
     }
 }
 
-fn expect_done(reply: NamenodeReply) -> Result<(), Failure> {
+pub(crate) fn expect_done(reply: NamenodeReply) -> Result<(), Failure> {
     reply!(reply, NamenodeReply::Done => ())
 }

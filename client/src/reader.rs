@@ -1,4 +1,4 @@
-//! From located extents back to bytes, whatever replica dies meanwhile.
+//! From located extents back to the stored bytes of a window, whatever replica dies meanwhile.
 //!
 //! A piece handed out is never handed out twice and none is left out: the reader counts bytes, and whoever serves them
 //! next is asked from that byte on. Datanodes verify what they serve; here the number of bytes is checked.
@@ -24,7 +24,7 @@ const OPEN_AHEAD_BYTES: u64 = 4 << 20;
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
-/// Reads one window of an object. Made by [`crate::Client::read`].
+/// Reads the stored bytes of one window of an object: the bytes themselves, or what they are sealed in. Made by [`crate::Client::read`].
 pub struct ContentReader {
     shared: Arc<Shared>,
     content: Option<ContentId>,
@@ -54,8 +54,8 @@ impl ContentReader {
         Self {
             shared,
             content: read.content,
-            position: read.offset,
-            end: read.offset + read.length,
+            position: read.stored_offset,
+            end: read.stored_offset + read.stored_length,
             extents: read.extents.into(),
             open: None,
             next_open: None,

@@ -84,10 +84,11 @@ mod tests {
             assert_eq!(VersionFile::load(&path).unwrap(), Some(Ok(version)));
         }
         let refused = |text: &str| VersionFile::decode(text).unwrap_err();
-        assert!(refused("layout_version=2\ndatanode=1\nvolume=1\ncluster=\n").contains("layout version is 2"));
-        assert!(refused("layout_version=1\nvolume=1\ncluster=\n").contains("no datanode"));
-        assert!(refused("layout_version=1\ndatanode=x\nvolume=1\n").contains("bad datanode"));
-        assert!(refused("layout_version=1\ndatanode=1\nvolume=1\ncodec=x\n").contains("unknown key"));
+        assert!(refused("layout_version=1\ndatanode=1\nvolume=1\ncluster=\n").contains("layout version is 1"));
+        assert!(refused("layout_version=9\ndatanode=1\nvolume=1\ncluster=\n").contains("layout version is 9"));
+        assert!(refused("layout_version=2\nvolume=1\ncluster=\n").contains("no datanode"));
+        assert!(refused("layout_version=2\ndatanode=x\nvolume=1\n").contains("bad datanode"));
+        assert!(refused("layout_version=2\ndatanode=1\nvolume=1\ncodec=x\n").contains("unknown key"));
         assert!(refused("nonsense").contains("bad line"));
     }
 }

@@ -13,7 +13,7 @@ use granary_namenode::service::Namenode;
 use granary_namenode::startup::{Components, start};
 use granary_protocol::block::{BlockKind, DatanodeEndpoint, Extent, Media};
 use granary_protocol::namenode::*;
-use granary_protocol::object::{ETag, ObjectHeaders, StorageClass};
+use granary_protocol::object::{ETag, ObjectDetails, ObjectHeaders, ObjectLock, StorageClass};
 use granary_protocol::*;
 use granary_rpc::Security;
 use std::sync::Arc;
@@ -80,7 +80,13 @@ async fn prepare(namenode: &Namenode) -> anyhow::Result<()> {
     }
     let bucket = BucketName::from(BUCKET);
     namenode
-        .call(NamenodeRequest::CreateBucket { bucket, owner: CanonicalId::from("owner"), region: "here".to_owned() })
+        .call(NamenodeRequest::CreateBucket {
+            bucket,
+            owner: CanonicalId::from("owner"),
+            region: "here".to_owned(),
+            object_lock: false,
+            documents: Vec::new(),
+        })
         .await?;
     Ok(())
 }
@@ -161,9 +167,13 @@ fn put(lease: LeaseId, counter: u32, extent: Extent, key: &str) -> NamenodeReque
             owner: CanonicalId::from("owner"),
             class: StorageClass::Standard,
             checksum: None,
-            headers: ObjectHeaders {
-                system: vec![("content-type".to_owned(), "application/octet-stream".to_owned())],
-                user: Vec::new(),
+            lock: ObjectLock::default(),
+            details: ObjectDetails {
+                headers: ObjectHeaders {
+                    system: vec![("content-type".to_owned(), "application/octet-stream".to_owned())],
+                    user: Vec::new(),
+                },
+                ..ObjectDetails::default()
             },
         },
         condition: WriteCondition::default(),

@@ -6,14 +6,19 @@
 
 #![deny(clippy::disallowed_methods)]
 
+use bytes::Bytes;
 use granary_protocol::block::BlockKind;
+use granary_protocol::bucket::{BucketDocument, BucketLock, Versioning};
+use granary_protocol::event::{EventId, NewEvent};
 use granary_protocol::namenode::{
-    CompletedPart, ContentMove, DeleteTarget, NamenodeRequest, NewContent, NewObject, WriteCondition,
+    CompletedPart, ContentMove, DeleteTarget, NamenodeRequest, NewContent, NewObject, NewUser, ObjectChange,
+    WriteCondition,
 };
 use granary_protocol::object::{
-    ChecksumAlgorithm, ChecksumType, ETag, ObjectChecksum, ObjectHeaders, PartInfo, StorageClass, Versioning,
+    ChecksumAlgorithm, ChecksumType, ETag, ObjectChecksum, ObjectDetails, ObjectLock, PartInfo, StorageClass,
 };
 use granary_protocol::token::BlockKey;
+use granary_protocol::user::{SecretKey, TokenKey};
 use granary_protocol::{
     BlockId, BucketName, CanonicalId, ClusterId, LeaseId, NodeName, ObjectKey, UnixMillis, UploadId, VersionId,
     VolumeId,
@@ -51,11 +56,7 @@ pub enum Action {
         name: NodeName,
     },
 
-    CreateBucket {
-        bucket: BucketName,
-        owner: CanonicalId,
-        region: String,
-    },
+    CreateBucket(Box<CreateBucket>),
     /// Uploads in progress do not keep a bucket alive; they are aborted with it.
     DeleteBucket {
         bucket: BucketName,
@@ -65,13 +66,21 @@ pub enum Action {
         bucket: BucketName,
         versioning: Versioning,
     },
+    SetBucketLock {
+        bucket: BucketName,
+        lock: BucketLock,
+    },
+    SetBucketDocument {
+        bucket: BucketName,
+        kind: BucketDocument,
+        document: Option<Bytes>,
+    },
 
     PutObject(Box<PutObject>),
     CopyObject(Box<CopyObject>),
-    DeleteObjects {
-        bucket: BucketName,
-        objects: Vec<DeleteTarget>,
-    },
+    DeleteObjects(Box<DeleteObjects>),
+    AmendObject(Box<AmendObject>),
+    RenameObject(Box<RenameObject>),
 
     CreateUpload(Box<CreateUpload>),
     PutPart(Box<PutPart>),
@@ -117,6 +126,42 @@ pub enum Action {
         lease: LeaseId,
         moves: Vec<ContentMove>,
     },
+
+    ChangeUsers(Box<UserChange>),
+    AddEncryptionKey {
+        key_id: String,
+        wrapped: Vec<u8>,
+    },
+    SetEncryptionKeyDisabled {
+        key_id: String,
+        disabled: bool,
+    },
+
+    AppendEvents {
+        events: Vec<NewEvent>,
+    },
+    ClaimEvents {
+        limit: u32,
+        claim_ms: u64,
+    },
+    SettleEvents {
+        settled: Vec<EventId>,
+        retry: Vec<(EventId, UnixMillis)>,
+    },
+}
+
+/// See the requests of the same names: users, their keys and policies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UserChange {
+    AddUser { user: NewUser, key: Option<(String, SecretKey)> },
+    RemoveUser { name: String },
+    SetUserDisabled { name: String, disabled: bool },
+    AddAccessKey { user: String, access_key: String, secret_key: SecretKey },
+    SetAccessKeyDisabled { user: String, access_key: String, disabled: bool },
+    RemoveAccessKey { user: String, access_key: String },
+    PutPolicy { name: String, document: String },
+    RemovePolicy { name: String },
+    AttachPolicy { user: String, policy: String, attached: bool },
 }
 
 /// The beginning of a cluster.
@@ -130,6 +175,18 @@ pub struct Format {
     pub ca_key_pem: String,
     /// The first key for block tokens.
     pub key: BlockKey,
+    /// The secret under which temporary credentials are made.
+    pub token_key: TokenKey,
+}
+
+/// See [`NamenodeRequest::CreateBucket`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateBucket {
+    pub bucket: BucketName,
+    pub owner: CanonicalId,
+    pub region: String,
+    pub object_lock: bool,
+    pub documents: Vec<(BucketDocument, Bytes)>,
 }
 
 /// See [`NamenodeRequest::PutObject`].
@@ -155,6 +212,34 @@ pub struct CopyObject {
     pub condition: WriteCondition,
 }
 
+/// See [`NamenodeRequest::DeleteObjects`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeleteObjects {
+    pub bucket: BucketName,
+    pub objects: Vec<DeleteTarget>,
+    pub deleter: CanonicalId,
+    pub bypass_governance: bool,
+}
+
+/// See [`NamenodeRequest::AmendObject`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AmendObject {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    pub version: Option<VersionId>,
+    pub change: ObjectChange,
+}
+
+/// See [`NamenodeRequest::RenameObject`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RenameObject {
+    pub bucket: BucketName,
+    pub source: ObjectKey,
+    pub source_condition: WriteCondition,
+    pub key: ObjectKey,
+    pub condition: WriteCondition,
+}
+
 /// See [`NamenodeRequest::CreateUpload`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreateUpload {
@@ -162,8 +247,9 @@ pub struct CreateUpload {
     pub key: ObjectKey,
     pub owner: CanonicalId,
     pub class: StorageClass,
-    pub headers: ObjectHeaders,
     pub checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
+    pub lock: ObjectLock,
+    pub details: ObjectDetails,
 }
 
 /// See [`NamenodeRequest::PutPart`].
@@ -210,8 +296,13 @@ impl TryFrom<NamenodeRequest> for Action {
     fn try_from(request: NamenodeRequest) -> Result<Action, Box<NamenodeRequest>> {
         use NamenodeRequest as R;
         Ok(match request {
-            R::CreateBucket { bucket, owner, region } => Action::CreateBucket { bucket, owner, region },
+            R::CreateBucket { bucket, owner, region, object_lock, documents } => {
+                Action::CreateBucket(Box::new(CreateBucket { bucket, owner, region, object_lock, documents }))
+            }
             R::DeleteBucket { bucket } => Action::DeleteBucket { bucket },
+            R::SetVersioning { bucket, versioning } => Action::SetVersioning { bucket, versioning },
+            R::SetBucketLock { bucket, lock } => Action::SetBucketLock { bucket, lock },
+            R::SetBucketDocument { bucket, kind, document } => Action::SetBucketDocument { bucket, kind, document },
             R::PutObject { bucket, key, content, object, condition } => {
                 Action::PutObject(Box::new(PutObject { bucket, key, content, object, condition }))
             }
@@ -234,9 +325,17 @@ impl TryFrom<NamenodeRequest> for Action {
                 object,
                 condition,
             })),
-            R::DeleteObjects { bucket, objects } => Action::DeleteObjects { bucket, objects },
-            R::CreateUpload { bucket, key, owner, class, headers, checksum } => {
-                Action::CreateUpload(Box::new(CreateUpload { bucket, key, owner, class, headers, checksum }))
+            R::DeleteObjects { bucket, objects, deleter, bypass_governance } => {
+                Action::DeleteObjects(Box::new(DeleteObjects { bucket, objects, deleter, bypass_governance }))
+            }
+            R::AmendObject { bucket, key, version, change } => {
+                Action::AmendObject(Box::new(AmendObject { bucket, key, version, change }))
+            }
+            R::RenameObject { bucket, source, source_condition, key, condition } => {
+                Action::RenameObject(Box::new(RenameObject { bucket, source, source_condition, key, condition }))
+            }
+            R::CreateUpload { bucket, key, owner, class, checksum, lock, details } => {
+                Action::CreateUpload(Box::new(CreateUpload { bucket, key, owner, class, checksum, lock, details }))
             }
             R::PutPart { bucket, key, upload, part, content } => {
                 Action::PutPart(Box::new(PutPart { bucket, key, upload, part, content }))
@@ -281,6 +380,36 @@ impl TryFrom<NamenodeRequest> for Action {
             }
             R::AbandonBlocks { lease, blocks } => Action::AbandonBlocks { lease, blocks },
             R::RelocateContents { lease, moves } => Action::RelocateContents { lease, moves },
+            R::AddEncryptionKey { key_id, wrapped } => Action::AddEncryptionKey { key_id, wrapped },
+            R::SetEncryptionKeyDisabled { key_id, disabled } => Action::SetEncryptionKeyDisabled { key_id, disabled },
+            R::AppendEvents { events } => Action::AppendEvents { events },
+            R::ClaimEvents { limit, claim_ms } => Action::ClaimEvents { limit, claim_ms },
+            R::SettleEvents { settled, retry } => Action::SettleEvents { settled, retry },
+            other => Action::ChangeUsers(Box::new(UserChange::try_from(other)?)),
+        })
+    }
+}
+
+impl TryFrom<NamenodeRequest> for UserChange {
+    type Error = Box<NamenodeRequest>;
+
+    /// The change that a request asks for; any other request is given back.
+    fn try_from(request: NamenodeRequest) -> Result<UserChange, Box<NamenodeRequest>> {
+        use NamenodeRequest as R;
+        Ok(match request {
+            R::AddUser { user, key } => UserChange::AddUser { user, key },
+            R::RemoveUser { name } => UserChange::RemoveUser { name },
+            R::SetUserDisabled { name, disabled } => UserChange::SetUserDisabled { name, disabled },
+            R::AddAccessKey { user, access_key, secret_key } => {
+                UserChange::AddAccessKey { user, access_key, secret_key }
+            }
+            R::SetAccessKeyDisabled { user, access_key, disabled } => {
+                UserChange::SetAccessKeyDisabled { user, access_key, disabled }
+            }
+            R::RemoveAccessKey { user, access_key } => UserChange::RemoveAccessKey { user, access_key },
+            R::PutPolicy { name, document } => UserChange::PutPolicy { name, document },
+            R::RemovePolicy { name } => UserChange::RemovePolicy { name },
+            R::AttachPolicy { user, policy, attached } => UserChange::AttachPolicy { user, policy, attached },
             other => return Err(Box::new(other)),
         })
     }

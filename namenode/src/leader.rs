@@ -8,6 +8,7 @@ use crate::service::Namenode;
 use crate::startup::NamenodeError;
 use crate::state;
 use granary_protocol::token::BlockKey;
+use granary_protocol::user::TokenKey;
 use granary_protocol::{ClusterId, Failure, UnixMillis};
 use granary_rpc::{ClusterCa, ClusterName};
 use std::sync::Arc;
@@ -148,6 +149,7 @@ async fn format_if_new(namenode: &Namenode, authority: &Option<ClusterCa>) -> Re
         ca_cert_pem: authority.cert_pem().to_owned(),
         ca_key_pem: authority.key_pem(),
         key: new_key(1, namenode.clock.now())?,
+        token_key: TokenKey(random()?),
     };
     namenode
         .propose(Action::Format(Box::new(format)))

@@ -71,6 +71,13 @@ impl Namenode {
             Q::GetBucket { bucket } => {
                 self.point_read(|view| state::get_bucket(view, &bucket).map(NamenodeReply::Bucket)).await
             }
+            Q::GetBucketSettings { bucket } => {
+                self.scan(move |view| {
+                    state::get_bucket_settings(view, &bucket)
+                        .map(|settings| NamenodeReply::BucketSettings(Box::new(settings)))
+                })
+                .await
+            }
             Q::GetObject { bucket, key, version, window } => self.get_object(&bucket, &key, version, window).await,
             Q::LocateContent { content, offset, length } => self.locate_content(content, offset, length).await,
             Q::GetUpload { bucket, key, upload } => {
@@ -83,6 +90,27 @@ impl Namenode {
             Q::RecordsAlive { records } => {
                 self.scan(move |view| Ok(NamenodeReply::Alive(state::records_alive(view, &records)?))).await
             }
+            Q::ListObjectParts { bucket, key, version, after, limit } => {
+                self.scan(move |view| {
+                    let (object, parts_count, parts, truncated) =
+                        state::list_object_parts(view, &bucket, &key, version, after, limit)?;
+                    Ok(NamenodeReply::ObjectParts { object: Box::new(object), parts_count, parts, truncated })
+                })
+                .await
+            }
+            Q::GetTokenKey => {
+                self.reads.admit().await?;
+                self.look(state::token_key)?.map(NamenodeReply::TokenKey).ok_or_else(not_formatted)
+            }
+            Q::ListVersions { .. }
+            | Q::GetUser { .. }
+            | Q::ListUsers { .. }
+            | Q::FindAccessKey { .. }
+            | Q::FindOwners { .. }
+            | Q::ListPolicies { .. }
+            | Q::GetEncryptionKey { .. }
+            | Q::ListEncryptionKeys { .. }
+            | Q::ClaimEvents { .. } => Err(Failure::new(ErrorCode::Internal, "this request is still being built")),
             Q::ListBuckets { prefix, after, limit } => {
                 self.scan(move |view| {
                     let (buckets, truncated) = state::list_buckets(view, &prefix, after.as_ref(), limit)?;
@@ -134,9 +162,14 @@ impl Namenode {
 
             mutation @ (Q::CreateBucket { .. }
             | Q::DeleteBucket { .. }
+            | Q::SetVersioning { .. }
+            | Q::SetBucketLock { .. }
+            | Q::SetBucketDocument { .. }
             | Q::PutObject { .. }
             | Q::CopyObject { .. }
             | Q::DeleteObjects { .. }
+            | Q::AmendObject { .. }
+            | Q::RenameObject { .. }
             | Q::CreateUpload { .. }
             | Q::PutPart { .. }
             | Q::CopyPart { .. }
@@ -146,7 +179,20 @@ impl Namenode {
             | Q::CloseLease { .. }
             | Q::SealBlock { .. }
             | Q::AbandonBlocks { .. }
-            | Q::RelocateContents { .. }) => match Action::try_from(mutation) {
+            | Q::RelocateContents { .. }
+            | Q::AddUser { .. }
+            | Q::RemoveUser { .. }
+            | Q::SetUserDisabled { .. }
+            | Q::AddAccessKey { .. }
+            | Q::SetAccessKeyDisabled { .. }
+            | Q::RemoveAccessKey { .. }
+            | Q::PutPolicy { .. }
+            | Q::RemovePolicy { .. }
+            | Q::AttachPolicy { .. }
+            | Q::AddEncryptionKey { .. }
+            | Q::SetEncryptionKeyDisabled { .. }
+            | Q::AppendEvents { .. }
+            | Q::SettleEvents { .. }) => match Action::try_from(mutation) {
                 Ok(action) => self.propose(action).await,
                 Err(request) => Err(Failure::new(ErrorCode::Internal, format!("no command for {request:?}"))),
             },
@@ -195,8 +241,18 @@ impl Namenode {
         for _ in 0..READ_ATTEMPTS {
             let found = self.point_read(|view| state::get_object(view, bucket, key, version, window)).await?;
             let Some(extents) = self.locate_all(&found.extents) else { continue };
-            let state::ObjectFound { object, parts_count, part, content, offset, length, .. } = found;
-            let read = ObjectRead { object, parts_count, part, content, offset, length, extents };
+            let read = ObjectRead {
+                object: found.object,
+                parts_count: found.parts_count,
+                part: found.part,
+                content: found.content,
+                offset: found.offset,
+                length: found.length,
+                stored_offset: found.stored_offset,
+                stored_length: found.stored_length,
+                sealed: found.sealed,
+                extents,
+            };
             return Ok(NamenodeReply::Object(Box::new(read)));
         }
         Err(keeps_changing())
@@ -402,7 +458,7 @@ impl Namenode {
                 }
                 Err(rejection) => return Err(rejection),
             };
-            let (content, size) = (found.content, found.length);
+            let (content, size) = (found.content, found.stored_length);
             let mut extents = found.extents;
             while let Some(last) = extents.last()
                 && let Some(content) = content

@@ -109,6 +109,25 @@ pub enum BucketDocument {
     Website,
 }
 
+impl BucketDocument {
+    /// Every kind, in order.
+    pub const ALL: [BucketDocument; 13] = [
+        Self::Policy,
+        Self::Acl,
+        Self::OwnershipControls,
+        Self::PublicAccessBlock,
+        Self::Cors,
+        Self::Encryption,
+        Self::Lifecycle,
+        Self::Logging,
+        Self::Notification,
+        Self::RequestPayment,
+        Self::Accelerate,
+        Self::Tagging,
+        Self::Website,
+    ];
+}
+
 /// The largest document: AWS's limit of a policy is 20 KiB, of a lifecycle configuration 1,000 rules.
 pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 
@@ -117,7 +136,7 @@ pub const DOCUMENT_BYTES_MAX: usize = 1 << 20;
 pub struct BucketSettings {
     /// The bucket.
     pub info: BucketInfo,
-    /// Raised by every change of the bucket's settings.
+    /// Raised by every change of the bucket's settings; a bucket of the same name made later has a higher one.
     pub revision: u64,
     /// Its documents, by kind.
     pub documents: Vec<(BucketDocument, Bytes)>,

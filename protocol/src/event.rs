@@ -9,6 +9,12 @@ pub const EVENT_BYTES_MAX: usize = 64 << 10;
 /// The most events queued; further ones are refused with [`crate::ErrorCode::Busy`], so that nothing is lost unseen.
 pub const EVENTS_MAX: u64 = 1_000_000;
 
+/// The most bytes of events queued, targets and messages together; further ones are refused with
+/// [`crate::ErrorCode::Busy`].
+pub const EVENT_QUEUE_BYTES_MAX: u64 = 4 << 30;
+/// The most events of one request.
+pub const EVENT_BATCH_MAX: u32 = 1000;
+
 /// An event's place in the queue; grows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct EventId(pub u64);

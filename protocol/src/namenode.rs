@@ -14,7 +14,7 @@ use crate::event::{EventId, NewEvent, QueuedEvent};
 use crate::ids::*;
 use crate::object::*;
 use crate::token::{BlockKey, BlockToken};
-use crate::user::{EncryptionKey, KeyHolder, NamedPolicy, User};
+use crate::user::{EncryptionKey, KeyHolder, NamedPolicy, SecretKey, TokenKey, User};
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -205,7 +205,7 @@ pub enum NamenodeRequest {
     ReplicasChanged { datanode: DatanodeId, changes: Vec<ReplicaChange> },
 
     /// → `User`. Adds a user, with a first key if one is given: `(access key, secret key)`. `EntityAlreadyExists`.
-    AddUser { user: NewUser, key: Option<(String, String)> },
+    AddUser { user: NewUser, key: Option<(String, SecretKey)> },
     /// → `User`. `NoSuchEntity`.
     GetUser { name: String },
     /// → `Users`, by name, starting after `after`.
@@ -215,7 +215,7 @@ pub enum NamenodeRequest {
     /// → `Done`.
     SetUserDisabled { name: String, disabled: bool },
     /// → `Done`. A further key. `EntityAlreadyExists` if any user has it, `LimitExceeded`.
-    AddAccessKey { user: String, access_key: String, secret_key: String },
+    AddAccessKey { user: String, access_key: String, secret_key: SecretKey },
     /// → `Done`.
     SetAccessKeyDisabled { user: String, access_key: String, disabled: bool },
     /// → `Done`.
@@ -348,7 +348,7 @@ pub enum NamenodeReply {
         policies: Vec<NamedPolicy>,
         truncated: bool,
     },
-    TokenKey([u8; 32]),
+    TokenKey(TokenKey),
     EncryptionKey(Option<EncryptionKey>),
     EncryptionKeys {
         keys: Vec<EncryptionKey>,

@@ -165,6 +165,17 @@ pub struct ObjectLock {
     pub legal_hold: bool,
 }
 
+impl ObjectLock {
+    /// Whether a version with this lock may not be removed at `now`.
+    pub fn keeps(&self, now: UnixMillis, bypass_governance: bool) -> bool {
+        let retained = self.retention.is_some_and(|retention| {
+            let bypassed = bypass_governance && retention.mode == RetentionMode::Governance;
+            retention.until > now && !bypassed
+        });
+        self.legal_hold || retained
+    }
+}
+
 /// A version is kept until a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Retention {

@@ -10,6 +10,26 @@ pub const ATTACHED_POLICIES_MAX: usize = 20;
 /// The largest policy document, in bytes.
 pub const POLICY_BYTES_MAX: usize = 20 << 10;
 
+/// The secret half of an access key. Not shown by `Debug`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretKey(pub String);
+
+impl std::fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretKey(..)")
+    }
+}
+
+/// The cluster's secret under which temporary credentials are made. Not shown by `Debug`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenKey(pub [u8; 32]);
+
+impl std::fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenKey(..)")
+    }
+}
+
 /// A user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
@@ -43,20 +63,14 @@ pub struct AccessKey {
 }
 
 /// What a door needs to judge a request that names an access key.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyHolder {
     /// The key's secret.
-    pub secret_key: String,
+    pub secret_key: SecretKey,
     /// Whose it is. Its list of keys is left empty.
     pub user: User,
     /// The documents of the policies attached to the user, JSON, in the order of `user.policies`.
     pub policies: Vec<String>,
-}
-
-impl std::fmt::Debug for KeyHolder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("KeyHolder").field("user", &self.user.name).finish_non_exhaustive()
-    }
 }
 
 /// A named identity policy.

@@ -82,7 +82,8 @@ impl Store {
             owner: CanonicalId::from("owner"),
             class: StorageClass::Standard,
             checksum: None,
-            headers: ObjectHeaders::default(),
+            lock: ObjectLock::default(),
+            details: ObjectDetails::default(),
         };
         let condition = WriteCondition::default();
         self.client.put_object("b".into(), key.into(), content, object, condition).await.unwrap();
@@ -122,7 +123,13 @@ async fn contents_of_every_size_come_back_also_after_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path(), volumes).await;
         store
-            .call(NamenodeRequest::CreateBucket { bucket: "b".into(), owner: "owner".into(), region: String::new() })
+            .call(NamenodeRequest::CreateBucket {
+                bucket: "b".into(),
+                owner: "owner".into(),
+                region: String::new(),
+                object_lock: false,
+                documents: Vec::new(),
+            })
             .await
             .unwrap();
         for length in LENGTHS {

@@ -117,9 +117,12 @@ fn repeatable(request: &NamenodeRequest) -> bool {
     use NamenodeRequest::*;
     match request {
         GetBucket { .. }
+        | GetBucketSettings { .. }
         | ListBuckets { .. }
         | GetObject { .. }
         | LocateContent { .. }
+        | ListObjectParts { .. }
+        | ListVersions { .. }
         | ListObjects { .. }
         | GetUpload { .. }
         | ListParts { .. }
@@ -128,17 +131,32 @@ fn repeatable(request: &NamenodeRequest) -> bool {
         | Status
         | Space
         | DescribeBlocks { .. } => true,
+        GetUser { .. }
+        | ListUsers { .. }
+        | FindAccessKey { .. }
+        | FindOwners { .. }
+        | ListPolicies { .. }
+        | GetTokenKey
+        | GetEncryptionKey { .. }
+        | ListEncryptionKeys { .. } => true,
         // A part replaces the part of the same number, which after the first time is itself.
         PutPart { .. } | CopyPart { .. } | CompleteUpload { .. } => true,
         // What a lost answer leaves behind (a lease without holder, blocks nobody writes) ends with the lease.
         OpenLease { .. } | RenewLease { .. } | CloseLease { .. } | AllocateBlocks { .. } => true,
         SealBlock { .. } | AbandonBlocks { .. } | RelocateContents { .. } => true,
+        // An event may be delivered more than once anyway.
+        ClaimEvents { .. } | SettleEvents { .. } => true,
         RegisterDatanode { .. } | Heartbeat { .. } | BlockReport { .. } | ReplicasChanged { .. } => true,
         // A second time these find their own effect in the way, make another version or another secret, or undo what
         // somebody else did in between: a PUT whose answer was lost and that was overwritten or deleted since must not
         // come back.
         CreateBucket { .. }
         | DeleteBucket { .. }
+        | SetVersioning { .. }
+        | SetBucketLock { .. }
+        | SetBucketDocument { .. }
+        | AmendObject { .. }
+        | RenameObject { .. }
         | PutObject { .. }
         | CopyObject { .. }
         | DeleteObjects { .. }
@@ -147,6 +165,18 @@ fn repeatable(request: &NamenodeRequest) -> bool {
         | ClaimCompaction { .. }
         | CreateJoinToken { .. }
         | Enrol { .. } => false,
+        AddUser { .. }
+        | RemoveUser { .. }
+        | SetUserDisabled { .. }
+        | AddAccessKey { .. }
+        | SetAccessKeyDisabled { .. }
+        | RemoveAccessKey { .. }
+        | PutPolicy { .. }
+        | RemovePolicy { .. }
+        | AttachPolicy { .. }
+        | AddEncryptionKey { .. }
+        | SetEncryptionKeyDisabled { .. }
+        | AppendEvents { .. } => false,
     }
 }
 

@@ -190,7 +190,8 @@ pub async fn commit(client: &Client, key: &str, content: Option<StoredContent>) 
         owner: CanonicalId::default(),
         class: StorageClass::Standard,
         checksum: None,
-        headers: ObjectHeaders::default(),
+        lock: ObjectLock::default(),
+        details: ObjectDetails::default(),
     };
     client.put_object("b".into(), key.into(), content, object, WriteCondition::default()).await.map(|_| ())
 }

@@ -3,6 +3,7 @@
 use crate::cluster::{Block, Cluster, Replica, State};
 use futures_util::future::BoxFuture;
 use granary_protocol::block::*;
+use granary_protocol::bucket::Versioning;
 use granary_protocol::namenode::*;
 use granary_protocol::object::*;
 use granary_protocol::token::AccessMode;
@@ -208,9 +209,21 @@ fn get(state: &State, key: ObjectKey, window: Window) -> Result<NamenodeReply, F
         owner: CanonicalId::default(),
         class: StorageClass::Standard,
         checksum: None,
-        headers: ObjectHeaders::default(),
+        lock: ObjectLock::default(),
+        details: ObjectDetails::default(),
     };
-    let read = ObjectRead { object, parts_count: 0, part: None, content, offset, length, extents };
+    let read = ObjectRead {
+        object,
+        parts_count: 0,
+        part: None,
+        content,
+        offset,
+        length,
+        stored_offset: offset,
+        stored_length: length,
+        sealed: Vec::new(),
+        extents,
+    };
     Ok(NamenodeReply::Object(Box::new(read)))
 }
 

@@ -52,9 +52,9 @@ async fn volumes_that_do_not_belong_together_are_refused() {
     assert!(text.contains("cluster=test\n"), "{text}");
     fs::write(&version, text.replace("cluster=test", "cluster=other")).unwrap();
     assert!(matches!(start(&["a", "b"]).await, Err(StartError::Mixed { .. })));
-    fs::write(&version, text.replace("layout_version=1", "layout_version=2")).unwrap();
+    fs::write(&version, text.replace("layout_version=2", "layout_version=1")).unwrap();
     let newer = start(&["b"]).await.err().unwrap();
-    assert!(newer.to_string().contains("layout version is 2"), "{newer}");
+    assert!(newer.to_string().contains("layout version is 1"), "{newer}");
     fs::remove_file(&version).unwrap();
     assert!(matches!(start(&["b"]).await, Err(StartError::Unreadable { .. })));
     // A new volume joins those that are there.

@@ -7,7 +7,7 @@ use super::xml_writer::Xml;
 use crate::error::{S3Error, S3ErrorCode};
 use crate::server::{GatewayState, ResponseBody, S3Request, S3Response};
 use granary_protocol::ErrorCode;
-use granary_protocol::object::Versioning;
+use granary_protocol::bucket::Versioning;
 use http::header::{HeaderName, HeaderValue, LOCATION};
 use http::{HeaderMap, StatusCode};
 
@@ -34,7 +34,8 @@ pub(super) async fn create_bucket(state: &GatewayState, mut request: S3Request) 
         )
         .into());
     }
-    let created = state.client.create_bucket(request.bucket.clone(), state.owner(), region.clone()).await;
+    let created =
+        state.client.create_bucket(request.bucket.clone(), state.owner(), region.clone(), false, Vec::new()).await;
     match created {
         Err(failure) if failure.code == ErrorCode::BucketAlreadyOwnedByYou && region == CLASSIC_REGION => {}
         other => other?,

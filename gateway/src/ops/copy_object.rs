@@ -16,7 +16,7 @@ use crate::error::{S3Error, S3ErrorCode};
 use crate::server::{GatewayState, Refusal, S3Request};
 use granary_protocol::VersionId;
 use granary_protocol::namenode::NewObject;
-use granary_protocol::object::{ObjectChecksum, ObjectHeaders, PART_BYTES_MAX};
+use granary_protocol::object::{ObjectChecksum, ObjectDetails, ObjectHeaders, ObjectLock, PART_BYTES_MAX};
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 
@@ -52,7 +52,11 @@ pub(super) async fn copy_object(state: &GatewayState, request: S3Request) -> Out
         owner: state.owner(),
         class,
         checksum,
-        headers: replaced.unwrap_or_else(|| copied_headers(&object.headers, &request.headers)),
+        lock: ObjectLock::default(),
+        details: ObjectDetails {
+            headers: replaced.unwrap_or_else(|| copied_headers(&object.details.headers, &request.headers)),
+            ..ObjectDetails::default()
+        },
     };
     let (etag, source_version) = (object.etag, object.version);
     let outcome = state

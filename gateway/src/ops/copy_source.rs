@@ -47,8 +47,10 @@ impl Source {
     ) -> Result<ObjectRead, Refusal> {
         state.client.get_object(bucket.clone(), key.clone(), version, window).await.map_err(|failure| {
             match failure.code {
-                ErrorCode::NoSuchKey => S3Error::new(S3ErrorCode::NoSuchKey).field("Key", key.as_str()).into(),
-                ErrorCode::MethodNotAllowed => S3Error::invalid_request(
+                ErrorCode::NoSuchKey | ErrorCode::DeleteMarker { current: true, .. } => {
+                    S3Error::new(S3ErrorCode::NoSuchKey).field("Key", key.as_str()).into()
+                }
+                ErrorCode::DeleteMarker { current: false, .. } => S3Error::invalid_request(
                     "The source of a copy request may not specifically refer to a delete marker by version id.",
                 )
                 .into(),

@@ -20,8 +20,9 @@ pub(super) async fn delete_object(state: &GatewayState, request: S3Request) -> O
     if condition.if_absent {
         return Err(S3Error::invalid_request("If-None-Match has no meaning for a delete").into());
     }
-    let target = DeleteTarget { key: request.key, version, if_match: condition.if_match };
-    let outcome = state.client.delete_objects(request.bucket, vec![target]).await?.pop();
+    let (key, if_match) = (request.key, condition.if_match);
+    let target = DeleteTarget { key, version, if_match, if_modified_s: None, if_size: None };
+    let outcome = state.client.delete_objects(request.bucket, vec![target], state.owner(), false).await?.pop();
     let outcome = outcome.ok_or_else(|| Failure::new(ErrorCode::Internal, "a delete without an outcome"))??;
     let mut response = S3Response::new(ResponseBody::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;

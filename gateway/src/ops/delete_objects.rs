@@ -43,7 +43,7 @@ pub(super) async fn delete_objects(state: &GatewayState, mut request: S3Request)
     let targets: Vec<DeleteTarget> = asked.objects.iter().filter_map(|object| object.target.clone().ok()).collect();
     let mut outcomes = match targets.is_empty() {
         true => Vec::new(),
-        false => state.client.delete_objects(request.bucket, targets).await?,
+        false => state.client.delete_objects(request.bucket, targets, state.owner(), false).await?,
     }
     .into_iter();
     let mut xml = Xml::document("DeleteResult", asked.objects.len() * 128);
@@ -106,7 +106,8 @@ fn parse_object(xml: &mut XmlDocument<'_>) -> Result<Object, S3Error> {
 fn target(key: &str, version: Option<&str>, etag: Option<&str>) -> Result<DeleteTarget, S3Error> {
     let version: Option<VersionId> = version.map(parse_version).transpose()?;
     let if_match = etag.map(|tag| (tag != "*").then(|| wanted_etag(tag)));
-    Ok(DeleteTarget { key: granary_protocol::ObjectKey(ObjectKey::parse(key)?.into_string()), version, if_match })
+    let key = granary_protocol::ObjectKey(ObjectKey::parse(key)?.into_string());
+    Ok(DeleteTarget { key, version, if_match, if_modified_s: None, if_size: None })
 }
 
 fn push_deleted(xml: &mut Xml, key: &str, version: Option<&str>, outcome: &DeleteOutcome) {

@@ -10,7 +10,7 @@ use super::response_headers::{apply_overrides, describe, etag_value, last_modifi
 use super::text::parse_version;
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::{ByteRange, ConditionOutcome, Preconditions, ResolvedRange, parse_http_date};
-use crate::server::{GatewayState, ObjectStream, Refusal, ResponseBody, S3Request, S3Response};
+use crate::server::{GatewayState, ObjectStream, Refusal, ResponseBody, S3Request, S3Response, delete_marker};
 use bytes::Bytes;
 use granary_protocol::namenode::{ObjectRead, Window};
 use granary_protocol::object::{ObjectVersion, PARTS_MAX};
@@ -145,9 +145,12 @@ impl Asked {
             ErrorCode::NoSuchBucket => {
                 S3Error::new(S3ErrorCode::NoSuchBucket).field("BucketName", request.bucket.as_str()).into()
             }
-            ErrorCode::MethodNotAllowed => S3Error::new(S3ErrorCode::MethodNotAllowed)
-                .header(HeaderName::from_static("x-amz-delete-marker"), HeaderValue::from_static("true"))
-                .into(),
+            ErrorCode::DeleteMarker { version, modified, current: true } => {
+                delete_marker(version, modified, true).field("Key", request.key.as_str()).into()
+            }
+            ErrorCode::DeleteMarker { version, modified, current: false } => {
+                delete_marker(version, modified, false).field("ResourceType", "DeleteMarker").into()
+            }
             _ => failure.into(),
         }
     }
@@ -178,7 +181,7 @@ impl Asked {
                 let mut error = S3Error::new(S3ErrorCode::NotModified)
                     .header(ETAG, etag_value(&object.etag))
                     .header(LAST_MODIFIED, last_modified_value(object.modified));
-                for (name, value) in &object.headers.system {
+                for (name, value) in &object.details.headers.system {
                     let header = [CACHE_CONTROL, EXPIRES].into_iter().find(|header| header == name.as_str());
                     if let (Some(header), Ok(value)) = (header, HeaderValue::from_bytes(value.as_bytes())) {
                         error = error.header(header, value);

@@ -34,6 +34,8 @@ mod xml_writer;
 pub(crate) use form_headers::headers_of_form;
 pub(crate) use post_object::FormReply;
 pub(crate) use preflight::preflight;
+pub(crate) use response_headers::last_modified_value;
+pub(crate) use text::version_text;
 
 use crate::server::{GatewayState, Operation, Refusal, S3Request, S3Response};
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use super::store_body::{CHECK_FIRST_BYTES, store_body, upload_spec};
 use crate::checksum::ChecksumAlgorithm;
 use crate::server::{GatewayState, ResponseBody, S3Request, S3Response};
 use granary_protocol::namenode::NewObject;
-use granary_protocol::object::ETag;
+use granary_protocol::object::{ETag, ObjectDetails, ObjectLock};
 
 /// Stores the body as the object, if the conditions hold at the moment it becomes visible.
 pub(super) async fn put_object(state: &GatewayState, mut request: S3Request) -> Outcome {
@@ -29,7 +29,8 @@ pub(super) async fn put_object(state: &GatewayState, mut request: S3Request) -> 
         owner: state.owner(),
         class,
         checksum: kept_of(&stored.digests, algorithm),
-        headers,
+        lock: ObjectLock::default(),
+        details: ObjectDetails { headers, ..ObjectDetails::default() },
     };
     let outcome = state.client.put_object(request.bucket, request.key, stored.content, object, condition).await?;
     let mut response = S3Response::new(ResponseBody::empty());

@@ -4,8 +4,9 @@ use super::checksums;
 use super::text::version_text;
 use crate::error::S3Error;
 use crate::request::{Query, format_http_date};
+use granary_protocol::bucket::Versioning;
 use granary_protocol::namenode::PutOutcome;
-use granary_protocol::object::{ETag, ObjectVersion, StorageClass, Versioning};
+use granary_protocol::object::{ETag, ObjectVersion, StorageClass};
 use granary_protocol::{UnixMillis, VersionId};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, ETAG, EXPIRES,
@@ -36,7 +37,7 @@ pub(super) fn unix_s(at: UnixMillis) -> i64 {
     i64::try_from(at.0 / 1000).unwrap_or(i64::MAX)
 }
 
-pub(super) fn last_modified_value(at: UnixMillis) -> HeaderValue {
+pub(crate) fn last_modified_value(at: UnixMillis) -> HeaderValue {
     HeaderValue::from_str(&format_http_date(unix_s(at))).expect("an HTTP date is visible ASCII")
 }
 
@@ -50,10 +51,10 @@ pub(super) fn describe(headers: &mut HeaderMap, object: &ObjectVersion) {
         headers.insert(STORAGE_CLASS, HeaderValue::from_static(object.class.name()));
     }
     insert_version(headers, object.version);
-    for (name, value) in &object.headers.system {
+    for (name, value) in &object.details.headers.system {
         insert_stored(headers, name, value);
     }
-    for (name, value) in &object.headers.user {
+    for (name, value) in &object.details.headers.user {
         insert_stored(headers, &format!("x-amz-meta-{name}"), value);
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn quoted(etag: &ETag) -> String {
 }
 
 /// `null`, or 16 hexadecimal digits.
-pub(super) fn version_text(version: VersionId) -> String {
+pub(crate) fn version_text(version: VersionId) -> String {
     if version == VersionId::NULL { "null".to_owned() } else { format!("{:016x}", version.0) }
 }
 

@@ -10,7 +10,7 @@ use crate::checksum::{ChecksumAlgorithm, ChecksumType, requested_algorithm, requ
 use crate::error::{S3Error, S3ErrorCode};
 use crate::server::{GatewayState, ResponseBody, S3Request, S3Response};
 use granary_protocol::UploadId;
-use granary_protocol::object::PARTS_MAX;
+use granary_protocol::object::{ObjectDetails, ObjectLock, PARTS_MAX};
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
 
@@ -37,11 +37,14 @@ pub(super) fn part_number(request: &S3Request) -> Result<u16, S3Error> {
 pub(super) async fn create_upload(state: &GatewayState, request: S3Request) -> Outcome {
     refuse_unbuilt(&request.headers)?;
     let class = storage_class(&request.headers)?;
-    let headers = read_object_headers(&request.headers)?;
+    let details = ObjectDetails { headers: read_object_headers(&request.headers)?, ..ObjectDetails::default() };
     let checksum = requested_checksum(&request)?;
     let kept = checksum.map(|(algorithm, kind)| (kept_algorithm(algorithm), kept_type(kind)));
     let (bucket, key) = (request.bucket, request.key);
-    let upload = state.client.create_upload(bucket.clone(), key.clone(), state.owner(), class, headers, kept).await?;
+    let upload = state
+        .client
+        .create_upload(bucket.clone(), key.clone(), state.owner(), class, kept, ObjectLock::default(), details)
+        .await?;
     let mut xml = Xml::document("InitiateMultipartUploadResult", 256);
     xml.element("Bucket", bucket.as_str());
     xml.element("Key", key.as_str());

@@ -27,6 +27,7 @@ pub(super) async fn upload_part(state: &GatewayState, mut request: S3Request) ->
         md5: stored.md5()?,
         modified: state.now(),
         checksum: kept_of(&stored.digests, algorithm),
+        salt: None,
     };
     let mut response = S3Response::new(ResponseBody::empty());
     let headers = response.headers_mut();

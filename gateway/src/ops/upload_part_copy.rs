@@ -40,7 +40,8 @@ pub(super) async fn upload_part_copy(state: &GatewayState, request: S3Request) -
     }
     let (md5, checksum) = digests(state, &source, first, length, algorithm).await?;
     let (etag, source_version) = (object.etag, object.version);
-    let part = PartInfo { number, size: length, md5, modified: state.now(), checksum: Some(checksum.clone()) };
+    let part =
+        PartInfo { number, size: length, md5, modified: state.now(), checksum: Some(checksum.clone()), salt: None };
     let mut xml = Xml::document("CopyPartResult", 256);
     xml.time("LastModified", part.modified);
     xml.plain("ETag", format_args!("&quot;{}&quot;", ETag { md5, parts: None }));

@@ -31,6 +31,6 @@ pub use refusal::s3_code_of;
 pub use root::RootCredentials;
 
 pub(crate) use body::ObjectStream;
-pub(crate) use refusal::Refusal;
+pub(crate) use refusal::{Refusal, delete_marker};
 pub(crate) use request::{S3Request, S3Response};
 pub(crate) use state::GatewayState;

@@ -1,7 +1,9 @@
 //! Why a request was not served, and what its client is told: the one table from the store's codes to S3's.
 
 use crate::error::{S3Error, S3ErrorCode};
-use granary_protocol::{ErrorCode, Failure};
+use crate::ops::{last_modified_value, version_text};
+use granary_protocol::{ErrorCode, Failure, UnixMillis, VersionId};
+use http::header::{ALLOW, HeaderName, HeaderValue, LAST_MODIFIED};
 
 /// What an operation returns instead of a response.
 #[derive(Debug)]
@@ -45,7 +47,26 @@ impl Refusal {
             }
             _client_fault => tracing::debug!(request_id, %failure, "request refused"),
         }
-        S3Error::new(code)
+        match failure.code {
+            ErrorCode::DeleteMarker { version, modified, current } => delete_marker(version, modified, current),
+            _ => S3Error::new(code),
+        }
+    }
+}
+
+/// A delete marker in the place of an object says so, and which it is; one that was named says what can be done with it.
+pub(crate) fn delete_marker(version: VersionId, modified: UnixMillis, current: bool) -> S3Error {
+    let code = s3_code_of(&ErrorCode::DeleteMarker { version, modified, current });
+    let mut error =
+        S3Error::new(code).header(HeaderName::from_static("x-amz-delete-marker"), HeaderValue::from_static("true"));
+    if let Ok(value) = HeaderValue::from_str(&version_text(version)) {
+        error = error.header(HeaderName::from_static("x-amz-version-id"), value);
+    }
+    match current {
+        true => error,
+        false => {
+            error.header(ALLOW, HeaderValue::from_static("DELETE")).header(LAST_MODIFIED, last_modified_value(modified))
+        }
     }
 }
 
@@ -68,7 +89,15 @@ pub fn s3_code_of(code: &ErrorCode) -> S3ErrorCode {
         ErrorCode::InvalidRange => S3ErrorCode::InvalidRange,
         ErrorCode::PreconditionFailed => S3ErrorCode::PreconditionFailed,
         ErrorCode::Conflict => S3ErrorCode::ConditionalRequestConflict,
-        ErrorCode::MethodNotAllowed => S3ErrorCode::MethodNotAllowed,
+        ErrorCode::DeleteMarker { current: true, .. } => S3ErrorCode::NoSuchKey,
+        ErrorCode::DeleteMarker { current: false, .. } => S3ErrorCode::MethodNotAllowed,
+        ErrorCode::ObjectLocked => S3ErrorCode::AccessDenied,
+        ErrorCode::InvalidBucketState => S3ErrorCode::InvalidBucketState,
+        ErrorCode::ObjectLockNotEnabled => S3ErrorCode::InvalidRequest,
+        // About users, policies and keys: their handlers say it in their API's own words.
+        ErrorCode::NoSuchEntity | ErrorCode::EntityAlreadyExists | ErrorCode::LimitExceeded => {
+            S3ErrorCode::InvalidArgument
+        }
         ErrorCode::InvalidArgument => S3ErrorCode::InvalidArgument,
         ErrorCode::AccessDenied => S3ErrorCode::AccessDenied,
         ErrorCode::Busy => S3ErrorCode::SlowDown,

@@ -3,6 +3,7 @@
 use futures_util::future::{BoxFuture, ready};
 use granary_protocol::admin::{BlockDescription, ObjectBlocks, Redundancy};
 use granary_protocol::block::{BlockKind, DatanodeEndpoint, Extent, LocatedBlock, ReplicaLocation};
+use granary_protocol::bucket::{BucketInfo, Versioning};
 use granary_protocol::namenode::*;
 use granary_protocol::object::*;
 use granary_protocol::token::{AccessMode, BlockKey, BlockToken};
@@ -96,7 +97,7 @@ impl Tables {
                 }
                 self.put(&bucket, key, object, source.extents, source.parts, &condition)
             }
-            Q::DeleteObjects { bucket, objects } => {
+            Q::DeleteObjects { bucket, objects, .. } => {
                 let bucket = self.bucket_mut(&bucket)?;
                 let delete = |target: DeleteTarget| {
                     if let (Some(Some(tag)), Some(found)) = (target.if_match, bucket.objects.get(&target.key.0))
@@ -109,10 +110,10 @@ impl Tables {
                 };
                 Ok(R::Deleted(objects.into_iter().map(delete).collect()))
             }
-            Q::CreateUpload { bucket, key, owner, class, headers, checksum } => {
+            Q::CreateUpload { bucket, key, owner, class, checksum, lock, details } => {
                 self.bucket(&bucket)?;
                 let (upload, initiated) = (UploadId(self.next_id), UnixMillis(self.now_ms));
-                let info = UploadInfo { upload, key, initiated, owner, class, checksum, headers };
+                let info = UploadInfo { upload, key, initiated, owner, class, checksum, lock, details };
                 self.uploads.insert(upload.0, Upload { bucket: bucket.0, info, parts: BTreeMap::new() });
                 Ok(R::Upload(upload))
             }
@@ -211,6 +212,7 @@ impl Tables {
             created: UnixMillis(1_700_000_000_000),
             region: self.buckets[name].region.clone(),
             versioning: Versioning::Off,
+            object_lock: None,
         }
     }
 
@@ -256,6 +258,9 @@ impl Tables {
             content: (size > 0).then_some(ContentId(1)),
             offset,
             length,
+            stored_offset: offset,
+            stored_length: length,
+            sealed: Vec::new(),
             extents: extents.collect(),
         })))
     }
@@ -294,7 +299,8 @@ impl Tables {
             owner: new.owner,
             class: new.class,
             checksum: new.checksum,
-            headers: new.headers,
+            lock: new.lock,
+            details: new.details,
         };
         bucket.objects.insert(key.0, Object { version, extents, parts });
         Ok(NamenodeReply::Put(outcome))
@@ -324,7 +330,8 @@ impl Tables {
             owner: found.info.owner.clone(),
             class: found.info.class,
             checksum,
-            headers: found.info.headers.clone(),
+            lock: found.info.lock,
+            details: found.info.details.clone(),
         };
         self.uploads.remove(&upload.0);
         self.put(bucket, key, object, extents, parts, condition)

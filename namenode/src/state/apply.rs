@@ -2,7 +2,7 @@
 
 use super::records::BlockRecord;
 use super::transaction::Transaction;
-use super::{blocks, buckets, cluster, contents, deletes, leases, objects, upload_complete, uploads};
+use super::{blocks, buckets, cluster, contents, deletes, leases, objects, settings, upload_complete, uploads};
 use crate::command::{Action, Command};
 use crate::error::{Rejection, StateError, refuse};
 use granary_protocol::namenode::NamenodeReply;
@@ -71,13 +71,18 @@ fn perform(tx: &mut Transaction<'_>, command: &Command) -> Result<NamenodeReply,
         }
         Action::SpendJoinToken { secret_sha256, name } => cluster::spend_join_token(tx, secret_sha256, name, now),
 
-        Action::CreateBucket { bucket, owner, region } => buckets::create(tx, bucket, owner, region, now),
+        Action::CreateBucket(create) => buckets::create(tx, create, now),
         Action::DeleteBucket { bucket } => buckets::delete(tx, bucket),
-        Action::SetVersioning { bucket, versioning } => buckets::set_versioning(tx, bucket, *versioning),
+        Action::SetVersioning { bucket, versioning } => settings::set_versioning(tx, bucket, *versioning),
+        Action::SetBucketLock { bucket, lock } => settings::set_lock(tx, bucket, *lock),
+        Action::SetBucketDocument { bucket, kind, document } => {
+            settings::set_document(tx, bucket, *kind, document.as_ref())
+        }
 
         Action::PutObject(put) => objects::put(tx, put, now),
         Action::CopyObject(copy) => objects::copy(tx, copy, now),
-        Action::DeleteObjects { bucket, objects } => deletes::delete_objects(tx, bucket, objects, now),
+        Action::DeleteObjects(delete) => deletes::delete_objects(tx, delete, now),
+        Action::AmendObject(_) | Action::RenameObject(_) => Err(not_yet()),
 
         Action::CreateUpload(create) => uploads::create(tx, create, now),
         Action::PutPart(put) => uploads::put_part(tx, put, now),
@@ -95,5 +100,16 @@ fn perform(tx: &mut Transaction<'_>, command: &Command) -> Result<NamenodeReply,
         }
         Action::AbandonBlocks { lease, blocks } => blocks::abandon(tx, *lease, blocks),
         Action::RelocateContents { lease, moves } => contents::relocate(tx, *lease, moves),
+
+        Action::ChangeUsers(_)
+        | Action::AddEncryptionKey { .. }
+        | Action::SetEncryptionKeyDisabled { .. }
+        | Action::AppendEvents { .. }
+        | Action::ClaimEvents { .. }
+        | Action::SettleEvents { .. } => Err(not_yet()),
     }
+}
+
+fn not_yet() -> Rejection {
+    refuse(ErrorCode::Internal, "this command is still being built")
 }

@@ -3,12 +3,14 @@
 use super::layout;
 use super::records::{BucketCounts, BucketHead, BucketRecord};
 use super::transaction::Transaction;
-use super::uploads;
 use super::view::{self, View, undecodable};
+use super::{settings, uploads};
+use crate::command::CreateBucket;
 use crate::error::{Rejection, StateError, refuse};
+use granary_protocol::bucket::{BucketInfo, BucketLock, Versioning};
 use granary_protocol::namenode::NamenodeReply;
-use granary_protocol::object::{BucketInfo, PAGE_ENTRIES_MAX, Versioning};
-use granary_protocol::{BucketName, CanonicalId, DirectoryId, ErrorCode, UnixMillis};
+use granary_protocol::object::PAGE_ENTRIES_MAX;
+use granary_protocol::{BucketName, DirectoryId, ErrorCode, UnixMillis};
 
 /// The most buckets of a cluster: AWS's default quota of an account.
 pub const BUCKETS_MAX: u64 = 10_000;
@@ -74,17 +76,16 @@ pub(super) fn counts<V: View + ?Sized>(view: &V, root: DirectoryId) -> Result<Bu
     Ok(view::read(view, &layout::bucket_counts(root))?.unwrap_or_default())
 }
 
-fn no_such(bucket: &BucketName) -> Rejection {
+pub(super) fn no_such(bucket: &BucketName) -> Rejection {
     refuse(ErrorCode::NoSuchBucket, bucket.as_str())
 }
 
 pub(super) fn create(
     tx: &mut Transaction<'_>,
-    bucket: &BucketName,
-    owner: &CanonicalId,
-    region: &str,
+    create: &CreateBucket,
     now: UnixMillis,
 ) -> Result<NamenodeReply, Rejection> {
+    let CreateBucket { bucket, owner, region, object_lock, documents } = create;
     let key = layout::bucket(bucket);
     if let Some(existing) = view::read::<_, BucketRecord>(tx, &key)? {
         let code = match existing.owner == *owner {
@@ -101,13 +102,21 @@ pub(super) fn create(
         return Err(refuse(ErrorCode::TooManyBuckets, format!("there are {BUCKETS_MAX} buckets")));
     }
     let root = new_directory(tx);
+    let (versioning, lock) = match object_lock {
+        true => (Versioning::Enabled, Some(BucketLock::default())),
+        false => (Versioning::Off, None),
+    };
     let record = BucketRecord {
-        head: BucketHead { root, versioning: Versioning::Off },
+        head: BucketHead { root, versioning, lock },
         owner: owner.clone(),
         created: now,
-        region: region.to_owned(),
+        region: region.clone(),
+        revision: settings::new_revision(tx),
     };
     tx.put_record(key, &record);
+    for (kind, document) in documents {
+        settings::put_document(tx, root, *kind, document)?;
+    }
     tx.put_record(layout::bucket_counts(root), &BucketCounts::default());
     tx.counters().buckets += 1;
     Ok(NamenodeReply::Done)
@@ -119,24 +128,10 @@ pub(super) fn delete(tx: &mut Transaction<'_>, bucket: &BucketName) -> Result<Na
         return Err(refuse(ErrorCode::BucketNotEmpty, bucket.as_str()));
     }
     uploads::abort_all(tx, root)?;
+    settings::remove_all(tx, bucket)?;
     tx.delete(layout::bucket(bucket));
     tx.delete(layout::bucket_counts(root));
     tx.counters().buckets = view::moved(tx.counters().buckets, -1, "the number of buckets")?;
-    Ok(NamenodeReply::Done)
-}
-
-pub(super) fn set_versioning(
-    tx: &mut Transaction<'_>,
-    bucket: &BucketName,
-    versioning: Versioning,
-) -> Result<NamenodeReply, Rejection> {
-    let key = layout::bucket(bucket);
-    let mut record: BucketRecord = view::read(tx, &key)?.ok_or_else(|| no_such(bucket))?;
-    if versioning == Versioning::Off && record.head.versioning != Versioning::Off {
-        return Err(refuse(ErrorCode::InvalidArgument, "versioning can be suspended, not switched off"));
-    }
-    record.head.versioning = versioning;
-    tx.put_record(key, &record);
     Ok(NamenodeReply::Done)
 }
 

@@ -10,6 +10,7 @@ use crate::error::{Rejection, StateError, refuse};
 use bytes::Bytes;
 use granary_protocol::namenode::NamenodeReply;
 use granary_protocol::token::BlockKey;
+use granary_protocol::user::TokenKey;
 use granary_protocol::{ClusterId, ErrorCode, NodeName, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -23,6 +24,7 @@ const LAYOUT: &str = "layout_version";
 const CLUSTER: &str = "cluster";
 const AUTHORITY: &str = "ca";
 const BLOCK_KEYS: &str = "block_keys";
+const TOKEN_KEY: &str = "token_key";
 
 /// The authority that signs the certificates of the cluster's processes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +86,14 @@ pub fn block_keys<V: View + ?Sized>(view: &V) -> Result<Vec<BlockKey>, StateErro
     Ok(view::read(view, &layout::meta(BLOCK_KEYS))?.unwrap_or_default())
 }
 
+/// The secret under which temporary credentials are made; `None` before the cluster is formatted.
+///
+/// # Errors
+/// The engine's, or a damaged row.
+pub fn token_key<V: View + ?Sized>(view: &V) -> Result<Option<TokenKey>, StateError> {
+    view::read(view, &layout::meta(TOKEN_KEY))
+}
+
 pub(super) fn format(tx: &mut Transaction<'_>, format: &Format) -> Result<NamenodeReply, Rejection> {
     if tx.formatted() {
         return Err(refuse(ErrorCode::Conflict, "the cluster is formatted already"));
@@ -97,6 +107,8 @@ pub(super) fn format(tx: &mut Transaction<'_>, format: &Format) -> Result<Nameno
         next_upload: 1,
         next_content: 1,
         next_version: 1,
+        next_revision: 1,
+        next_event: 1,
         ..Counters::default()
     };
     tx.put(layout::meta(LAYOUT), layout::LAYOUT_VERSION.to_be_bytes().to_vec());
@@ -104,6 +116,7 @@ pub(super) fn format(tx: &mut Transaction<'_>, format: &Format) -> Result<Nameno
     let authority = CertificateAuthority { cert_pem: format.ca_cert_pem.clone(), key_pem: format.ca_key_pem.clone() };
     tx.put_record(layout::meta(AUTHORITY), &authority);
     tx.put_record(layout::meta(BLOCK_KEYS), std::slice::from_ref(&format.key));
+    tx.put_record(layout::meta(TOKEN_KEY), &format.token_key);
     tx.effect(Effect::KeysChanged);
     Ok(NamenodeReply::Done)
 }

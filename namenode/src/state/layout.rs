@@ -2,7 +2,7 @@
 //!
 //! | byte | table | rest of the key | value |
 //! |---|---|---|---|
-//! | 1 | meta | name | by name: `layout_version` u32 big-endian, `counters` [`Counters`](super::records::Counters), `cluster` text, `ca` two PEM texts, `block_keys`, and whatever the Raft shell puts |
+//! | 1 | meta | name | by name: `layout_version` u32 big-endian, `counters` [`Counters`](super::records::Counters), `cluster` text, `ca` two PEM texts, `block_keys`, `token_key`, and whatever the Raft shell puts |
 //! | 2 | bucket | bucket name | [`BucketRecord`](super::records::BucketRecord) |
 //! | 3 | bucket_counts | root directory | [`BucketCounts`](super::records::BucketCounts) |
 //! | 4 | entry | parent directory, name | tag 0 and [`DirectoryRecord`](super::records::DirectoryRecord), or tag 1 and [`ObjectRecord`](super::records::ObjectRecord) |
@@ -17,6 +17,7 @@
 //! | 13 | lease_holder | node name | the lease it holds |
 //! | 14 | lease_block | lease, block | empty: the block is open, or sealed and not yet used |
 //! | 15 | join_token | SHA-256 of the secret | [`JoinTokenRecord`](super::records::JoinTokenRecord) |
+//! | 16 | bucket_document | root directory, kind (1 byte) | the document as it was given |
 //!
 //! Values are postcard unless said otherwise. Ids and sequences take 8 bytes in keys.
 //!
@@ -31,10 +32,11 @@
 //! have the top bit set and count below it. Leases stop at 2³¹ − 1, so the two never meet.
 
 use crate::engine::KEY_BYTES_MAX;
+use granary_protocol::bucket::BucketDocument;
 use granary_protocol::{BlockId, BucketName, ContentId, DirectoryId, LeaseId, NodeName, ObjectKey, UploadId};
 
 /// The layout this version reads and writes.
-pub const LAYOUT_VERSION: u32 = 1;
+pub const LAYOUT_VERSION: u32 = 2;
 
 /// The first lease id that may not be given out.
 pub(super) const LEASES_END: u64 = 1 << 31;
@@ -56,6 +58,7 @@ pub(super) const LEASE: u8 = 12;
 pub(super) const LEASE_HOLDER: u8 = 13;
 pub(super) const LEASE_BLOCK: u8 = 14;
 pub(super) const JOIN_TOKEN: u8 = 15;
+pub(super) const BUCKET_DOCUMENT: u8 = 16;
 
 // The longest key of all: a version or an upload of a 1,024-byte key.
 const _: () = assert!(1 + 8 + granary_protocol::object::KEY_BYTES_MAX + 1 + 8 <= KEY_BYTES_MAX);
@@ -179,6 +182,23 @@ pub(super) fn lease_block(lease: LeaseId, block: BlockId) -> Vec<u8> {
 
 pub(super) fn join_token(secret_sha256: &[u8; 32]) -> Vec<u8> {
     text(JOIN_TOKEN, secret_sha256)
+}
+
+/// The start of the documents of a bucket.
+pub(super) fn bucket_documents(root: DirectoryId) -> Vec<u8> {
+    number(BUCKET_DOCUMENT, root.0)
+}
+
+pub(super) fn bucket_document(root: DirectoryId, kind: BucketDocument) -> Vec<u8> {
+    let mut key = bucket_documents(root);
+    let place = BucketDocument::ALL.iter().position(|known| *known == kind).expect("all kinds are in the list");
+    key.push(u8::try_from(place).expect("there are few kinds"));
+    key
+}
+
+/// The kind of document a row holds.
+pub(super) fn decode_bucket_document(row: &[u8]) -> Option<BucketDocument> {
+    BucketDocument::ALL.get(usize::from(*row.last()?)).copied()
 }
 
 /// All rows of a table.

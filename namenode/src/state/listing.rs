@@ -13,7 +13,7 @@ use crate::engine::Scan;
 use crate::error::{Rejection, StateError};
 use bytes::Bytes;
 use granary_protocol::namenode::{ListAfter, ListEntry, Listing};
-use granary_protocol::object::{KEY_BYTES_MAX, ObjectHeaders, PAGE_ENTRIES_MAX};
+use granary_protocol::object::{KEY_BYTES_MAX, ObjectDetails, PAGE_ENTRIES_MAX};
 use granary_protocol::{BucketName, DirectoryId, ObjectKey};
 
 /// A page of the keys with `prefix`, in byte order; keys that have `delimiter` behind the prefix are rolled up into one
@@ -91,7 +91,7 @@ pub(super) fn roll_up(key: &[u8], prefix_bytes: usize, delimiter: &[u8]) -> Opti
 fn object_entry(path: &[u8], row: &Bytes) -> Result<ListEntry, StateError> {
     let key = ObjectKey(text(path.to_vec())?);
     let (head, _): (ObjectHead, _) = view::decode_head(&[layout::ENTRY], row)?;
-    Ok(ListEntry::Object { key, object: head.into_version(ObjectHeaders::default()) })
+    Ok(ListEntry::Object { key, object: head.into_version(ObjectDetails::default()) })
 }
 
 fn text(key: Vec<u8>) -> Result<String, StateError> {

@@ -2,16 +2,19 @@
 
 use super::buckets;
 use super::contents;
+use super::locks;
 use super::path::KeyPath;
 use super::reads;
 use super::records::{BucketHead, ObjectHead};
+use super::sealed;
 use super::transaction::Transaction;
 use super::versions;
 use super::view::View;
 use crate::command::{CopyObject, PutObject};
 use crate::error::{Rejection, refuse};
+use granary_protocol::acl::{Acl, GRANTS_MAX};
 use granary_protocol::namenode::{NamenodeReply, NewObject, PutOutcome, WriteCondition};
-use granary_protocol::object::{ETag, OBJECT_BYTES_MAX};
+use granary_protocol::object::{ETag, OBJECT_BYTES_MAX, ObjectDetails, ObjectLock, TAGS_MAX, Tag};
 use granary_protocol::{CanonicalId, ContentId, ErrorCode, UnixMillis, VersionId};
 
 pub(super) fn put(tx: &mut Transaction<'_>, put: &PutObject, now: UnixMillis) -> Result<NamenodeReply, Rejection> {
@@ -29,17 +32,20 @@ pub(super) fn put(tx: &mut Transaction<'_>, put: &PutObject, now: UnixMillis) ->
         };
     }
     check_condition(&put.condition, current.as_ref().map(|current| &current.head))?;
-    check_size(&put.object, put.content.is_some())?;
-    if let Some(new) = &put.content {
-        contents::commit(tx, new, put.object.size)?;
+    check_object(bucket, &put.object)?;
+    if put.content.is_some() != (put.object.size > 0) {
+        return Err(refuse(ErrorCode::InvalidArgument, "an object has a content exactly if it has bytes"));
     }
-    let mut head = new_head(&put.object, content, now);
-    versions::install(tx, bucket, &mut path, current, &mut head, &put.object.headers)?;
+    if let Some(new) = &put.content {
+        contents::commit(tx, new, sealed::stored_size(put.object.size, put.object.details.encryption.is_some()))?;
+    }
+    let mut head = new_head(bucket, &put.object, content, now);
+    versions::install(tx, bucket, &mut path, current, &mut head, &put.object.details)?;
     Ok(outcome(bucket, &head))
 }
 
 pub(super) fn copy(tx: &mut Transaction<'_>, copy: &CopyObject, now: UnixMillis) -> Result<NamenodeReply, Rejection> {
-    let source = find_source(tx, copy)?;
+    let reads::Source { head: source, details } = find_source(tx, copy)?;
     let bucket = buckets::head(tx, &copy.bucket)?;
     let mut path = KeyPath::resolve(tx, bucket.root, &copy.key)?;
     let current = path.current(tx)?;
@@ -48,20 +54,22 @@ pub(super) fn copy(tx: &mut Transaction<'_>, copy: &CopyObject, now: UnixMillis)
         let detail = format!("a copy of {} bytes of an object of {}", copy.object.size, source.size);
         return Err(refuse(ErrorCode::InvalidArgument, detail));
     }
+    check_object(bucket, &copy.object)?;
+    sealed::check_shared(details.encryption.as_ref(), copy.object.details.encryption.as_ref())?;
     // Before anything is released: the copy may replace its own source.
     if let Some(content) = source.content {
         contents::acquire(tx, content)?;
     }
-    let mut head = new_head(&copy.object, source.content, now);
+    let mut head = new_head(bucket, &copy.object, source.content, now);
     // A copy that keeps the tag of a multipart object keeps its parts; one with a tag of its own has none.
     head.parts_count = if copy.object.etag.parts.is_some() { source.parts_count } else { 0 };
-    versions::install(tx, bucket, &mut path, current, &mut head, &copy.object.headers)?;
+    versions::install(tx, bucket, &mut path, current, &mut head, &copy.object.details)?;
     Ok(outcome(bucket, &head))
 }
 
-fn find_source(tx: &Transaction<'_>, copy: &CopyObject) -> Result<ObjectHead, Rejection> {
+fn find_source(tx: &Transaction<'_>, copy: &CopyObject) -> Result<reads::Source, Rejection> {
     let source = reads::find_object(tx, &copy.source_bucket, &copy.source_key, copy.source_version)?;
-    check_source(&source, &copy.source_etag)?;
+    check_source(&source.head, &copy.source_etag)?;
     Ok(source)
 }
 
@@ -92,17 +100,36 @@ pub(super) fn check_if_match(if_match: Option<&Option<ETag>>, current: Option<&O
     }
 }
 
-fn check_size(object: &NewObject, has_content: bool) -> Result<(), Rejection> {
+/// Refuses what no object can be, whoever makes it.
+fn check_object(bucket: BucketHead, object: &NewObject) -> Result<(), Rejection> {
     if object.size > OBJECT_BYTES_MAX {
         return Err(refuse(ErrorCode::EntityTooLarge, format!("{} bytes", object.size)));
     }
-    if has_content != (object.size > 0) {
-        return Err(refuse(ErrorCode::InvalidArgument, "an object has a content exactly if it has bytes"));
-    }
-    Ok(())
+    locks::check_allowed(bucket, &object.lock)?;
+    check_details(&object.details)
 }
 
-fn new_head(object: &NewObject, content: Option<ContentId>, now: UnixMillis) -> ObjectHead {
+/// Refuses more than is kept beside an object.
+pub(super) fn check_details(details: &ObjectDetails) -> Result<(), Rejection> {
+    check_tags(&details.tags)?;
+    check_acl(details.acl.as_ref())
+}
+
+pub(super) fn check_tags(tags: &[Tag]) -> Result<(), Rejection> {
+    match tags.len() <= TAGS_MAX {
+        true => Ok(()),
+        false => Err(refuse(ErrorCode::LimitExceeded, format!("{} tags", tags.len()))),
+    }
+}
+
+pub(super) fn check_acl(acl: Option<&Acl>) -> Result<(), Rejection> {
+    match acl.map_or(0, |acl| acl.grants.len()) {
+        ..=GRANTS_MAX => Ok(()),
+        grants => Err(refuse(ErrorCode::LimitExceeded, format!("{grants} grants"))),
+    }
+}
+
+fn new_head(bucket: BucketHead, object: &NewObject, content: Option<ContentId>, now: UnixMillis) -> ObjectHead {
     ObjectHead {
         version: VersionId::NULL,
         sequence: 0,
@@ -116,6 +143,7 @@ fn new_head(object: &NewObject, content: Option<ContentId>, now: UnixMillis) -> 
         content,
         parts_count: 0,
         upload: None,
+        lock: locks::of_new_version(bucket, object.lock, now),
     }
 }
 
@@ -134,6 +162,7 @@ pub(super) fn delete_marker(owner: CanonicalId, now: UnixMillis) -> ObjectHead {
         content: None,
         parts_count: 0,
         upload: None,
+        lock: ObjectLock::default(),
     }
 }
 

@@ -10,7 +10,7 @@ use super::transaction::Transaction;
 use super::view::{self, View, moved, undecodable};
 use crate::error::{Rejection, StateError, refuse};
 use bytes::Bytes;
-use granary_protocol::object::{KEY_BYTES_MAX, ObjectHeaders};
+use granary_protocol::object::{KEY_BYTES_MAX, ObjectDetails};
 use granary_protocol::{DirectoryId, ErrorCode, ObjectKey};
 
 const DIRECTORY: u8 = 0;
@@ -48,8 +48,8 @@ pub(super) fn decode_object(key: &[u8], value: &Bytes) -> Result<ObjectRecord, S
     }
 }
 
-pub(super) fn encode_object(head: &ObjectHead, headers: &ObjectHeaders) -> Vec<u8> {
-    encode_tagged(OBJECT, &(head, headers))
+pub(super) fn encode_object(head: &ObjectHead, details: &ObjectDetails) -> Vec<u8> {
+    encode_tagged(OBJECT, &(head, details))
 }
 
 fn encode_tagged<T: serde::Serialize>(tag: u8, record: &T) -> Vec<u8> {

@@ -6,12 +6,14 @@ use super::layout;
 use super::locate::{self, FoundExtent};
 use super::path;
 use super::records::{ObjectHead, ObjectRecord};
+use super::sealed::{self, Stored};
 use super::versions;
 use super::view::{View, inconsistent};
 use crate::error::{Rejection, StateError, refuse};
 use bytes::Bytes;
+use granary_protocol::encryption::SealedRun;
 use granary_protocol::namenode::{LOCATED_EXTENTS_MAX, Window};
-use granary_protocol::object::{ObjectVersion, PartInfo};
+use granary_protocol::object::{ObjectVersion, PAGE_ENTRIES_MAX, PartInfo};
 use granary_protocol::{BucketName, ContentId, ErrorCode, ObjectKey, VersionId};
 
 /// A version and where its bytes are, but for the replicas.
@@ -29,15 +31,20 @@ pub struct ObjectFound {
     pub offset: u64,
     /// Bytes of the window.
     pub length: u64,
-    /// The window from `offset` on, at most [`LOCATED_EXTENTS_MAX`] extents.
+    /// First byte of the content that is needed for the window.
+    pub stored_offset: u64,
+    /// Bytes of the content that are needed.
+    pub stored_length: u64,
+    /// Of an encrypted object: what the stored bytes are.
+    pub sealed: Vec<SealedRun>,
+    /// The stored bytes from `stored_offset` on, at most [`LOCATED_EXTENTS_MAX`] extents.
     pub extents: Vec<FoundExtent>,
 }
 
 /// The current version of a key, or the one named, and its bytes in `window`.
 ///
 /// # Errors
-/// `NoSuchBucket`, `NoSuchKey`, `NoSuchVersion`, `MethodNotAllowed` for a delete marker asked for by its version,
-/// `InvalidRange`, `InvalidPartNumber`.
+/// `NoSuchBucket`, `NoSuchKey`, `NoSuchVersion`, `DeleteMarker`, `InvalidRange`, `InvalidPartNumber`.
 pub fn get_object<V: View + ?Sized>(
     view: &V,
     bucket: &BucketName,
@@ -46,40 +53,89 @@ pub fn get_object<V: View + ?Sized>(
     window: Window,
 ) -> Result<ObjectFound, Rejection> {
     let (row_key, row) = find_row(view, bucket, key, version)?;
-    let ObjectRecord { head, headers } = path::decode_object(&row_key, &row)?;
-    check_readable(&head, key, version)?;
+    let ObjectRecord { head, details } = path::decode_object(&row_key, &row)?;
+    check_readable(&head, version)?;
     let (offset, length, part) = resolve(view, &head, window)?;
     let content = head.content.filter(|_| head.size > 0);
+    let stored = match (content, &details.encryption) {
+        (Some(content), Some(encryption)) => sealed::cover(view, content, encryption.salt, head.size, offset, length)?,
+        _ => Stored { offset, length, runs: Vec::new() },
+    };
     let extents = match content {
-        Some(content) if length > 0 => locate::extents(view, content, offset, length, LOCATED_EXTENTS_MAX)?,
+        Some(content) if length > 0 => {
+            locate::extents(view, content, stored.offset, stored.length, LOCATED_EXTENTS_MAX)?
+        }
         _ => Vec::new(),
     };
     let parts_count = head.parts_count;
-    Ok(ObjectFound { object: head.into_version(headers), parts_count, part, content, offset, length, extents })
+    Ok(ObjectFound {
+        object: head.into_version(details),
+        parts_count,
+        part,
+        content,
+        offset,
+        length,
+        stored_offset: stored.offset,
+        stored_length: stored.length,
+        sealed: stored.runs,
+        extents,
+    })
 }
 
-/// The head of a version that has bytes to be copied.
+/// The parts of a finished multipart object with numbers above `after`, in order, at most `limit`; the object itself, how
+/// many parts it has, and whether there are more.
+///
+/// # Errors
+/// Those of [`get_object`].
+pub fn list_object_parts<V: View + ?Sized>(
+    view: &V,
+    bucket: &BucketName,
+    key: &ObjectKey,
+    version: Option<VersionId>,
+    after: u16,
+    limit: u32,
+) -> Result<(ObjectVersion, u16, Vec<PartInfo>, bool), Rejection> {
+    let Source { head, details } = find_object(view, bucket, key, version)?;
+    let mut parts = match head.content {
+        Some(content) if head.parts_count > 0 => contents::parts(view, content)?,
+        _ => Vec::new(),
+    };
+    parts.retain(|part| part.number > after);
+    let limit = limit.min(PAGE_ENTRIES_MAX) as usize;
+    let truncated = limit > 0 && parts.len() > limit;
+    parts.truncate(limit);
+    let parts_count = head.parts_count;
+    Ok((head.into_version(details), parts_count, parts, truncated))
+}
+
+/// A version as its row has it.
+pub(super) type Source = ObjectRecord;
+
+/// A version that has bytes to be copied.
 pub(super) fn find_object<V: View + ?Sized>(
     view: &V,
     bucket: &BucketName,
     key: &ObjectKey,
     version: Option<VersionId>,
-) -> Result<ObjectHead, Rejection> {
+) -> Result<Source, Rejection> {
     let (row_key, row) = find_row(view, bucket, key, version)?;
-    let head = path::decode_object_head(&row_key, &row)?;
-    check_readable(&head, key, version)?;
-    Ok(head)
+    let record = path::decode_object(&row_key, &row)?;
+    check_readable(&record.head, version)?;
+    Ok(record)
 }
 
-fn check_readable(head: &ObjectHead, key: &ObjectKey, version: Option<VersionId>) -> Result<(), Rejection> {
-    match (head.delete_marker, version) {
-        (false, _) => Ok(()),
-        (true, None) => Err(refuse(ErrorCode::NoSuchKey, key.as_str())),
-        (true, Some(_)) => Err(refuse(ErrorCode::MethodNotAllowed, "the version is a delete marker")),
+/// Refuses a delete marker.
+pub(super) fn check_readable(head: &ObjectHead, asked: Option<VersionId>) -> Result<(), Rejection> {
+    match head.delete_marker {
+        false => Ok(()),
+        true => {
+            let (version, modified, current) = (head.version, head.modified, asked.is_none());
+            Err(ErrorCode::DeleteMarker { version, modified, current }.into())
+        }
     }
 }
 
-fn find_row<V: View + ?Sized>(
+pub(super) fn find_row<V: View + ?Sized>(
     view: &V,
     bucket: &BucketName,
     key: &ObjectKey,

@@ -4,9 +4,10 @@
 //! decoded alone: postcard writes a struct's fields one after another.
 
 use granary_protocol::block::{BlockKind, Extent};
+use granary_protocol::bucket::{BucketInfo, BucketLock, Versioning};
 use granary_protocol::object::{
-    BucketInfo, ChecksumAlgorithm, ChecksumType, ETag, ObjectChecksum, ObjectHeaders, ObjectVersion, PartInfo,
-    StorageClass, UploadInfo, Versioning,
+    ChecksumAlgorithm, ChecksumType, ETag, ObjectChecksum, ObjectDetails, ObjectLock, ObjectVersion, PartInfo,
+    StorageClass, UploadInfo,
 };
 use granary_protocol::{
     BucketName, CanonicalId, ContentId, DirectoryId, GenerationStamp, LeaseId, NodeName, ObjectKey, UnixMillis,
@@ -25,6 +26,10 @@ pub struct Counters {
     pub next_content: u64,
     /// The next version sequence: one a write of an object or a delete marker.
     pub next_version: u64,
+    /// The next revision of a bucket's settings: one a change of any bucket.
+    pub next_revision: u64,
+    /// The next place in the queue of events.
+    pub next_event: u64,
     /// Buckets.
     pub buckets: u64,
     /// Current versions that are not delete markers.
@@ -39,6 +44,16 @@ pub struct Counters {
     pub block_bytes: u64,
     /// Of those, bytes that contents refer to, record headers included.
     pub live_bytes: u64,
+    /// Users.
+    pub users: u64,
+    /// Named policies.
+    pub policies: u64,
+    /// Keys of the key store.
+    pub encryption_keys: u64,
+    /// Events queued.
+    pub events: u64,
+    /// Bytes of their targets and messages.
+    pub event_bytes: u64,
 }
 
 impl Counters {
@@ -53,6 +68,8 @@ impl Counters {
 pub(super) struct BucketHead {
     pub(super) root: DirectoryId,
     pub(super) versioning: Versioning,
+    /// Present where Object Lock is enabled.
+    pub(super) lock: Option<BucketLock>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +78,7 @@ pub(super) struct BucketRecord {
     pub(super) owner: CanonicalId,
     pub(super) created: UnixMillis,
     pub(super) region: String,
+    pub(super) revision: u64,
 }
 
 impl BucketRecord {
@@ -71,6 +89,7 @@ impl BucketRecord {
             created: self.created,
             region: self.region,
             versioning: self.head.versioning,
+            object_lock: self.head.lock,
         }
     }
 }
@@ -98,7 +117,7 @@ pub(super) struct DirectoryRecord {
     pub(super) listed: u64,
 }
 
-/// A version of an object, without its headers.
+/// A version of an object, without its details.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ObjectHead {
     pub(super) version: VersionId,
@@ -116,16 +135,17 @@ pub(super) struct ObjectHead {
     pub(super) parts_count: u16,
     /// The upload that made it, so that completing it again is recognised.
     pub(super) upload: Option<UploadId>,
+    pub(super) lock: ObjectLock,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ObjectRecord {
     pub(super) head: ObjectHead,
-    pub(super) headers: ObjectHeaders,
+    pub(super) details: ObjectDetails,
 }
 
 impl ObjectHead {
-    pub(super) fn into_version(self, headers: ObjectHeaders) -> ObjectVersion {
+    pub(super) fn into_version(self, details: ObjectDetails) -> ObjectVersion {
         ObjectVersion {
             version: self.version,
             delete_marker: self.delete_marker,
@@ -135,7 +155,8 @@ impl ObjectHead {
             owner: self.owner,
             class: self.class,
             checksum: self.checksum,
-            headers,
+            lock: self.lock,
+            details,
         }
     }
 }
@@ -172,7 +193,8 @@ pub(super) struct UploadRecord {
     pub(super) owner: CanonicalId,
     pub(super) class: StorageClass,
     pub(super) checksum: Option<(ChecksumAlgorithm, ChecksumType)>,
-    pub(super) headers: ObjectHeaders,
+    pub(super) lock: ObjectLock,
+    pub(super) details: ObjectDetails,
 }
 
 impl UploadRecord {
@@ -184,7 +206,8 @@ impl UploadRecord {
             owner: self.owner,
             class: self.class,
             checksum: self.checksum,
-            headers: self.headers,
+            lock: self.lock,
+            details: self.details,
         }
     }
 }

@@ -6,6 +6,7 @@
 use super::buckets;
 use super::contents;
 use super::layout;
+use super::locks;
 use super::objects;
 use super::path::KeyPath;
 use super::records::{ContentData, ObjectHead, PartRecord, Slice, UploadRecord};
@@ -66,8 +67,9 @@ pub(super) fn complete(
         content: Some(content),
         parts_count,
         upload: Some(complete.upload),
+        lock: locks::of_new_version(bucket, upload.lock, now),
     };
-    versions::install(tx, bucket, &mut path, current, &mut head, &upload.headers)?;
+    versions::install(tx, bucket, &mut path, current, &mut head, &upload.details)?;
     Ok(objects::outcome(bucket, &head))
 }
 

@@ -6,8 +6,9 @@ use super::layout;
 use super::listing::roll_up;
 use super::objects::check_source;
 use super::path::check_key;
-use super::reads;
+use super::reads::{self, Source};
 use super::records::{PartRecord, UploadRecord};
+use super::sealed;
 use super::transaction::Transaction;
 use super::view::{self, View, undecodable};
 use crate::command::{CopyPart, CreateUpload, PutPart};
@@ -148,7 +149,8 @@ pub(super) fn create(
         owner: create.owner.clone(),
         class: create.class,
         checksum: create.checksum,
-        headers: create.headers.clone(),
+        lock: create.lock,
+        details: create.details.clone(),
     };
     tx.put_record(layout::upload(root, &create.key, upload), &record);
     Ok(NamenodeReply::Upload(upload))
@@ -156,8 +158,10 @@ pub(super) fn create(
 
 pub(super) fn put_part(tx: &mut Transaction<'_>, put: &PutPart, now: UnixMillis) -> Result<NamenodeReply, Rejection> {
     let root = buckets::head(tx, &put.bucket)?.root;
-    require(tx, root, &put.key, put.upload)?;
+    let upload = find(tx, root, &put.key, put.upload)?;
     check_part(&put.part)?;
+    let encrypted = upload.details.encryption.is_some();
+    sealed::check_part(encrypted, &put.part)?;
     if put.content.is_some() != (put.part.size > 0) {
         return Err(refuse(ErrorCode::InvalidArgument, "a part has a content exactly if it has bytes"));
     }
@@ -173,7 +177,7 @@ pub(super) fn put_part(tx: &mut Transaction<'_>, put: &PutPart, now: UnixMillis)
         };
     }
     if let Some(new) = &put.content {
-        contents::commit(tx, new, put.part.size)?;
+        contents::commit(tx, new, sealed::stored_size(put.part.size, encrypted))?;
     }
     store_part(tx, put.upload, &put.part, content, now)
 }
@@ -184,15 +188,23 @@ pub(super) fn copy_part(
     now: UnixMillis,
 ) -> Result<NamenodeReply, Rejection> {
     let root = buckets::head(tx, &copy.bucket)?.root;
-    require(tx, root, &copy.key, copy.upload)?;
+    let upload = find(tx, root, &copy.key, copy.upload)?;
     check_part(&copy.part)?;
-    let source = reads::find_object(tx, &copy.source_bucket, &copy.source_key, copy.source_version)?;
+    sealed::check_part(upload.details.encryption.is_some(), &copy.part)?;
+    let Source { head: source, details } =
+        reads::find_object(tx, &copy.source_bucket, &copy.source_key, copy.source_version)?;
     check_source(&source, &copy.source_etag)?;
     if copy.offset.checked_add(copy.part.size).is_none_or(|end| end > source.size) {
         let detail = format!("{} bytes from {} of {}", copy.part.size, copy.offset, source.size);
         return Err(refuse(ErrorCode::InvalidRange, detail));
     }
+    sealed::check_shared_part(&source, details.encryption.as_ref(), copy.offset, &copy.part)?;
     let content = match source.content {
+        // Of what is sealed, all or nothing is shared.
+        Some(content) if copy.part.size > 0 && copy.part.salt.is_some() => {
+            contents::acquire(tx, content)?;
+            Some(content)
+        }
         Some(content) if copy.part.size > 0 => Some(share(tx, content, source.size, copy.offset, copy.part.size)?),
         _ => None,
     };

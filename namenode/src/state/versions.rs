@@ -5,24 +5,28 @@
 
 use super::contents;
 use super::layout;
+use super::locks::{self, Remover};
 use super::path::{self, Current, KeyPath};
 use super::records::{BucketHead, ObjectHead};
 use super::transaction::Transaction;
 use super::view::{self, View, inconsistent};
-use crate::error::StateError;
+use crate::error::{Rejection, StateError};
 use bytes::Bytes;
-use granary_protocol::object::{ObjectHeaders, Versioning};
+use granary_protocol::bucket::Versioning;
+use granary_protocol::object::ObjectDetails;
 use granary_protocol::{DirectoryId, VersionId};
 
-/// Makes `head` the current version. Its `version` and `sequence` are set here.
+/// Makes `head` the current version. Its `version` and `sequence` are set here. Refused with `ObjectLocked` if it would
+/// replace a locked version; nothing is changed then.
 pub(super) fn install(
     tx: &mut Transaction<'_>,
     bucket: BucketHead,
     path: &mut KeyPath<'_>,
     current: Option<Current>,
     head: &mut ObjectHead,
-    headers: &ObjectHeaders,
-) -> Result<(), StateError> {
+    details: &ObjectDetails,
+) -> Result<(), Rejection> {
+    let remover = Remover::ordinary(head.modified);
     head.sequence = tx.counters().next_version;
     tx.counters().next_version += 1;
     head.version = match bucket.versioning {
@@ -32,16 +36,16 @@ pub(super) fn install(
     if let Some(current) = &current {
         let replaces = head.version == VersionId::NULL && current.head.version == VersionId::NULL;
         if replaces {
-            drop_content(tx, &current.head)?;
+            drop_version(tx, &current.head, remover)?;
         } else {
             if head.version == VersionId::NULL {
-                remove_noncurrent_null(tx, path.parent(), path.name())?;
+                remove_noncurrent_null(tx, path.parent(), path.name(), remover)?;
             }
             retire(tx, path.parent(), path.name(), current);
         }
     }
-    let row = path::encode_object(head, headers);
-    path.put_current(tx, current.as_ref().map(|current| &current.head), head, row.into())
+    let row = path::encode_object(head, details);
+    Ok(path.put_current(tx, current.as_ref().map(|current| &current.head), head, row.into())?)
 }
 
 /// Removes the current version; the newest of the others takes its place.
@@ -50,20 +54,21 @@ pub(super) fn remove_current(
     bucket: BucketHead,
     path: &mut KeyPath<'_>,
     current: &ObjectHead,
-) -> Result<(), StateError> {
-    drop_content(tx, current)?;
+    remover: Remover,
+) -> Result<(), Rejection> {
+    drop_version(tx, current, remover)?;
     // Without versioning there never were others, and no scan is needed to know it.
     let next = match bucket.versioning {
         Versioning::Off => None,
         Versioning::Enabled | Versioning::Suspended => newest_noncurrent(tx, path.parent(), path.name())?,
     };
-    let Some((key, row)) = next else { return path.remove_current(tx, current) };
+    let Some((key, row)) = next else { return Ok(path.remove_current(tx, current)?) };
     let head = path::decode_object_head(&key, &row)?;
     tx.delete(key);
     if head.version == VersionId::NULL {
         tx.delete(layout::null_version(path.parent(), path.name()));
     }
-    path.put_current(tx, Some(current), &head, row)
+    Ok(path.put_current(tx, Some(current), &head, row)?)
 }
 
 /// Removes a noncurrent version. `None` if there is no such version.
@@ -72,10 +77,11 @@ pub(super) fn remove_noncurrent(
     parent: DirectoryId,
     name: &[u8],
     version: VersionId,
-) -> Result<Option<ObjectHead>, StateError> {
+    remover: Remover,
+) -> Result<Option<ObjectHead>, Rejection> {
     let Some((key, row)) = find_noncurrent(tx, parent, name, version)? else { return Ok(None) };
     let head = path::decode_object_head(&key, &row)?;
-    drop_content(tx, &head)?;
+    drop_version(tx, &head, remover)?;
     tx.delete(key);
     if version == VersionId::NULL {
         tx.delete(layout::null_version(parent, name));
@@ -127,18 +133,25 @@ fn retire(tx: &mut Transaction<'_>, parent: DirectoryId, name: &[u8], current: &
     }
 }
 
-fn remove_noncurrent_null(tx: &mut Transaction<'_>, parent: DirectoryId, name: &[u8]) -> Result<(), StateError> {
+fn remove_noncurrent_null(
+    tx: &mut Transaction<'_>,
+    parent: DirectoryId,
+    name: &[u8],
+    remover: Remover,
+) -> Result<(), Rejection> {
     let pointed = tx.get(&layout::null_version(parent, name))?.is_some();
-    let removed = remove_noncurrent(tx, parent, name, VersionId::NULL)?.is_some();
+    let removed = remove_noncurrent(tx, parent, name, VersionId::NULL, remover)?.is_some();
     if pointed != removed {
-        return Err(inconsistent("a null version is pointed to and does not exist"));
+        return Err(inconsistent("a null version is pointed to and does not exist").into());
     }
     Ok(())
 }
 
-fn drop_content(tx: &mut Transaction<'_>, head: &ObjectHead) -> Result<(), StateError> {
-    match head.content {
-        Some(content) => contents::release(tx, content),
-        None => Ok(()),
+/// The one place where a version dies.
+fn drop_version(tx: &mut Transaction<'_>, head: &ObjectHead, remover: Remover) -> Result<(), Rejection> {
+    locks::check_removal(head, remover)?;
+    if let Some(content) = head.content {
+        contents::release(tx, content)?;
     }
+    Ok(())
 }

@@ -74,7 +74,7 @@ pub(super) fn encode<T: Serialize + ?Sized>(record: &T) -> Vec<u8> {
 }
 
 pub(super) fn undecodable(key: &[u8], detail: impl Into<String>) -> StateError {
-    const TABLES: [&str; 16] = [
+    const TABLES: [&str; 17] = [
         "?",
         "meta",
         "bucket",
@@ -91,6 +91,7 @@ pub(super) fn undecodable(key: &[u8], detail: impl Into<String>) -> StateError {
         "lease_holder",
         "lease_block",
         "join_token",
+        "bucket_document",
     ];
     let table = key.first().and_then(|table| TABLES.get(usize::from(*table))).unwrap_or(&TABLES[0]);
     StateError::Undecodable { table, detail: detail.into() }

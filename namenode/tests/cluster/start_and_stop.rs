@@ -40,7 +40,13 @@ async fn stopping_is_prompt_while_callers_wait_for_a_quorum() {
             let namenode = namenode.clone();
             tokio::spawn(async move {
                 let bucket = format!("bucket-{number}").as_str().into();
-                let request = NamenodeRequest::CreateBucket { bucket, owner: "o".into(), region: "r".to_owned() };
+                let request = NamenodeRequest::CreateBucket {
+                    bucket,
+                    owner: "o".into(),
+                    region: "r".to_owned(),
+                    object_lock: false,
+                    documents: Vec::new(),
+                };
                 let written = namenode.call(request).await;
                 (written, namenode.call(NamenodeRequest::Status).await)
             })

@@ -3,7 +3,7 @@
 use crate::peers::Cluster;
 use granary_protocol::block::{BlockKind, Extent};
 use granary_protocol::namenode::*;
-use granary_protocol::object::{ETag, ObjectHeaders, StorageClass};
+use granary_protocol::object::{ETag, ObjectDetails, ObjectLock, StorageClass};
 use granary_protocol::record::HEADER_BYTES;
 use granary_protocol::{BlockId, BucketName, ContentId, Failure, LeaseId, ObjectKey};
 
@@ -17,8 +17,13 @@ pub struct Writer {
 }
 
 pub async fn create_bucket(cluster: &Cluster) {
-    let request =
-        NamenodeRequest::CreateBucket { bucket: BUCKET.into(), owner: "owner".into(), region: "here".to_owned() };
+    let request = NamenodeRequest::CreateBucket {
+        bucket: BUCKET.into(),
+        owner: "owner".into(),
+        region: "here".to_owned(),
+        object_lock: false,
+        documents: Vec::new(),
+    };
     cluster.ask_leader(request).await.unwrap();
 }
 
@@ -63,7 +68,8 @@ impl Writer {
                 owner: "owner".into(),
                 class: StorageClass::Standard,
                 checksum: None,
-                headers: ObjectHeaders::default(),
+                lock: ObjectLock::default(),
+                details: ObjectDetails::default(),
             },
             condition: WriteCondition::default(),
         }

@@ -215,9 +215,9 @@ fn blocks_are_told_of_once_a_command() {
         let key = format!("key-{number}");
         let content = writer.pack(&mut store, 10);
         store.put_outcome(put(&key, Some(content), 10));
-        objects.push(DeleteTarget { key: key.into(), version: None, if_match: None });
+        objects.push(target(&key, None));
     }
-    store.apply(Action::DeleteObjects { bucket: BUCKET.into(), objects }).unwrap();
+    store.apply(delete_all(objects)).unwrap();
     let [Effect::BlockChanged { record, .. }] = store.effects.as_slice() else { panic!("{:?}", store.effects) };
     assert_eq!(record.live_bytes, 0);
     invariants::check(store.view(), &store.told);

@@ -1,13 +1,17 @@
 //! A formatted state over a memory engine, and a writer that stores contents as a client would.
 
-use crate::command::{Action, Command, CompleteUpload, CreateUpload, Format, PutObject, PutPart};
+use crate::command::{
+    Action, Command, CompleteUpload, CreateBucket, CreateUpload, DeleteObjects, Format, PutObject, PutPart,
+};
 use crate::engine::{Engine, MemoryEngine, WriteOp};
 use crate::state::{self, BlockRecord, Effect, Transaction};
 use granary_protocol::block::{BlockKind, Extent};
+use granary_protocol::bucket::Versioning;
 use granary_protocol::namenode::*;
 use granary_protocol::object::*;
 use granary_protocol::record::HEADER_BYTES;
 use granary_protocol::token::BlockKey;
+use granary_protocol::user::TokenKey;
 use granary_protocol::*;
 use std::collections::BTreeMap;
 
@@ -38,6 +42,7 @@ impl Store {
             ca_cert_pem: "cert".to_owned(),
             ca_key_pem: "key".to_owned(),
             key: BlockKey { id: 1, secret: [1; 32], expires: UnixMillis(u64::MAX) },
+            token_key: TokenKey([3; 32]),
         };
         store.done(Action::Format(Box::new(format)));
         store.create_bucket(BUCKET);
@@ -95,7 +100,7 @@ impl Store {
     }
 
     pub fn create_bucket(&mut self, bucket: &str) {
-        self.done(Action::CreateBucket { bucket: bucket.into(), owner: owner(), region: "us-east-1".to_owned() });
+        self.done(create_bucket(bucket, owner(), false));
     }
 
     pub fn set_versioning(&mut self, versioning: Versioning) {
@@ -115,8 +120,7 @@ impl Store {
     }
 
     pub fn delete(&mut self, key: &str, version: Option<VersionId>) -> DeleteOutcome {
-        let target = DeleteTarget { key: key.into(), version, if_match: None };
-        match self.apply(Action::DeleteObjects { bucket: BUCKET.into(), objects: vec![target] }) {
+        match self.apply(delete_all(vec![target(key, version)])) {
             Ok(NamenodeReply::Deleted(mut results)) => results.pop().unwrap().unwrap(),
             other => panic!("answered {other:?}"),
         }
@@ -158,8 +162,9 @@ impl Store {
             key: key.into(),
             owner: owner(),
             class: StorageClass::Standard,
-            headers: ObjectHeaders::default(),
             checksum: None,
+            lock: ObjectLock::default(),
+            details: ObjectDetails::default(),
         };
         match self.apply(Action::CreateUpload(Box::new(create))) {
             Ok(NamenodeReply::Upload(upload)) => upload,
@@ -187,8 +192,34 @@ impl Store {
     }
 }
 
+pub fn create_bucket(bucket: &str, owner: CanonicalId, object_lock: bool) -> Action {
+    let (bucket, region) = (bucket.into(), "us-east-1".to_owned());
+    Action::CreateBucket(Box::new(CreateBucket { bucket, owner, region, object_lock, documents: Vec::new() }))
+}
+
+/// A delete without conditions.
+pub fn target(key: &str, version: Option<VersionId>) -> DeleteTarget {
+    DeleteTarget { key: key.into(), version, if_match: None, if_modified_s: None, if_size: None }
+}
+
+pub fn delete_all(objects: Vec<DeleteTarget>) -> Action {
+    let (bucket, deleter) = (BUCKET.into(), "deleter".into());
+    Action::DeleteObjects(Box::new(DeleteObjects { bucket, objects, deleter, bypass_governance: false }))
+}
+
 pub fn owner() -> CanonicalId {
     CanonicalId::from("owner")
+}
+
+/// What readers of a key see as nothing.
+pub trait Absent {
+    fn absent(&self) -> bool;
+}
+
+impl Absent for ErrorCode {
+    fn absent(&self) -> bool {
+        matches!(self, ErrorCode::NoSuchKey | ErrorCode::DeleteMarker { current: true, .. })
+    }
 }
 
 /// A tag that tells contents apart.
@@ -205,7 +236,8 @@ pub fn object(size: u64) -> NewObject {
         owner: owner(),
         class: StorageClass::Standard,
         checksum: None,
-        headers: ObjectHeaders::default(),
+        lock: ObjectLock::default(),
+        details: ObjectDetails::default(),
     }
 }
 
@@ -224,7 +256,7 @@ pub fn put_if(key: &str, content: Option<NewContent>, size: u64, condition: Writ
 }
 
 pub fn part_info(number: u16, size: u64) -> PartInfo {
-    PartInfo { number, size, md5: etag(size).md5, modified: UnixMillis(0), checksum: None }
+    PartInfo { number, size, md5: etag(size).md5, modified: UnixMillis(0), checksum: None, salt: None }
 }
 
 pub fn put_part(key: &str, upload: UploadId, part: PartInfo, content: Option<NewContent>) -> Action {

@@ -2,8 +2,8 @@
 
 use super::fixture::{BUCKET, Store};
 use crate::state;
+use granary_protocol::bucket::Versioning;
 use granary_protocol::namenode::{ListAfter, UploadAfter};
-use granary_protocol::object::Versioning;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 

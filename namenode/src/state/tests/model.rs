@@ -3,8 +3,9 @@
 use super::fixture::etag;
 use crate::state::FoundExtent;
 use granary_protocol::block::Extent;
+use granary_protocol::bucket::Versioning;
 use granary_protocol::namenode::WriteCondition;
-use granary_protocol::object::{ETag, Versioning};
+use granary_protocol::object::ETag;
 use granary_protocol::{ContentId, ErrorCode, UploadId, VersionId};
 use std::collections::BTreeMap;
 

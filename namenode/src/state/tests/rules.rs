@@ -6,6 +6,7 @@ use crate::command::{Action, Command, CopyObject};
 use crate::engine::{Engine, MemoryEngine, WriteBatch};
 use crate::error::StateError;
 use crate::state::{self, Transaction, layout};
+use granary_protocol::bucket::Versioning;
 use granary_protocol::namenode::*;
 use granary_protocol::object::*;
 use granary_protocol::token::BlockKey;
@@ -36,7 +37,7 @@ fn an_unknown_layout_is_refused() {
     batch.put(layout::meta("layout_version"), 9u32.to_be_bytes().to_vec());
     engine.write(batch).unwrap();
     let error = state::check_layout(&engine as &dyn Engine).unwrap_err();
-    assert!(matches!(error, StateError::LayoutVersion { found: 9, known: 1 }));
+    assert!(matches!(error, StateError::LayoutVersion { found: 9, known: 2 }));
 }
 
 #[test]
@@ -81,8 +82,7 @@ fn a_join_token_is_spent_once_in_time_and_by_the_right_node() {
 #[test]
 fn buckets_come_and_go() {
     let mut store = Store::new();
-    let create =
-        |owner: &str| Action::CreateBucket { bucket: BUCKET.into(), owner: owner.into(), region: String::new() };
+    let create = |owner: &str| create_bucket(BUCKET, owner.into(), false);
     assert_eq!(store.refused(create("owner")), ErrorCode::BucketAlreadyOwnedByYou);
     assert_eq!(store.refused(create("other")), ErrorCode::BucketAlreadyExists);
     for name in ["a", "bucket-2", "c"] {
@@ -152,8 +152,12 @@ fn versions_follow_the_rules_of_s3() {
     assert!(marker.delete_marker);
     let marker = marker.version.unwrap();
     assert!(marker > second);
-    assert_eq!(store.get("k", None, Window::Nothing), Err(ErrorCode::NoSuchKey));
-    assert_eq!(store.get("k", Some(marker), Window::Nothing), Err(ErrorCode::MethodNotAllowed));
+    let read = |store: &Store, version| match store.get("k", version, Window::Nothing) {
+        Err(ErrorCode::DeleteMarker { version, current, .. }) => (version, current),
+        other => panic!("a marker is read as {other:?}"),
+    };
+    assert_eq!(read(&store, None), (marker, true));
+    assert_eq!(read(&store, Some(marker)), (marker, false));
     assert_eq!(store.get("k", Some(VersionId(77)), Window::Nothing), Err(ErrorCode::NoSuchVersion));
 
     // Removing the marker brings the newest version back.
@@ -166,7 +170,7 @@ fn versions_follow_the_rules_of_s3() {
     assert_eq!(store.get("k", None, Window::Nothing).unwrap().object.version, VersionId::NULL);
     let marker = store.delete("k", None);
     assert_eq!(marker, DeleteOutcome { version: Some(VersionId::NULL), delete_marker: true });
-    assert_eq!(store.get("k", Some(VersionId::NULL), Window::Nothing), Err(ErrorCode::MethodNotAllowed));
+    assert_eq!(read(&store, Some(VersionId::NULL)), (VersionId::NULL, false));
     assert!(store.get("k", Some(second), Window::Nothing).is_ok());
     store.delete("k", Some(VersionId::NULL));
     assert_eq!(store.get("k", None, Window::Nothing).unwrap().object.version, second);
@@ -190,7 +194,7 @@ fn a_bulk_delete_judges_each_key_for_itself() {
         store.put_empty(key);
     }
     let wrong = Some(Some(etag(99)));
-    let target = |key: &str, if_match| DeleteTarget { key: key.into(), version: None, if_match };
+    let target = |key: &str, if_match| DeleteTarget { if_match, ..target(key, None) };
     let objects = vec![
         target("a", None),
         target("b", wrong),
@@ -198,8 +202,7 @@ fn a_bulk_delete_judges_each_key_for_itself() {
         target("", None),
         target("d/e", Some(Some(etag(0)))),
     ];
-    let Ok(NamenodeReply::Deleted(results)) = store.apply(Action::DeleteObjects { bucket: BUCKET.into(), objects })
-    else {
+    let Ok(NamenodeReply::Deleted(results)) = store.apply(delete_all(objects)) else {
         panic!("a bulk delete answers with results");
     };
     let codes: Vec<Option<ErrorCode>> =
@@ -209,7 +212,7 @@ fn a_bulk_delete_judges_each_key_for_itself() {
     assert_eq!(codes, expected);
     assert_eq!(store.list("", "", ListAfter::Start, 10), ["b"]);
     let too_many = vec![target("a", None); PAGE_ENTRIES_MAX as usize + 1];
-    let refused = store.refused(Action::DeleteObjects { bucket: BUCKET.into(), objects: too_many });
+    let refused = store.refused(delete_all(too_many));
     assert_eq!(refused, ErrorCode::InvalidArgument);
     invariants::check(store.view(), &store.told);
 }
