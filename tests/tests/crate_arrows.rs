@@ -12,6 +12,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         "granary-namenode",
         "granary-datanode",
         "granary-client",
+        "granary-lifecycle",
         "granary-gateway",
     ];
     BTreeMap::from([
@@ -21,7 +22,11 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("granary-namenode", BTreeSet::from(["granary-protocol", "granary-rpc"])),
         ("granary-datanode", BTreeSet::from(["granary-protocol", "granary-rpc"])),
         ("granary-client", BTreeSet::from(["granary-protocol", "granary-rpc"])),
-        ("granary-gateway", BTreeSet::from(["granary-protocol", "granary-access", "granary-client"])),
+        ("granary-lifecycle", BTreeSet::from(["granary-protocol"])),
+        (
+            "granary-gateway",
+            BTreeSet::from(["granary-protocol", "granary-access", "granary-client", "granary-lifecycle"]),
+        ),
         ("granary", BTreeSet::from(all)),
         ("granary-tests", BTreeSet::from(all)),
         ("granary-bench", BTreeSet::new()),
