@@ -6,6 +6,7 @@ pub mod auth;
 pub mod body;
 pub mod checksum;
 pub mod config;
+mod documents;
 pub mod error;
 mod form;
 mod ops;

@@ -28,14 +28,16 @@ mod text;
 mod upload;
 mod upload_part;
 mod upload_part_copy;
-mod xml_reader;
-mod xml_writer;
+mod xml_element;
+pub(crate) mod xml_reader;
+pub(crate) mod xml_writer;
 
 pub(crate) use form_headers::headers_of_form;
 pub(crate) use post_object::FormReply;
 pub(crate) use preflight::preflight;
 pub(crate) use response_headers::last_modified_value;
 pub(crate) use text::version_text;
+pub(crate) use xml_element::Element;
 
 use crate::server::{GatewayState, Operation, Refusal, S3Request, S3Response};
 use std::sync::Arc;

@@ -12,13 +12,13 @@ use quick_xml::events::Event;
 const DEPTH_MAX: usize = 8;
 
 /// A document being read.
-pub(super) struct XmlDocument<'x> {
+pub(crate) struct XmlDocument<'x> {
     reader: Reader<&'x [u8]>,
     depth: usize,
     elements_left: usize,
 }
 
-enum Step {
+pub(super) enum Step {
     Open(String),
     Text(String),
     Close,
@@ -96,7 +96,7 @@ impl<'x> XmlDocument<'x> {
         }
     }
 
-    fn step(&mut self) -> Result<Step, S3Error> {
+    pub(super) fn step(&mut self) -> Result<Step, S3Error> {
         loop {
             return match self.reader.read_event().map_err(|_| malformed())? {
                 Event::Start(start) => {
@@ -129,7 +129,7 @@ impl<'x> XmlDocument<'x> {
 }
 
 /// `MalformedXML`.
-pub(super) fn malformed() -> S3Error {
+pub(crate) fn malformed() -> S3Error {
     S3Error::new(S3ErrorCode::MalformedXML)
 }
 

@@ -15,7 +15,7 @@ const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 
 /// A document being written.
-pub(super) struct Xml {
+pub(crate) struct Xml {
     out: String,
     root: &'static str,
     /// Keys, prefixes and delimiters are percent-encoded.
@@ -91,11 +91,16 @@ impl Xml {
         self.close(tag);
     }
 
-    /// The document as a 200 response.
-    pub fn into_response(mut self) -> S3Response {
+    /// The document.
+    pub fn into_bytes(mut self) -> Bytes {
         let root = self.root;
         self.close(root);
-        let mut response = S3Response::new(ResponseBody::Known(Bytes::from(self.out)));
+        Bytes::from(self.out)
+    }
+
+    /// The document as a 200 response.
+    pub fn into_response(self) -> S3Response {
+        let mut response = S3Response::new(ResponseBody::Known(self.into_bytes()));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
         response
     }
