@@ -36,7 +36,7 @@ impl StoredLifecycle {
     pub fn parse_request(
         text: &[u8],
         minimum_size: TransitionMinimumSize,
-        new_id: impl Fn() -> String,
+        mut new_id: impl FnMut() -> String,
     ) -> Result<Self, S3Error> {
         let root = Element::parse(text, "LifecycleConfiguration", ELEMENTS_MAX)?;
         let mut rules = root.only(&["Rule"])?.children().iter().map(read_rule).collect::<Result<Vec<_>, _>>()?;

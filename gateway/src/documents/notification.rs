@@ -120,7 +120,7 @@ impl NotificationConfiguration {
     ///
     /// # Errors
     /// `MalformedXML`, `InvalidArgument`.
-    pub fn parse_request(text: &[u8], new_id: impl Fn() -> String) -> Result<Self, S3Error> {
+    pub fn parse_request(text: &[u8], mut new_id: impl FnMut() -> String) -> Result<Self, S3Error> {
         let mut configuration = Self::parse(text)?;
         for target in configuration.targets.iter_mut().filter(|target| target.id.is_empty()) {
             target.id = new_id();

@@ -4,10 +4,16 @@
 //! decides what another request may see at the same time: conditions and versions are settled where the metadata change.
 
 mod bucket;
+mod bucket_access;
+mod bucket_configuration;
+mod bucket_documents;
+mod bucket_lifecycle;
+mod bucket_unbuilt;
 mod checksums;
 mod complete_upload;
 mod copy_object;
 mod copy_source;
+mod cors;
 mod delete_object;
 mod delete_objects;
 mod form_headers;
@@ -19,7 +25,6 @@ mod list_uploads;
 mod object_headers;
 mod page;
 mod post_object;
-mod preflight;
 mod put_object;
 mod refused_headers;
 mod response_headers;
@@ -32,9 +37,9 @@ mod xml_element;
 pub(crate) mod xml_reader;
 pub(crate) mod xml_writer;
 
+pub(crate) use cors::{CrossOrigin, add_cors, preflight};
 pub(crate) use form_headers::headers_of_form;
 pub(crate) use post_object::FormReply;
-pub(crate) use preflight::preflight;
 pub(crate) use response_headers::last_modified_value;
 pub(crate) use text::version_text;
 pub(crate) use xml_element::Element;
@@ -59,7 +64,61 @@ pub(crate) async fn run(operation: Operation, state: &Arc<GatewayState>, request
         Operation::HeadBucket => Box::pin(bucket::head_bucket(state, request)).await,
         Operation::DeleteBucket => Box::pin(bucket::delete_bucket(state, request)).await,
         Operation::GetBucketLocation => Box::pin(bucket::get_bucket_location(state, request)).await,
-        Operation::GetBucketVersioning => Box::pin(bucket::get_bucket_versioning(state, request)).await,
+        Operation::GetBucketVersioning => {
+            Box::pin(bucket_configuration::get_bucket_versioning(state, request)).await
+        }
+        Operation::PutBucketVersioning => Box::pin(bucket_configuration::put_bucket_versioning(state, request)).await,
+        Operation::GetBucketTagging => Box::pin(bucket_configuration::get_bucket_tagging(state, request)).await,
+        Operation::PutBucketTagging => Box::pin(bucket_configuration::put_bucket_tagging(state, request)).await,
+        Operation::DeleteBucketTagging => Box::pin(bucket_configuration::delete_bucket_tagging(state, request)).await,
+        Operation::GetBucketCors => Box::pin(bucket_configuration::get_bucket_cors(state, request)).await,
+        Operation::PutBucketCors => Box::pin(bucket_configuration::put_bucket_cors(state, request)).await,
+        Operation::DeleteBucketCors => Box::pin(bucket_configuration::delete_bucket_cors(state, request)).await,
+        Operation::GetBucketEncryption => Box::pin(bucket_configuration::get_bucket_encryption(state, request)).await,
+        Operation::PutBucketEncryption => Box::pin(bucket_configuration::put_bucket_encryption(state, request)).await,
+        Operation::DeleteBucketEncryption => Box::pin(bucket_configuration::delete_bucket_encryption(state, request)).await,
+        Operation::GetBucketWebsite => Box::pin(bucket_configuration::get_bucket_website(state, request)).await,
+        Operation::PutBucketWebsite => Box::pin(bucket_configuration::put_bucket_website(state, request)).await,
+        Operation::DeleteBucketWebsite => Box::pin(bucket_configuration::delete_bucket_website(state, request)).await,
+        Operation::GetBucketLogging => Box::pin(bucket_configuration::get_bucket_logging(state, request)).await,
+        Operation::PutBucketLogging => Box::pin(bucket_configuration::put_bucket_logging(state, request)).await,
+        Operation::GetBucketRequestPayment => Box::pin(bucket_configuration::get_bucket_request_payment(state, request)).await,
+        Operation::PutBucketRequestPayment => Box::pin(bucket_configuration::put_bucket_request_payment(state, request)).await,
+        Operation::GetBucketNotificationConfiguration => Box::pin(bucket_configuration::get_bucket_notification(state, request)).await,
+        Operation::PutBucketNotificationConfiguration => Box::pin(bucket_configuration::put_bucket_notification(state, request)).await,
+        Operation::GetBucketAccelerateConfiguration => Box::pin(bucket_configuration::get_bucket_accelerate(state, request)).await,
+        Operation::PutBucketAccelerateConfiguration => Box::pin(bucket_configuration::put_bucket_accelerate(state, request)).await,
+        Operation::GetBucketPolicy => Box::pin(bucket_access::get_bucket_policy(state, request)).await,
+        Operation::PutBucketPolicy => Box::pin(bucket_access::put_bucket_policy(state, request)).await,
+        Operation::DeleteBucketPolicy => Box::pin(bucket_access::delete_bucket_policy(state, request)).await,
+        Operation::GetBucketPolicyStatus => Box::pin(bucket_access::get_bucket_policy_status(state, request)).await,
+        Operation::GetPublicAccessBlock => Box::pin(bucket_access::get_public_access_block(state, request)).await,
+        Operation::PutPublicAccessBlock => Box::pin(bucket_access::put_public_access_block(state, request)).await,
+        Operation::DeletePublicAccessBlock => Box::pin(bucket_access::delete_public_access_block(state, request)).await,
+        Operation::GetBucketOwnershipControls => Box::pin(bucket_access::get_bucket_ownership_controls(state, request)).await,
+        Operation::PutBucketOwnershipControls => Box::pin(bucket_access::put_bucket_ownership_controls(state, request)).await,
+        Operation::DeleteBucketOwnershipControls => Box::pin(bucket_access::delete_bucket_ownership_controls(state, request)).await,
+        Operation::GetBucketLifecycleConfiguration => Box::pin(bucket_lifecycle::get_bucket_lifecycle(state, request)).await,
+        Operation::PutBucketLifecycleConfiguration => Box::pin(bucket_lifecycle::put_bucket_lifecycle(state, request)).await,
+        Operation::DeleteBucketLifecycle => Box::pin(bucket_lifecycle::delete_bucket_lifecycle(state, request)).await,
+        Operation::GetBucketReplication => bucket_unbuilt::get_replication(&request),
+        Operation::DeleteBucketReplication => bucket_unbuilt::delete_replication(),
+        Operation::GetBucketAnalyticsConfiguration
+        | Operation::DeleteBucketAnalyticsConfiguration
+        | Operation::GetBucketInventoryConfiguration
+        | Operation::DeleteBucketInventoryConfiguration
+        | Operation::GetBucketMetricsConfiguration
+        | Operation::DeleteBucketMetricsConfiguration
+        | Operation::GetBucketIntelligentTieringConfiguration
+        | Operation::DeleteBucketIntelligentTieringConfiguration => bucket_unbuilt::no_configuration(&request),
+        Operation::ListBucketAnalyticsConfigurations => {
+            bucket_unbuilt::empty_list("ListBucketAnalyticsConfigurationResult")
+        }
+        Operation::ListBucketInventoryConfigurations => bucket_unbuilt::empty_list("ListInventoryConfigurationsResult"),
+        Operation::ListBucketMetricsConfigurations => bucket_unbuilt::empty_list("ListMetricsConfigurationsResult"),
+        Operation::ListBucketIntelligentTieringConfigurations => {
+            bucket_unbuilt::empty_list("ListBucketIntelligentTieringConfigurationsOutput")
+        }
         Operation::ListObjects => Box::pin(list_objects::list_objects(state, request)).await,
         Operation::ListObjectsV2 => Box::pin(list_objects::list_objects_v2(state, request)).await,
         Operation::ListMultipartUploads => Box::pin(list_uploads::list_uploads(state, request)).await,

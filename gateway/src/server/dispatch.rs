@@ -2,6 +2,7 @@
 
 use super::authorize::authorize;
 use super::body::ResponseBody;
+use super::bucket_settings::BucketSettings;
 use super::hoisted::add_hoisted;
 use super::operation::{Operation, Route, Scope, allowed_methods, route};
 use super::post_form::open_form;
@@ -11,9 +12,10 @@ use super::request_id::RequestId;
 use super::state::GatewayState;
 use crate::auth::AuthMethod;
 use crate::error::{HOST_ID_HEADER, REQUEST_ID_HEADER, S3Error, S3ErrorCode};
-use crate::ops;
+use crate::ops::{self, CrossOrigin};
 use crate::request::{Query, RequestTarget, Resource, request_host};
-use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, EXPECT, SERVER};
+use granary_protocol::BucketName;
+use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, EXPECT, ORIGIN, SERVER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request};
 use http_body::Body as _;
@@ -33,12 +35,16 @@ pub(super) async fn answer(state: &Arc<GatewayState>, request: Request<Incoming>
     // Reading on would tell a client that waits for permission to send.
     let may_drain = !parts.headers.contains_key(EXPECT);
     let mut log = Log { operation: None, bucket: None };
+    let cross_origin = if method == Method::OPTIONS { None } else { CrossOrigin::of(&method, &parts.headers) };
     let outcome = admit(state, parts, body, &mut log).await;
     let mut response = outcome.unwrap_or_else(|refusal| {
         let error = refusal.into_error(request_id.as_str()).or_resource(|| uri.path().to_owned());
         let host_id = state.request_ids.host_id().to_str().unwrap_or_default();
         error.to_response(request_id.as_str(), host_id, &method).map(ResponseBody::Known)
     });
+    if let (Some(cross_origin), Some(bucket)) = (&cross_origin, &log.bucket) {
+        Box::pin(ops::add_cors(state, cross_origin, bucket, &mut response)).await;
+    }
     let closes = body_end.is_unread() && !(may_drain && body_end.drain().await);
     finish(state, &mut response, request_id, closes);
     let (status, took) = (response.status().as_u16(), started.elapsed());
@@ -49,7 +55,7 @@ pub(super) async fn answer(state: &Arc<GatewayState>, request: Request<Incoming>
     tracing::debug!(
         request_id = request_id.as_str(),
         operation = log.operation.map_or("Other", Operation::name),
-        bucket = log.bucket.as_deref().unwrap_or_default(),
+        bucket = log.bucket.as_ref().map(BucketName::as_str).unwrap_or_default(),
         status,
         bytes = response.body().size_hint().exact().unwrap_or_default(),
         ms = took.as_millis() as u64,
@@ -58,10 +64,11 @@ pub(super) async fn answer(state: &Arc<GatewayState>, request: Request<Incoming>
     response
 }
 
-/// What is known for the log, however far the request came.
+/// What is known of the request for the log and the last headers, however far it came.
 struct Log {
     operation: Option<Operation>,
-    bucket: Option<String>,
+    /// Only where somebody asks: in a verbose log, or for a page of another origin.
+    bucket: Option<BucketName>,
 }
 
 async fn admit(
@@ -72,8 +79,13 @@ async fn admit(
 ) -> Result<S3Response, Refusal> {
     check_header_bytes(&parts.headers, state.config.header_bytes_max)?;
     let target = RequestTarget::parse(request_host(&parts)?, parts.uri.path(), &state.domains)?;
+    let bucket = target.resource.bucket().map(|bucket| BucketName(bucket.as_str().to_owned()));
     if parts.method == Method::OPTIONS {
-        return Err(ops::preflight(&parts.headers).into());
+        let is_object = matches!(target.resource, Resource::Object(..));
+        return Box::pin(ops::preflight(state, bucket, is_object, &parts.headers)).await;
+    }
+    if parts.headers.contains_key(ORIGIN) || tracing::enabled!(tracing::Level::DEBUG) {
+        log.bucket.clone_from(&bucket);
     }
     let authenticated = state.authenticator.authenticate(&parts, Some(&target), state.now_s()).await?;
     // A stranger learns nothing of the routes. An upload form says who sent it further down.
@@ -95,21 +107,32 @@ async fn admit(
         Route::MethodNotAllowed => return Err(method_not_allowed(scope, &parts.method, &query).into()),
     };
     log.operation = Some(operation);
-    if tracing::enabled!(tracing::Level::DEBUG) {
-        log.bucket = target.resource.bucket().map(|bucket| bucket.as_str().to_owned());
-    }
     let request = match (&target.resource, operation) {
-        (Resource::Bucket(bucket), Operation::PostObject) => {
-            let form = open_form(state, &parts, &target, bucket.clone(), &authenticated, body).await?;
+        (Resource::Bucket(name), Operation::PostObject) => {
+            let form = open_form(state, &parts, &target, name.clone(), &authenticated, body).await?;
             authorize(form.authenticated.identity())?;
-            S3Request::of_form(form)
+            let settings = settings_of(state, operation, bucket).await?;
+            S3Request::of_form(form, settings)
         }
         (_, _) => {
             authorize(authenticated.identity())?;
-            S3Request::new(target.resource, query, parts.headers, authenticated, body)
+            let settings = settings_of(state, operation, bucket).await?;
+            S3Request::new(target.resource, query, parts.headers, settings, authenticated, body)
         }
     };
     ops::run(operation, state, request).await
+}
+
+/// The settings of the request's bucket, which must exist unless it is to be created.
+async fn settings_of(
+    state: &GatewayState,
+    operation: Operation,
+    bucket: Option<BucketName>,
+) -> Result<Option<Arc<BucketSettings>>, Refusal> {
+    match bucket {
+        Some(bucket) if operation != Operation::CreateBucket => Ok(Some(state.settings.get(&bucket).await?)),
+        Some(_) | None => Ok(None),
+    }
 }
 
 fn finish(state: &GatewayState, response: &mut S3Response, request_id: RequestId, closes: bool) {

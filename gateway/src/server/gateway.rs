@@ -1,5 +1,6 @@
 //! Starting, accepting connections, stopping.
 
+use super::bucket_settings::BucketSettingsCache;
 use super::clock::Clock;
 use super::connection::{Listening, serve};
 use super::front::Front;
@@ -97,6 +98,7 @@ impl Gateway {
         let state = Arc::new(GatewayState {
             authenticator: Authenticator::new(store, config.region.clone(), config.public_hosts()),
             domains: config.base_domains(),
+            settings: BucketSettingsCache::new(components.client.clone()),
             client: components.client,
             datanodes: components.datanodes,
             clock: components.clock,

@@ -5,6 +5,7 @@
 
 mod authorize;
 mod body;
+mod bucket_settings;
 mod clock;
 mod connection;
 mod dispatch;
@@ -31,6 +32,7 @@ pub use refusal::s3_code_of;
 pub use root::RootCredentials;
 
 pub(crate) use body::ObjectStream;
+pub(crate) use bucket_settings::BucketSettings;
 pub(crate) use refusal::{Refusal, delete_marker};
 pub(crate) use request::{S3Request, S3Response};
 pub(crate) use state::GatewayState;

@@ -35,7 +35,25 @@ macro_rules! operations {
 
 operations! {
     ListBuckets
-    CreateBucket HeadBucket DeleteBucket GetBucketLocation GetBucketVersioning
+    CreateBucket HeadBucket DeleteBucket GetBucketLocation GetBucketVersioning PutBucketVersioning
+    GetBucketTagging PutBucketTagging DeleteBucketTagging
+    GetBucketPolicy PutBucketPolicy DeleteBucketPolicy GetBucketPolicyStatus
+    GetPublicAccessBlock PutPublicAccessBlock DeletePublicAccessBlock
+    GetBucketOwnershipControls PutBucketOwnershipControls DeleteBucketOwnershipControls
+    GetBucketCors PutBucketCors DeleteBucketCors
+    GetBucketEncryption PutBucketEncryption DeleteBucketEncryption
+    GetBucketLifecycleConfiguration PutBucketLifecycleConfiguration DeleteBucketLifecycle
+    GetBucketWebsite PutBucketWebsite DeleteBucketWebsite
+    GetBucketNotificationConfiguration PutBucketNotificationConfiguration
+    GetBucketLogging PutBucketLogging
+    GetBucketRequestPayment PutBucketRequestPayment
+    GetBucketAccelerateConfiguration PutBucketAccelerateConfiguration
+    GetBucketReplication DeleteBucketReplication
+    GetBucketAnalyticsConfiguration DeleteBucketAnalyticsConfiguration ListBucketAnalyticsConfigurations
+    GetBucketInventoryConfiguration DeleteBucketInventoryConfiguration ListBucketInventoryConfigurations
+    GetBucketMetricsConfiguration DeleteBucketMetricsConfiguration ListBucketMetricsConfigurations
+    GetBucketIntelligentTieringConfiguration DeleteBucketIntelligentTieringConfiguration
+    ListBucketIntelligentTieringConfigurations
     ListObjects ListObjectsV2 ListMultipartUploads DeleteObjects PostObject
     PutObject GetObject HeadObject DeleteObject CopyObject
     CreateMultipartUpload UploadPart UploadPartCopy CompleteMultipartUpload AbortMultipartUpload ListParts
@@ -89,7 +107,7 @@ const TABLE: &[Row] = &[
         ],
     ),
     (Bucket, "location", &[("GET", Serve(Op::GetBucketLocation))]),
-    (Bucket, "versioning", &[("GET", Serve(Op::GetBucketVersioning)), ("PUT", missing("PutBucketVersioning"))]),
+    (Bucket, "versioning", &[("GET", Serve(Op::GetBucketVersioning)), ("PUT", Serve(Op::PutBucketVersioning))]),
     (Bucket, "uploads", &[("GET", Serve(Op::ListMultipartUploads))]),
     (Bucket, "delete", &[("POST", Serve(Op::DeleteObjects))]),
     (Bucket, "versions", &[("GET", missing("ListObjectVersions"))]),
@@ -98,63 +116,63 @@ const TABLE: &[Row] = &[
     (
         Bucket,
         "accelerate",
-        &[("GET", missing("GetBucketAccelerateConfiguration")), ("PUT", missing("PutBucketAccelerateConfiguration"))],
+        &[("GET", Serve(Op::GetBucketAccelerateConfiguration)), ("PUT", Serve(Op::PutBucketAccelerateConfiguration))],
     ),
     (
         Bucket,
         "analytics",
         &[
-            ("GET", missing("GetBucketAnalyticsConfiguration")),
+            ("GET", Serve(Op::GetBucketAnalyticsConfiguration)),
             ("PUT", missing("PutBucketAnalyticsConfiguration")),
-            ("DELETE", missing("DeleteBucketAnalyticsConfiguration")),
+            ("DELETE", Serve(Op::DeleteBucketAnalyticsConfiguration)),
         ],
     ),
     (
         Bucket,
         "cors",
         &[
-            ("GET", missing("GetBucketCors")),
-            ("PUT", missing("PutBucketCors")),
-            ("DELETE", missing("DeleteBucketCors")),
+            ("GET", Serve(Op::GetBucketCors)),
+            ("PUT", Serve(Op::PutBucketCors)),
+            ("DELETE", Serve(Op::DeleteBucketCors)),
         ],
     ),
     (
         Bucket,
         "encryption",
         &[
-            ("GET", missing("GetBucketEncryption")),
-            ("PUT", missing("PutBucketEncryption")),
-            ("DELETE", missing("DeleteBucketEncryption")),
+            ("GET", Serve(Op::GetBucketEncryption)),
+            ("PUT", Serve(Op::PutBucketEncryption)),
+            ("DELETE", Serve(Op::DeleteBucketEncryption)),
         ],
     ),
     (
         Bucket,
         "intelligent-tiering",
         &[
-            ("GET", missing("GetBucketIntelligentTieringConfiguration")),
+            ("GET", Serve(Op::GetBucketIntelligentTieringConfiguration)),
             ("PUT", missing("PutBucketIntelligentTieringConfiguration")),
-            ("DELETE", missing("DeleteBucketIntelligentTieringConfiguration")),
+            ("DELETE", Serve(Op::DeleteBucketIntelligentTieringConfiguration)),
         ],
     ),
     (
         Bucket,
         "inventory",
         &[
-            ("GET", missing("GetBucketInventoryConfiguration")),
+            ("GET", Serve(Op::GetBucketInventoryConfiguration)),
             ("PUT", missing("PutBucketInventoryConfiguration")),
-            ("DELETE", missing("DeleteBucketInventoryConfiguration")),
+            ("DELETE", Serve(Op::DeleteBucketInventoryConfiguration)),
         ],
     ),
     (
         Bucket,
         "lifecycle",
         &[
-            ("GET", missing("GetBucketLifecycleConfiguration")),
-            ("PUT", missing("PutBucketLifecycleConfiguration")),
-            ("DELETE", missing("DeleteBucketLifecycle")),
+            ("GET", Serve(Op::GetBucketLifecycleConfiguration)),
+            ("PUT", Serve(Op::PutBucketLifecycleConfiguration)),
+            ("DELETE", Serve(Op::DeleteBucketLifecycle)),
         ],
     ),
-    (Bucket, "logging", &[("GET", missing("GetBucketLogging")), ("PUT", missing("PutBucketLogging"))]),
+    (Bucket, "logging", &[("GET", Serve(Op::GetBucketLogging)), ("PUT", Serve(Op::PutBucketLogging))]),
     (
         Bucket,
         "metadataConfiguration",
@@ -179,17 +197,17 @@ const TABLE: &[Row] = &[
         Bucket,
         "metrics",
         &[
-            ("GET", missing("GetBucketMetricsConfiguration")),
+            ("GET", Serve(Op::GetBucketMetricsConfiguration)),
             ("PUT", missing("PutBucketMetricsConfiguration")),
-            ("DELETE", missing("DeleteBucketMetricsConfiguration")),
+            ("DELETE", Serve(Op::DeleteBucketMetricsConfiguration)),
         ],
     ),
     (
         Bucket,
         "notification",
         &[
-            ("GET", missing("GetBucketNotificationConfiguration")),
-            ("PUT", missing("PutBucketNotificationConfiguration")),
+            ("GET", Serve(Op::GetBucketNotificationConfiguration)),
+            ("PUT", Serve(Op::PutBucketNotificationConfiguration)),
         ],
     ),
     (
@@ -201,61 +219,61 @@ const TABLE: &[Row] = &[
         Bucket,
         "ownershipControls",
         &[
-            ("GET", missing("GetBucketOwnershipControls")),
-            ("PUT", missing("PutBucketOwnershipControls")),
-            ("DELETE", missing("DeleteBucketOwnershipControls")),
+            ("GET", Serve(Op::GetBucketOwnershipControls)),
+            ("PUT", Serve(Op::PutBucketOwnershipControls)),
+            ("DELETE", Serve(Op::DeleteBucketOwnershipControls)),
         ],
     ),
     (
         Bucket,
         "policy",
         &[
-            ("GET", missing("GetBucketPolicy")),
-            ("PUT", missing("PutBucketPolicy")),
-            ("DELETE", missing("DeleteBucketPolicy")),
+            ("GET", Serve(Op::GetBucketPolicy)),
+            ("PUT", Serve(Op::PutBucketPolicy)),
+            ("DELETE", Serve(Op::DeleteBucketPolicy)),
         ],
     ),
-    (Bucket, "policyStatus", &[("GET", missing("GetBucketPolicyStatus"))]),
+    (Bucket, "policyStatus", &[("GET", Serve(Op::GetBucketPolicyStatus))]),
     (
         Bucket,
         "publicAccessBlock",
         &[
-            ("GET", missing("GetPublicAccessBlock")),
-            ("PUT", missing("PutPublicAccessBlock")),
-            ("DELETE", missing("DeletePublicAccessBlock")),
+            ("GET", Serve(Op::GetPublicAccessBlock)),
+            ("PUT", Serve(Op::PutPublicAccessBlock)),
+            ("DELETE", Serve(Op::DeletePublicAccessBlock)),
         ],
     ),
     (
         Bucket,
         "replication",
         &[
-            ("GET", missing("GetBucketReplication")),
+            ("GET", Serve(Op::GetBucketReplication)),
             ("PUT", missing("PutBucketReplication")),
-            ("DELETE", missing("DeleteBucketReplication")),
+            ("DELETE", Serve(Op::DeleteBucketReplication)),
         ],
     ),
     (
         Bucket,
         "requestPayment",
-        &[("GET", missing("GetBucketRequestPayment")), ("PUT", missing("PutBucketRequestPayment"))],
+        &[("GET", Serve(Op::GetBucketRequestPayment)), ("PUT", Serve(Op::PutBucketRequestPayment))],
     ),
     (Bucket, "session", &[("GET", missing("CreateSession"))]),
     (
         Bucket,
         "tagging",
         &[
-            ("GET", missing("GetBucketTagging")),
-            ("PUT", missing("PutBucketTagging")),
-            ("DELETE", missing("DeleteBucketTagging")),
+            ("GET", Serve(Op::GetBucketTagging)),
+            ("PUT", Serve(Op::PutBucketTagging)),
+            ("DELETE", Serve(Op::DeleteBucketTagging)),
         ],
     ),
     (
         Bucket,
         "website",
         &[
-            ("GET", missing("GetBucketWebsite")),
-            ("PUT", missing("PutBucketWebsite")),
-            ("DELETE", missing("DeleteBucketWebsite")),
+            ("GET", Serve(Op::GetBucketWebsite)),
+            ("PUT", Serve(Op::PutBucketWebsite)),
+            ("DELETE", Serve(Op::DeleteBucketWebsite)),
         ],
     ),
     (
@@ -317,8 +335,20 @@ pub fn route(scope: Scope, method: &Method, query: &Query, has_copy_source: bool
         Serve(Op::PutObject) if has_copy_source => Serve(Op::CopyObject),
         Serve(Op::UploadPart) if has_copy_source => Serve(Op::UploadPartCopy),
         Serve(Op::ListObjects) if query.get("list-type") == Some("2") => Serve(Op::ListObjectsV2),
+        Serve(operation) if !query.contains("id") => Serve(list_form(operation)),
         found => found,
     })
+}
+
+/// Configurations of which a bucket may have several are listed where no `id` is named.
+fn list_form(operation: Operation) -> Operation {
+    match operation {
+        Op::GetBucketAnalyticsConfiguration => Op::ListBucketAnalyticsConfigurations,
+        Op::GetBucketInventoryConfiguration => Op::ListBucketInventoryConfigurations,
+        Op::GetBucketMetricsConfiguration => Op::ListBucketMetricsConfigurations,
+        Op::GetBucketIntelligentTieringConfiguration => Op::ListBucketIntelligentTieringConfigurations,
+        other => other,
+    }
 }
 
 /// The methods a request's target would have taken, for `Allow`.
@@ -359,11 +389,15 @@ mod tests {
             .flat_map(|(_, _, methods)| methods.iter())
             .filter_map(|(_, route)| if let Serve(operation) = route { Some(*operation) } else { None })
             .collect();
-        // The three that a header or a parameter selects.
+        // Those that a header or a parameter selects.
         for (scope, method, query, copy) in [
             (Object, "PUT", "", true),
             (Object, "PUT", "uploadId=1&partNumber=1", true),
             (Bucket, "GET", "list-type=2", false),
+            (Bucket, "GET", "analytics", false),
+            (Bucket, "GET", "inventory", false),
+            (Bucket, "GET", "metrics", false),
+            (Bucket, "GET", "intelligent-tiering", false),
         ] {
             let query = Query::parse(Some(query)).unwrap();
             let Ok(Serve(operation)) = route(scope, &method.parse().unwrap(), &query, copy) else { panic!() };

@@ -1,6 +1,7 @@
 //! A request as operations see it, and its body.
 
 use super::body::ResponseBody;
+use super::bucket_settings::BucketSettings;
 use super::metrics::Metrics;
 use super::state::GatewayState;
 use crate::auth::{AuthMethod, AuthenticatedRequest, PayloadMode};
@@ -43,6 +44,7 @@ pub(crate) struct S3Request {
     pub headers: HeaderMap,
     /// How an upload form is answered; `None` for any other request.
     pub form: Option<FormReply>,
+    settings: Option<Arc<BucketSettings>>,
     method: AuthMethod,
     payload: PayloadMode,
     body: RequestBody,
@@ -53,6 +55,7 @@ impl S3Request {
         resource: Resource,
         query: Query,
         headers: HeaderMap,
+        settings: Option<Arc<BucketSettings>>,
         authenticated: AuthenticatedRequest,
         body: RequestBody,
     ) -> Self {
@@ -63,14 +66,21 @@ impl S3Request {
         };
         let method = authenticated.method();
         let (_authorized, payload) = authenticated.into_parts();
-        Self { bucket: BucketName(bucket), key: ObjectKey(key), query, headers, form: None, method, payload, body }
+        let form = None;
+        Self { bucket: BucketName(bucket), key: ObjectKey(key), query, headers, form, settings, method, payload, body }
     }
 
     /// An upload form is a request on the object it writes.
-    pub(super) fn of_form(form: FormRequest) -> Self {
+    pub(super) fn of_form(form: FormRequest, settings: Option<Arc<BucketSettings>>) -> Self {
         let resource = Resource::Object(form.bucket, form.key);
-        let request = Self::new(resource, Query::default(), form.headers, form.authenticated, form.body);
+        let query = Query::default();
+        let request = Self::new(resource, query, form.headers, settings, form.authenticated, form.body);
         Self { form: Some(form.reply), ..request }
+    }
+
+    /// The settings of its bucket. Operations on the service and CreateBucket have none to ask for.
+    pub fn settings(&self) -> &Arc<BucketSettings> {
+        self.settings.as_ref().expect("dispatch fetches the settings of every bucket that must exist")
     }
 
     /// Whether somebody signed it.

@@ -1,6 +1,7 @@
 //! What every request shares.
 
 use super::authorize::authorize;
+use super::bucket_settings::BucketSettingsCache;
 use super::clock::Clock;
 use super::health::Readiness;
 use super::metrics::Metrics;
@@ -20,6 +21,8 @@ use tokio::sync::Semaphore;
 pub(crate) struct GatewayState {
     pub config: Config,
     pub client: Client,
+    /// What is known of buckets.
+    pub settings: BucketSettingsCache,
     pub datanodes: Arc<dyn DatanodeConnector>,
     pub metrics: Arc<Metrics>,
     pub(super) clock: Arc<dyn Clock>,
