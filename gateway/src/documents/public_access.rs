@@ -47,7 +47,8 @@ mod tests {
             let text = format!("<PublicAccessBlockConfiguration>{inner}</PublicAccessBlockConfiguration>");
             parse_public_access_block(text.as_bytes())
         };
-        let read = parse("<BlockPublicPolicy>TRUE</BlockPublicPolicy><BlockPublicAcls>false</BlockPublicAcls>").unwrap();
+        let read =
+            parse("<BlockPublicPolicy>TRUE</BlockPublicPolicy><BlockPublicAcls>false</BlockPublicAcls>").unwrap();
         assert_eq!(read, PublicAccessBlock { block_public_policy: true, ..PublicAccessBlock::default() });
         let all = PublicAccessBlock::ALL;
         assert_eq!(parse_public_access_block(&write_public_access_block(&all).into_bytes()).unwrap(), all);

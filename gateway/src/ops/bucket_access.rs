@@ -103,10 +103,11 @@ pub(super) async fn put_bucket_ownership_controls(state: &GatewayState, mut requ
     if ownership == ObjectOwnership::BucketOwnerEnforced {
         let settings = settings_now(state, &request).await?;
         let document = settings.document(BucketDocument::Acl);
-        let grants = acl::shown_grants(document.and_then(|document| acl::from_document(Some(document))).as_ref(), &settings.info.owner);
-        let to_owner = |grant: &granary_protocol::acl::Grant| {
-            matches!(&grant.grantee, granary_protocol::acl::Grantee::User(user) if *user == settings.info.owner)
-        };
+        let grants = acl::shown_grants(
+            document.and_then(|document| acl::from_document(Some(document))).as_ref(),
+            &settings.info.owner,
+        );
+        let to_owner = |grant: &granary_protocol::acl::Grant| matches!(&grant.grantee, granary_protocol::acl::Grantee::User(user) if *user == settings.info.owner);
         if !grants.iter().all(to_owner) {
             return Err(S3ErrorCode::InvalidBucketAclWithObjectOwnership.into());
         }

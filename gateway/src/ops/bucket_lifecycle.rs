@@ -6,9 +6,7 @@ use crate::documents::StoredLifecycle;
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::format_http_date;
 use crate::server::{BucketSettings, GatewayState, S3Request};
-use granary_lifecycle::rules::{
-    Due, ObjectFacts, Standing, TransitionMinimumSize, expiration_of, upload_expiration,
-};
+use granary_lifecycle::rules::{Due, ObjectFacts, Standing, TransitionMinimumSize, expiration_of, upload_expiration};
 use granary_protocol::UnixMillis;
 use granary_protocol::bucket::BucketDocument;
 use granary_protocol::object::ObjectVersion;
@@ -58,12 +56,7 @@ pub(super) async fn delete_bucket_lifecycle(state: &GatewayState, request: S3Req
 }
 
 /// Adds `x-amz-expiration` to an answer about a current version that a rule lets expire.
-pub(super) fn insert_expiration(
-    headers: &mut HeaderMap,
-    settings: &BucketSettings,
-    key: &str,
-    object: &ObjectVersion,
-) {
+pub(super) fn insert_expiration(headers: &mut HeaderMap, settings: &BucketSettings, key: &str, object: &ObjectVersion) {
     // A header that only informs is left out where the rules cannot be read; reading them was logged.
     let Ok(Some(lifecycle)) = settings.lifecycle() else { return };
     let facts = ObjectFacts {
@@ -82,12 +75,7 @@ pub(super) fn insert_expiration(
 }
 
 /// Adds when an upload will be aborted, if a rule says so.
-pub(super) fn insert_abort_date(
-    headers: &mut HeaderMap,
-    settings: &BucketSettings,
-    key: &str,
-    initiated: UnixMillis,
-) {
+pub(super) fn insert_abort_date(headers: &mut HeaderMap, settings: &BucketSettings, key: &str, initiated: UnixMillis) {
     let Ok(Some(lifecycle)) = settings.lifecycle() else { return };
     let Some(due) = upload_expiration(&lifecycle.0, key, initiated) else { return };
     let rule = utf8_percent_encode(due.rule, IN_HEADER).to_string();

@@ -64,9 +64,7 @@ pub(crate) async fn run(operation: Operation, state: &Arc<GatewayState>, request
         Operation::HeadBucket => Box::pin(bucket::head_bucket(state, request)).await,
         Operation::DeleteBucket => Box::pin(bucket::delete_bucket(state, request)).await,
         Operation::GetBucketLocation => Box::pin(bucket::get_bucket_location(state, request)).await,
-        Operation::GetBucketVersioning => {
-            Box::pin(bucket_configuration::get_bucket_versioning(state, request)).await
-        }
+        Operation::GetBucketVersioning => Box::pin(bucket_configuration::get_bucket_versioning(state, request)).await,
         Operation::PutBucketVersioning => Box::pin(bucket_configuration::put_bucket_versioning(state, request)).await,
         Operation::GetBucketTagging => Box::pin(bucket_configuration::get_bucket_tagging(state, request)).await,
         Operation::PutBucketTagging => Box::pin(bucket_configuration::put_bucket_tagging(state, request)).await,
@@ -76,18 +74,32 @@ pub(crate) async fn run(operation: Operation, state: &Arc<GatewayState>, request
         Operation::DeleteBucketCors => Box::pin(bucket_configuration::delete_bucket_cors(state, request)).await,
         Operation::GetBucketEncryption => Box::pin(bucket_configuration::get_bucket_encryption(state, request)).await,
         Operation::PutBucketEncryption => Box::pin(bucket_configuration::put_bucket_encryption(state, request)).await,
-        Operation::DeleteBucketEncryption => Box::pin(bucket_configuration::delete_bucket_encryption(state, request)).await,
+        Operation::DeleteBucketEncryption => {
+            Box::pin(bucket_configuration::delete_bucket_encryption(state, request)).await
+        }
         Operation::GetBucketWebsite => Box::pin(bucket_configuration::get_bucket_website(state, request)).await,
         Operation::PutBucketWebsite => Box::pin(bucket_configuration::put_bucket_website(state, request)).await,
         Operation::DeleteBucketWebsite => Box::pin(bucket_configuration::delete_bucket_website(state, request)).await,
         Operation::GetBucketLogging => Box::pin(bucket_configuration::get_bucket_logging(state, request)).await,
         Operation::PutBucketLogging => Box::pin(bucket_configuration::put_bucket_logging(state, request)).await,
-        Operation::GetBucketRequestPayment => Box::pin(bucket_configuration::get_bucket_request_payment(state, request)).await,
-        Operation::PutBucketRequestPayment => Box::pin(bucket_configuration::put_bucket_request_payment(state, request)).await,
-        Operation::GetBucketNotificationConfiguration => Box::pin(bucket_configuration::get_bucket_notification(state, request)).await,
-        Operation::PutBucketNotificationConfiguration => Box::pin(bucket_configuration::put_bucket_notification(state, request)).await,
-        Operation::GetBucketAccelerateConfiguration => Box::pin(bucket_configuration::get_bucket_accelerate(state, request)).await,
-        Operation::PutBucketAccelerateConfiguration => Box::pin(bucket_configuration::put_bucket_accelerate(state, request)).await,
+        Operation::GetBucketRequestPayment => {
+            Box::pin(bucket_configuration::get_bucket_request_payment(state, request)).await
+        }
+        Operation::PutBucketRequestPayment => {
+            Box::pin(bucket_configuration::put_bucket_request_payment(state, request)).await
+        }
+        Operation::GetBucketNotificationConfiguration => {
+            Box::pin(bucket_configuration::get_bucket_notification(state, request)).await
+        }
+        Operation::PutBucketNotificationConfiguration => {
+            Box::pin(bucket_configuration::put_bucket_notification(state, request)).await
+        }
+        Operation::GetBucketAccelerateConfiguration => {
+            Box::pin(bucket_configuration::get_bucket_accelerate(state, request)).await
+        }
+        Operation::PutBucketAccelerateConfiguration => {
+            Box::pin(bucket_configuration::put_bucket_accelerate(state, request)).await
+        }
         Operation::GetBucketPolicy => Box::pin(bucket_access::get_bucket_policy(state, request)).await,
         Operation::PutBucketPolicy => Box::pin(bucket_access::put_bucket_policy(state, request)).await,
         Operation::DeleteBucketPolicy => Box::pin(bucket_access::delete_bucket_policy(state, request)).await,
@@ -95,11 +107,21 @@ pub(crate) async fn run(operation: Operation, state: &Arc<GatewayState>, request
         Operation::GetPublicAccessBlock => Box::pin(bucket_access::get_public_access_block(state, request)).await,
         Operation::PutPublicAccessBlock => Box::pin(bucket_access::put_public_access_block(state, request)).await,
         Operation::DeletePublicAccessBlock => Box::pin(bucket_access::delete_public_access_block(state, request)).await,
-        Operation::GetBucketOwnershipControls => Box::pin(bucket_access::get_bucket_ownership_controls(state, request)).await,
-        Operation::PutBucketOwnershipControls => Box::pin(bucket_access::put_bucket_ownership_controls(state, request)).await,
-        Operation::DeleteBucketOwnershipControls => Box::pin(bucket_access::delete_bucket_ownership_controls(state, request)).await,
-        Operation::GetBucketLifecycleConfiguration => Box::pin(bucket_lifecycle::get_bucket_lifecycle(state, request)).await,
-        Operation::PutBucketLifecycleConfiguration => Box::pin(bucket_lifecycle::put_bucket_lifecycle(state, request)).await,
+        Operation::GetBucketOwnershipControls => {
+            Box::pin(bucket_access::get_bucket_ownership_controls(state, request)).await
+        }
+        Operation::PutBucketOwnershipControls => {
+            Box::pin(bucket_access::put_bucket_ownership_controls(state, request)).await
+        }
+        Operation::DeleteBucketOwnershipControls => {
+            Box::pin(bucket_access::delete_bucket_ownership_controls(state, request)).await
+        }
+        Operation::GetBucketLifecycleConfiguration => {
+            Box::pin(bucket_lifecycle::get_bucket_lifecycle(state, request)).await
+        }
+        Operation::PutBucketLifecycleConfiguration => {
+            Box::pin(bucket_lifecycle::put_bucket_lifecycle(state, request)).await
+        }
         Operation::DeleteBucketLifecycle => Box::pin(bucket_lifecycle::delete_bucket_lifecycle(state, request)).await,
         Operation::GetBucketReplication => bucket_unbuilt::get_replication(&request),
         Operation::DeleteBucketReplication => bucket_unbuilt::delete_replication(),
