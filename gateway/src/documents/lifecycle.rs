@@ -291,7 +291,7 @@ mod tests {
                    <NewerNoncurrentVersions>3</NewerNoncurrentVersions><NoncurrentDays>1</NoncurrentDays>\
                    <StorageClass>GLACIER</StorageClass></NoncurrentVersionTransition><NoncurrentVersionExpiration>\
                    <NoncurrentDays>2</NoncurrentDays></NoncurrentVersionExpiration></Rule>";
-        let dated = "<Rule><ID>date</ID><Filter><Prefix/></Filter><Status>Disabled</Status>\
+        let dated = "<Rule><ID>date</ID><Filter><Prefix></Prefix></Filter><Status>Disabled</Status>\
                      <Expiration><Date>2030-01-01T00:00:00.000Z</Date></Expiration><AbortIncompleteMultipartUpload>\
                      <DaysAfterInitiation>7</DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule>";
         let read = parse(&format!("{all}{dated}")).unwrap();

@@ -97,11 +97,11 @@ fn read_redirect(element: &Element) -> Result<RedirectTo, S3Error> {
     if redirect.replace_prefix.is_some() && redirect.replace_key.is_some() {
         return Err(S3Error::invalid_request("You can only define ReplaceKeyPrefix or ReplaceKey but not both."));
     }
-    let texts = [&redirect.replace_prefix, &redirect.replace_key];
-    match texts.into_iter().flatten().all(|text| text.len() <= KEY_BYTES_MAX) {
-        true => Ok(redirect),
-        false => Err(malformed()),
+    let too_long = |text: &Option<String>| text.as_ref().is_some_and(|text| text.len() > KEY_BYTES_MAX);
+    if too_long(&redirect.replace_prefix) || too_long(&redirect.replace_key) {
+        return Err(malformed());
     }
+    Ok(redirect)
 }
 
 fn status(text: &str, allowed: std::ops::Range<u16>, what: &str, which: &str) -> Result<u16, S3Error> {

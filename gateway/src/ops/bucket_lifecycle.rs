@@ -13,7 +13,7 @@ use granary_protocol::object::ObjectVersion;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-const MINIMUM_SIZE: HeaderName = HeaderName::from_static("x-amz-transition-default-minimum-object-size");
+const MINIMUM_SIZE: &str = "x-amz-transition-default-minimum-object-size";
 const EXPIRATION: HeaderName = HeaderName::from_static("x-amz-expiration");
 const ABORT_DATE: HeaderName = HeaderName::from_static("x-amz-abort-date");
 const ABORT_RULE: HeaderName = HeaderName::from_static("x-amz-abort-rule-id");
@@ -33,10 +33,10 @@ pub(super) async fn get_bucket_lifecycle(state: &GatewayState, request: S3Reques
 }
 
 pub(super) async fn put_bucket_lifecycle(state: &GatewayState, mut request: S3Request) -> Outcome {
-    let minimum_size = match request.header(MINIMUM_SIZE.as_str())? {
+    let minimum_size = match request.header(MINIMUM_SIZE)? {
         None => TransitionMinimumSize::default(),
         Some(name) => TransitionMinimumSize::from_name(name).ok_or_else(|| {
-            S3Error::invalid_argument("Invalid TransitionDefaultMinimumObjectSize", MINIMUM_SIZE.as_str(), name)
+            S3Error::invalid_argument("Invalid TransitionDefaultMinimumObjectSize", MINIMUM_SIZE, name)
         })?,
     };
     let id = random_id()?;
