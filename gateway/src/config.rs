@@ -25,6 +25,8 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// The root account, which owns every bucket.
     pub account: Account,
+    /// What buckets are created with. Default `guarded`, as on AWS since April 2023.
+    pub new_buckets: NewBuckets,
     /// Connections open at once; further ones wait to be accepted. Default 4,096.
     pub connections_max: usize,
     /// How long a request head may take, from the end of the one before; so also how long a connection may idle.
@@ -44,6 +46,17 @@ pub struct Config {
     pub delete_xml_bytes_max: u64,
     /// The body of CompleteMultipartUpload: 10,000 parts with checksums. Default 4 MiB.
     pub complete_xml_bytes_max: u64,
+}
+
+/// What buckets are created with where a request does not say it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NewBuckets {
+    /// Block Public Access is on and access control lists are off: nobody makes a bucket public by one request.
+    #[default]
+    Guarded,
+    /// Neither, as AWS did before: for programs that set public lists and policies on buckets they just made.
+    Open,
 }
 
 /// The account behind the root key.
@@ -86,6 +99,7 @@ impl Default for Config {
             public_urls: Vec::new(),
             tls: None,
             account: Account::default(),
+            new_buckets: NewBuckets::Guarded,
             connections_max: 4096,
             header_timeout_ms: 30_000,
             stall_timeout_ms: 60_000,

@@ -14,6 +14,7 @@ mod complete_upload;
 mod copy_object;
 mod copy_source;
 mod cors;
+mod create_bucket;
 mod delete_object;
 mod delete_objects;
 mod form_headers;
@@ -60,7 +61,7 @@ pub(crate) async fn run(operation: Operation, state: &Arc<GatewayState>, request
         Operation::PostObject => Box::pin(post_object::post_object(state, request)).await,
         Operation::DeleteObject => delete_object::delete_object(state, request).await,
         Operation::ListBuckets => Box::pin(list_buckets::list_buckets(state, request)).await,
-        Operation::CreateBucket => Box::pin(bucket::create_bucket(state, request)).await,
+        Operation::CreateBucket => Box::pin(create_bucket::create_bucket(state, request)).await,
         Operation::HeadBucket => Box::pin(bucket::head_bucket(state, request)).await,
         Operation::DeleteBucket => Box::pin(bucket::delete_bucket(state, request)).await,
         Operation::GetBucketLocation => Box::pin(bucket::get_bucket_location(state, request)).await,

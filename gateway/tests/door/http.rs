@@ -129,6 +129,11 @@ impl Connection {
         Connection { address, stream: TcpStream::connect(address).await.unwrap(), unread: Vec::new() }
     }
 
+    /// Where it goes.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A request with a signature in its headers.
     pub fn signed(&mut self, method: &str, target: &str) -> Request<'_> {
         let (method, target) = (method.to_owned(), target.to_owned());

@@ -4,6 +4,8 @@
 //! two together in the cluster tests.
 
 mod admin_routes;
+mod bucket_configuration;
+mod cors;
 mod datanode;
 mod http;
 mod multipart;

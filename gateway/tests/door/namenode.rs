@@ -1,9 +1,10 @@
 //! A namenode that is a few maps. It answers what the gateway asks, without leases that end, quotas or versions.
 
+use bytes::Bytes;
 use futures_util::future::{BoxFuture, ready};
 use granary_protocol::admin::{BlockDescription, ObjectBlocks, Redundancy};
 use granary_protocol::block::{BlockKind, DatanodeEndpoint, Extent, LocatedBlock, ReplicaLocation};
-use granary_protocol::bucket::{BucketInfo, Versioning};
+use granary_protocol::bucket::{BucketDocument, BucketInfo, BucketLock, BucketSettings, Versioning};
 use granary_protocol::namenode::*;
 use granary_protocol::object::*;
 use granary_protocol::token::{AccessMode, BlockKey, BlockToken};
@@ -29,6 +30,9 @@ struct Tables {
 #[derive(Default)]
 struct Bucket {
     region: String,
+    versioning: Versioning,
+    object_lock: Option<BucketLock>,
+    documents: BTreeMap<BucketDocument, Bytes>,
     objects: BTreeMap<String, Object>,
 }
 
@@ -58,11 +62,15 @@ impl Tables {
         self.next_id += 1;
         self.now_ms += 1000;
         match request {
-            Q::CreateBucket { bucket, region, .. } => {
+            Q::CreateBucket { bucket, region, object_lock, documents, .. } => {
                 if self.buckets.contains_key(&bucket.0) {
                     return Err(ErrorCode::BucketAlreadyOwnedByYou.into());
                 }
-                self.buckets.insert(bucket.0, Bucket { region, ..Bucket::default() });
+                let versioning = if object_lock { Versioning::Enabled } else { Versioning::Off };
+                let object_lock = object_lock.then(BucketLock::default);
+                let documents = documents.into_iter().collect();
+                let objects = BTreeMap::new();
+                self.buckets.insert(bucket.0, Bucket { region, versioning, object_lock, documents, objects });
                 Ok(R::Done)
             }
             Q::DeleteBucket { bucket } => {
@@ -75,6 +83,23 @@ impl Tables {
             Q::GetBucket { bucket } => {
                 self.bucket(&bucket)?;
                 Ok(R::Bucket(self.bucket_info(&bucket.0)))
+            }
+            Q::GetBucketSettings { bucket } => {
+                let info = self.bucket(&bucket).map(|_| self.bucket_info(&bucket.0))?;
+                let documents = self.bucket(&bucket)?.documents.clone().into_iter().collect();
+                Ok(R::BucketSettings(Box::new(BucketSettings { info, revision: self.next_id, documents })))
+            }
+            Q::SetVersioning { bucket, versioning } => {
+                self.bucket_mut(&bucket)?.versioning = versioning;
+                Ok(R::Done)
+            }
+            Q::SetBucketDocument { bucket, kind, document } => {
+                let documents = &mut self.bucket_mut(&bucket)?.documents;
+                match document {
+                    Some(document) => documents.insert(kind, document),
+                    None => documents.remove(&kind),
+                };
+                Ok(R::Done)
             }
             Q::ListBuckets { prefix, after, limit } => {
                 let after = after.map(|name| name.0).unwrap_or_default();
@@ -211,8 +236,8 @@ impl Tables {
             owner: "0".repeat(64).into(),
             created: UnixMillis(1_700_000_000_000),
             region: self.buckets[name].region.clone(),
-            versioning: Versioning::Off,
-            object_lock: None,
+            versioning: self.buckets[name].versioning,
+            object_lock: self.buckets[name].object_lock,
         }
     }
 

@@ -36,7 +36,9 @@ async fn strangers_learn_nothing() {
 #[tokio::test]
 async fn what_is_not_built_says_so() {
     let (world, mut connection) = World::with_bucket().await;
-    for (method, target) in [("GET", "/bucket?policy"), ("PUT", "/bucket?lifecycle"), ("GET", "/bucket/k?tagging")] {
+    for (method, target) in
+        [("PUT", "/bucket?replication"), ("PUT", "/bucket?analytics&id=a"), ("GET", "/bucket/k?torrent")]
+    {
         let answer = connection.signed(method, target).send().await;
         assert_eq!(answer.refusal(), (501, "NotImplemented"), "{method} {target}");
     }

@@ -1,0 +1,77 @@
+//! CreateBucket: a bucket with everything it is configured with from the beginning, in one command.
+
+use super::Outcome;
+use super::bucket::CLASSIC_REGION;
+use super::refused_headers::refuse_unbuilt;
+use crate::config::NewBuckets;
+use crate::documents::{BucketTagging, CreateBucketConfiguration, Document};
+use crate::error::S3Error;
+use crate::server::{GatewayState, ResponseBody, S3Request, S3Response};
+use bytes::Bytes;
+use granary_access::{ObjectOwnership, PublicAccessBlock};
+use granary_protocol::ErrorCode;
+use granary_protocol::bucket::BucketDocument;
+use http::header::{HeaderValue, LOCATION};
+
+const OBJECT_LOCK: &str = "x-amz-bucket-object-lock-enabled";
+const OWNERSHIP: &str = "x-amz-object-ownership";
+
+/// Creates a bucket in this region.
+pub(super) async fn create_bucket(state: &GatewayState, mut request: S3Request) -> Outcome {
+    refuse_unbuilt(&request.headers)?;
+    let object_lock = object_lock_asked(&request)?;
+    let ownership = ownership_asked(&request)?;
+    let spec = request.body_spec()?;
+    let document = request.document(spec, state.config.xml_bytes_max).await?;
+    let configuration = CreateBucketConfiguration::parse(&document)?;
+    let region = &state.config.region;
+    configuration.check_location(region)?;
+    let mut documents = first_documents(state.config.new_buckets, ownership);
+    if !configuration.tags.is_empty() {
+        documents.push((BucketDocument::Tagging, BucketTagging { tags: configuration.tags }.to_xml()));
+    }
+    let bucket = request.bucket.clone();
+    let created = state.client.create_bucket(bucket, state.owner(), region.clone(), object_lock, documents).await;
+    state.settings.forget(&request.bucket);
+    match created {
+        Err(failure) if failure.code == ErrorCode::BucketAlreadyOwnedByYou && region == CLASSIC_REGION => {}
+        other => other?,
+    }
+    let mut response = S3Response::new(ResponseBody::empty());
+    if let Ok(location) = HeaderValue::from_str(&format!("/{}", request.bucket)) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}
+
+fn object_lock_asked(request: &S3Request) -> Result<bool, S3Error> {
+    match request.header(OBJECT_LOCK)? {
+        None | Some("") => Ok(false),
+        Some(flag) if flag.eq_ignore_ascii_case("true") => Ok(true),
+        Some(flag) if flag.eq_ignore_ascii_case("false") => Ok(false),
+        Some(other) => Err(S3Error::invalid_argument("", OBJECT_LOCK, other)),
+    }
+}
+
+fn ownership_asked(request: &S3Request) -> Result<Option<ObjectOwnership>, S3Error> {
+    let Some(name) = request.header(OWNERSHIP)?.filter(|name| !name.is_empty()) else { return Ok(None) };
+    let ownership = ObjectOwnership::from_name(name);
+    let invalid = || S3Error::invalid_argument(format!("Invalid {OWNERSHIP} header: {name}"), OWNERSHIP, name);
+    ownership.map(Some).ok_or_else(invalid)
+}
+
+/// What a bucket is configured with that says no more than who owns its objects.
+fn first_documents(new: NewBuckets, ownership: Option<ObjectOwnership>) -> Vec<(BucketDocument, Bytes)> {
+    let mut documents = Vec::new();
+    let ownership = ownership.or(match new {
+        NewBuckets::Guarded => Some(ObjectOwnership::BucketOwnerEnforced),
+        NewBuckets::Open => None,
+    });
+    if let Some(ownership) = ownership {
+        documents.push((BucketDocument::OwnershipControls, ownership.to_document().into()));
+    }
+    if new == NewBuckets::Guarded {
+        documents.push((BucketDocument::PublicAccessBlock, PublicAccessBlock::ALL.to_document().into()));
+    }
+    documents
+}
