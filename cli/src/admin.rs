@@ -1,12 +1,17 @@
 //! `granary admin`: what a running store says of itself.
 
-use crate::args::Connection;
+use crate::args::{Connection, DatanodeCommand};
 use crate::http_client::AdminClient;
 use anyhow::{Context, bail};
 use bytes::Bytes;
-use granary_protocol::admin::{BlocksAnswer, ClusterStatus, JoinTokenAnswer, JoinTokenQuestion, SpaceReport};
+use granary_protocol::UnixMillis;
+use granary_protocol::admin::{
+    BlocksAnswer, ClusterStatus, DatanodeIntent, DatanodeIntentQuestion, DatanodeStatus, JoinTokenAnswer,
+    JoinTokenQuestion, SpaceReport,
+};
 use hyper::Method;
 use serde::de::DeserializeOwned;
+use std::time::SystemTime;
 
 const PREFIX: &str = "/-/granary/v1";
 
@@ -40,7 +45,7 @@ pub async fn status(connection: &Connection, json: bool) -> anyhow::Result<()> {
     println!("datanodes");
     for node in &status.datanodes {
         let state = if node.live { "live".to_owned() } else { format!("DEAD, silent for {} s", node.silent_ms / 1000) };
-        println!("  {:<16} {:<9} rack {} {}", node.name, state, node.rack, node.address);
+        println!("  {:<16} {:<9} rack {} {}{}", node.name, state, node.rack, node.address, intent_of(node));
         for volume in &node.volumes {
             let failed = volume.failed.as_ref().map_or(String::new(), |why| format!("  FAILED: {why}"));
             println!(
@@ -81,6 +86,17 @@ pub async fn status(connection: &Connection, json: bool) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+fn intent_of(node: &DatanodeStatus) -> String {
+    match node.intent {
+        DatanodeIntent::InService => String::new(),
+        DatanodeIntent::Decommission if node.blocks_left == 0 => "  decommissioned: it may be stopped".to_owned(),
+        DatanodeIntent::Decommission => {
+            format!("  decommissioning: {} in {} blocks left", bytes(node.bytes_left), node.blocks_left)
+        }
+        DatanodeIntent::Maintenance { until } => format!("  in maintenance until {} (Unix time)", until.0 / 1000),
+    }
 }
 
 /// `granary admin df`.
@@ -140,6 +156,27 @@ pub async fn blocks(connection: &Connection, url: &str, json: bool) -> anyhow::R
             );
         }
     }
+    Ok(())
+}
+
+/// `granary admin datanode`.
+pub async fn datanode(connection: &Connection, command: DatanodeCommand) -> anyhow::Result<()> {
+    let (name, intent) = match command {
+        DatanodeCommand::Decommission { name } => (name, DatanodeIntent::Decommission),
+        DatanodeCommand::Recommission { name } => (name, DatanodeIntent::InService),
+        DatanodeCommand::Maintenance { name, minutes } => {
+            let since_epoch =
+                SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("the clock is set before 1970")?;
+            let until = UnixMillis(since_epoch.as_millis() as u64 + minutes * 60_000);
+            (name, DatanodeIntent::Maintenance { until })
+        }
+    };
+    let (_, status): (_, ClusterStatus) = get(connection, "status").await?;
+    if !status.datanodes.iter().any(|node| node.name.as_str() == name) {
+        bail!("no datanode is called {name:?}; `granary admin status` shows the names");
+    }
+    let body = serde_json::to_vec(&DatanodeIntentQuestion { name, intent })?;
+    AdminClient::new(connection)?.signed(Method::POST, &format!("{PREFIX}/datanode-intent"), body.into()).await?;
     Ok(())
 }
 

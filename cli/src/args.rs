@@ -284,6 +284,9 @@ pub enum AdminCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Take datanodes out of service and back. `status` shows how far they are.
+    #[command(subcommand)]
+    Datanode(DatanodeCommand),
     /// Make a token with which one new node can enrol.
     JoinToken {
         /// Only for a node of this name.
@@ -292,5 +295,27 @@ pub enum AdminCommand {
         /// How long the token is valid.
         #[arg(long, default_value_t = 24)]
         hours: u64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DatanodeCommand {
+    /// Empty a datanode for good: its replicas are copied elsewhere and stay readable until it is stopped.
+    Decommission {
+        /// Its name, as `status` shows it.
+        name: String,
+    },
+    /// Leave a datanode's replicas where they are while it is away: they are not copied unless nothing else is left.
+    Maintenance {
+        /// Its name, as `status` shows it.
+        name: String,
+        /// How long at most; then it counts as any other again.
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=43_200))]
+        minutes: u64,
+    },
+    /// Back to ordinary service, whatever was said before.
+    Recommission {
+        /// Its name, as `status` shows it.
+        name: String,
     },
 }

@@ -60,6 +60,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             AdminCommand::Status { json } => admin::status(&options.connection, json).await,
             AdminCommand::Df { json } => admin::df(&options.connection, json).await,
             AdminCommand::Blocks { url, json } => admin::blocks(&options.connection, &url, json).await,
+            AdminCommand::Datanode(command) => admin::datanode(&options.connection, command).await,
             AdminCommand::JoinToken { name, hours } => admin::join_token(&options.connection, name, hours).await,
         },
     }

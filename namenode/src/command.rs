@@ -7,6 +7,7 @@
 #![deny(clippy::disallowed_methods)]
 
 use bytes::Bytes;
+use granary_protocol::admin::DatanodeIntent;
 use granary_protocol::block::BlockKind;
 use granary_protocol::bucket::{BucketDocument, BucketLock, Versioning};
 use granary_protocol::event::{EventId, NewEvent};
@@ -135,6 +136,11 @@ pub enum Action {
     SetEncryptionKeyDisabled {
         key_id: String,
         disabled: bool,
+    },
+
+    SetDatanodeIntent {
+        name: NodeName,
+        intent: DatanodeIntent,
     },
 
     AppendEvents {
@@ -379,6 +385,7 @@ impl TryFrom<NamenodeRequest> for Action {
                 Action::SealBlock { lease, block, length, stored_on, recovered }
             }
             R::AbandonBlocks { lease, blocks } => Action::AbandonBlocks { lease, blocks },
+            R::SetDatanodeIntent { name, intent } => Action::SetDatanodeIntent { name, intent },
             R::RelocateContents { lease, moves } => Action::RelocateContents { lease, moves },
             R::AddEncryptionKey { key_id, wrapped } => Action::AddEncryptionKey { key_id, wrapped },
             R::SetEncryptionKeyDisabled { key_id, disabled } => Action::SetEncryptionKeyDisabled { key_id, disabled },

@@ -180,6 +180,7 @@ impl Namenode {
             | Q::SealBlock { .. }
             | Q::AbandonBlocks { .. }
             | Q::RelocateContents { .. }
+            | Q::SetDatanodeIntent { .. }
             | Q::AddUser { .. }
             | Q::RemoveUser { .. }
             | Q::SetUserDisabled { .. }

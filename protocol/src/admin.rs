@@ -34,6 +34,33 @@ pub struct PeerStatus {
     pub matched_index: Option<u64>,
 }
 
+/// What an operator has said about a datanode. It outlives restarts of everything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DatanodeIntent {
+    /// It takes new replicas and its own count.
+    #[default]
+    InService,
+    /// It is to go: it takes no new replicas, and those it has are copied elsewhere. They are read until it is gone.
+    Decommission,
+    /// It is away for a while: it takes no new replicas, and until this moment its own count although it is silent, as
+    /// long as another one lives.
+    Maintenance {
+        /// When it counts as any other again, milliseconds since the Unix epoch.
+        until: UnixMillis,
+    },
+}
+
+/// The JSON body of `POST /-/granary/v1/datanode-intent`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatanodeIntentQuestion {
+    /// The datanode.
+    pub name: String,
+    /// What is to become of it.
+    pub intent: DatanodeIntent,
+}
+
 /// A datanode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatanodeStatus {
@@ -44,6 +71,11 @@ pub struct DatanodeStatus {
     pub live: bool,
     /// Since the last heartbeat.
     pub silent_ms: u64,
+    /// What an operator has said about it.
+    pub intent: DatanodeIntent,
+    /// Of a datanode that is to go: blocks on it, and their bytes, that are not yet redundant without it.
+    pub blocks_left: u64,
+    pub bytes_left: u64,
     pub volumes: Vec<VolumeStatus>,
 }
 

@@ -5,7 +5,7 @@
 //! with [`crate::ErrorCode::DeadlineExceeded`] may or may not have taken effect.
 
 use crate::acl::Acl;
-use crate::admin::{ClusterStatus, ObjectBlocks, SpaceReport};
+use crate::admin::{ClusterStatus, DatanodeIntent, ObjectBlocks, SpaceReport};
 use crate::block::{BlockKind, DatanodeEndpoint, Extent, LocatedBlock, Media, ReplicaLocation};
 use crate::bucket::{BucketDocument, BucketInfo, BucketLock, BucketSettings, Versioning};
 use crate::encryption::SealedRun;
@@ -258,6 +258,8 @@ pub enum NamenodeRequest {
     Space,
     /// → `ObjectBlocks`.
     DescribeBlocks { bucket: BucketName, key: ObjectKey },
+    /// → `Done`. What is to become of a datanode; it need not be known yet.
+    SetDatanodeIntent { name: NodeName, intent: DatanodeIntent },
     /// → `JoinToken`. A secret with which one node enrols once, valid for `lifetime_ms`.
     CreateJoinToken { name: Option<NodeName>, lifetime_ms: u64 },
     /// → `Enrolled`. Spends a join token on a certificate.

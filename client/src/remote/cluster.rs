@@ -162,6 +162,7 @@ fn repeatable(request: &NamenodeRequest) -> bool {
         | DeleteObjects { .. }
         | CreateUpload { .. }
         | AbortUpload { .. }
+        | SetDatanodeIntent { .. }
         | ClaimCompaction { .. }
         | CreateJoinToken { .. }
         | Enrol { .. } => false,

@@ -1,16 +1,28 @@
 //! The state of the cluster and its space, as the leading namenode measures them.
 
-use super::json::Json;
+use super::json::{Json, parse_json};
 use super::refusal::Refused;
 use super::signed::Signed;
 use crate::server::GatewayState;
 use axum::extract::State;
-use granary_protocol::admin::{ClusterStatus, SpaceReport};
+use granary_protocol::NodeName;
+use granary_protocol::admin::{ClusterStatus, DatanodeIntentQuestion, SpaceReport};
+use granary_protocol::namenode::NamenodeRequest;
 use std::sync::Arc;
 
 /// `GET /-/granary/v1/status`
 pub(super) async fn status(State(state): State<Arc<GatewayState>>, _: Signed) -> Result<Json<ClusterStatus>, Refused> {
     Ok(Json(state.client.status().await?))
+}
+
+/// `POST /-/granary/v1/datanode-intent`
+pub(super) async fn set_datanode_intent(
+    State(state): State<Arc<GatewayState>>,
+    signed: Signed,
+) -> Result<Json<()>, Refused> {
+    let DatanodeIntentQuestion { name, intent } = parse_json(&signed.body)?;
+    state.client.call(NamenodeRequest::SetDatanodeIntent { name: NodeName(name), intent }).await?;
+    Ok(Json(()))
 }
 
 /// `GET /-/granary/v1/space`

@@ -14,20 +14,22 @@ pub(super) struct Share {
     pub(super) live: u8,
     /// All live ones on one rack, though there are others.
     pub(super) one_rack: bool,
+    /// There are further live ones on datanodes that are to go.
+    pub(super) leaving: bool,
 }
 
 impl Share {
-    fn class(&self) -> (u8, u8, bool) {
-        (self.wanted, self.live, self.one_rack)
+    fn class(&self) -> (u8, u8, bool, bool) {
+        (self.wanted, self.live, self.one_rack, self.leaving)
     }
 }
 
 /// The sums.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    /// Blocks and bytes by (wanted, live, one rack): a handful of classes whatever the number of blocks, so that the figures
+    /// Blocks and bytes by [`Share::class`]: a handful of classes whatever the number of blocks, so that the figures
     /// can be told for any number of failure domains.
-    classes: HashMap<(u8, u8, bool), (u64, u64)>,
+    classes: HashMap<(u8, u8, bool, bool), (u64, u64)>,
     open: HashMap<LeaseId, BTreeSet<BlockId>>,
 }
 
@@ -69,7 +71,7 @@ impl Ledger {
     /// The figures, when replicas of a block can stand on `domains` different volumes.
     pub(super) fn redundancy(&self, domains: usize) -> Redundancy {
         let mut sum = Redundancy::default();
-        for (&(wanted, live, one_rack), &(blocks, bytes)) in &self.classes {
+        for (&(wanted, live, one_rack, leaving), &(blocks, bytes)) in &self.classes {
             let possible = usize::from(wanted).min(domains.max(1)) as u8;
             sum.blocks += blocks;
             sum.replicas_wanted += blocks * u64::from(wanted);
@@ -79,7 +81,7 @@ impl Ledger {
                 sum.under_replicated_blocks += blocks;
                 sum.under_replicated_bytes += bytes;
             }
-            if live == 0 {
+            if live == 0 && !leaving {
                 sum.missing_blocks += blocks;
                 sum.missing_bytes += bytes;
             }

@@ -21,7 +21,7 @@ pub use balance::BalanceConfig;
 pub use volumes::LivenessConfig;
 
 use crate::state::{BlockRecord, Effect};
-use granary_protocol::admin::{DatanodeStatus, Redundancy, VolumeStatus};
+use granary_protocol::admin::{DatanodeIntent, DatanodeStatus, Redundancy, VolumeStatus};
 use granary_protocol::block::{BlockKind, DatanodeEndpoint, Extent, LocatedBlock, ReplicaLocation};
 use granary_protocol::namenode::{DatanodeCommand, ReplicaChange, ReplicaReport, VolumeReport};
 use granary_protocol::token::{AccessMode, BlockKey, BlockToken, TOKEN_LIFETIME_MS};
@@ -163,6 +163,20 @@ impl Blocks {
         self.leading = leading;
     }
 
+    /// What operators have said about datanodes, all of it.
+    pub fn set_intents(&mut self, intents: Vec<(NodeName, DatanodeIntent)>) {
+        self.volumes.forget_intents();
+        for (name, intent) in intents {
+            self.set_intent(&name, intent);
+        }
+    }
+
+    fn set_intent(&mut self, name: &NodeName, intent: DatanodeIntent) {
+        let changed = self.volumes.set_intent(name, intent, self.now);
+        self.recount_volumes(&changed);
+        self.deferred.clear();
+    }
+
     /// Learns a block record at start.
     pub fn restore(&mut self, block: BlockId, record: &BlockRecord) {
         self.upsert(block, record);
@@ -175,6 +189,7 @@ impl Blocks {
             Effect::BlockSealed { block, record, stored_on } => self.seal(*block, record, stored_on),
             Effect::BlockChanged { block, record } => self.upsert(*block, record),
             Effect::BlockRemoved { block, .. } => self.remove(*block),
+            Effect::DatanodeIntentChanged { name, intent } => self.set_intent(name, *intent),
             Effect::LeaseOpened { .. } | Effect::LeaseClosed { .. } | Effect::KeysChanged => {}
         }
     }
@@ -260,8 +275,9 @@ impl Blocks {
     /// Notices datanodes that have gone silent and plans copies and removals, at most `budget` blocks of each.
     pub fn tick(&mut self, now: UnixMillis, budget: usize) {
         self.now = self.now.max(now);
-        let dead = self.volumes.expire(now);
-        self.recount_volumes(&dead);
+        let mut changed = self.volumes.expire(now);
+        changed.extend(self.volumes.end_maintenance(now));
+        self.recount_volumes(&changed);
         self.claims.retain(|_, (_, until)| *until > now);
         if self.safe_mode != SafeMode::Off {
             self.safe_mode = self.safe_mode.next(&self.redundancy(), now);
@@ -403,7 +419,19 @@ impl Blocks {
 
     /// Every datanode that registered.
     pub fn datanodes(&self, now: UnixMillis) -> Vec<DatanodeStatus> {
-        self.volumes.statuses(now)
+        let mut statuses = self.volumes.statuses(now);
+        for node in statuses.iter_mut().filter(|node| node.intent == DatanodeIntent::Decommission) {
+            (node.blocks_left, node.bytes_left) = self.left_on(node);
+        }
+        statuses
+    }
+
+    /// Blocks, and their bytes, that would be short of replicas if this datanode were gone.
+    fn left_on(&self, node: &DatanodeStatus) -> (u64, u64) {
+        let domains = self.volumes.domains();
+        let blocks = node.volumes.iter().flat_map(|volume| self.volumes.blocks_of(volume.volume));
+        let left = blocks.filter_map(|block| self.blocks.get(&block)).filter(|tracked| tracked.needs_others(domains));
+        left.fold((0, 0), |(blocks, bytes), tracked| (blocks + 1, bytes + u64::from(tracked.length)))
     }
 
     /// Every volume with the name of its node.

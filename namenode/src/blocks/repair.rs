@@ -106,8 +106,10 @@ impl Blocks {
     /// `false` when there is nowhere to copy from or to.
     fn plan_copy(&mut self, block: BlockId, now: UnixMillis) -> bool {
         let Some(tracked) = self.blocks.get(&block) else { return false };
+        let wanted = usize::from(tracked.wanted);
         let good = self.live_good(block);
-        let missing = usize::from(tracked.wanted).saturating_sub(good.len());
+        let staying = good.iter().filter(|volume| !self.volumes.is_leaving(**volume)).count();
+        let missing = wanted.saturating_sub(staying);
         let targets = self.targets(block, missing, &good);
         self.order_copy(block, &good, targets, now)
     }

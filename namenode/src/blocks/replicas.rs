@@ -49,6 +49,11 @@ impl Tracked {
         self.counted.is_some_and(|share| usize::from(share.live) < usize::from(self.wanted).min(domains))
     }
 
+    /// Whether it counts on datanodes that are to go.
+    pub(super) fn needs_others(&self, domains: usize) -> bool {
+        self.open.is_some() || self.is_thin(domains)
+    }
+
     pub(super) fn mostly_dead(&self) -> bool {
         mostly_dead(self.kind, self.length, self.live_bytes)
     }
@@ -304,12 +309,20 @@ impl Blocks {
     pub(super) fn recount(&mut self, block: BlockId) {
         let Some(tracked) = self.blocks.get_mut(&block) else { return };
         let sealed = tracked.open.is_none();
-        let live = tracked
-            .replicas
-            .iter()
-            .filter(|(volume, how)| (!sealed || how.is_good()) && self.volumes.is_live(*volume))
-            .count()
-            .min(usize::from(u8::MAX)) as u8;
+        let (mut live, mut leaving, mut away) = (0usize, false, 0);
+        for (volume, _) in tracked.replicas.iter().filter(|(_, how)| !sealed || how.is_good()) {
+            match (self.volumes.is_live(*volume), self.volumes.is_leaving(*volume)) {
+                (true, false) => live += 1,
+                (true, true) => leaving = true,
+                (false, _) if sealed && self.volumes.in_maintenance(*volume) => away += 1,
+                (false, _) => {}
+            }
+        }
+        // Those that are away for maintenance count while there is another one to read.
+        if live > 0 || leaving {
+            live += away;
+        }
+        let live = live.min(usize::from(u8::MAX)) as u8;
         let one_rack = sealed && live > 1 && self.volumes.several_racks() && {
             let mut racks = tracked.good().filter_map(|volume| self.volumes.rack_of(volume));
             let first = racks.next();
@@ -317,7 +330,7 @@ impl Blocks {
         };
         let holds_data = tracked.length > 0 || sealed;
         let bytes = u64::from(tracked.length);
-        let share = holds_data.then_some(Share { bytes, wanted: tracked.wanted, live, one_rack });
+        let share = holds_data.then_some(Share { bytes, wanted: tracked.wanted, live, one_rack, leaving });
         self.ledger.replace(tracked.counted, share);
         tracked.counted = share;
 
@@ -325,8 +338,10 @@ impl Blocks {
             self.wanting.remove(&(old, block));
         }
         if sealed && live < tracked.wanted {
-            tracked.ranked = Some(live);
-            self.wanting.insert((live, block));
+            // A block that stands on leaving datanodes alone is not beyond help.
+            let rank = live.max(u8::from(leaving));
+            tracked.ranked = Some(rank);
+            self.wanting.insert((rank, block));
         }
         let member = |set: &mut std::collections::BTreeSet<BlockId>, belongs: bool| {
             if belongs {

@@ -4,10 +4,10 @@
 //! again from the next full report, which a new leader asks of everybody and a dead datanode owes when it returns.
 
 use super::placement::{Candidate, Placement};
-use granary_protocol::admin::{DatanodeStatus, VolumeStatus};
+use granary_protocol::admin::{DatanodeIntent, DatanodeStatus, VolumeStatus};
 use granary_protocol::block::{DatanodeEndpoint, ReplicaLocation};
 use granary_protocol::namenode::{DatanodeCommand, ReplicaReport, VolumeReport};
-use granary_protocol::{BlockId, DatanodeId, GenerationStamp, UnixMillis, VolumeId};
+use granary_protocol::{BlockId, DatanodeId, GenerationStamp, NodeName, UnixMillis, VolumeId};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -69,8 +69,12 @@ pub(super) struct Volumes {
     volumes: HashMap<VolumeId, Volume>,
     /// The blocks each volume is thought to hold. Volumes that have not registered yet are here too.
     held: HashMap<VolumeId, HashSet<BlockId>>,
-    /// Volumes that may take replicas, by id; made anew when one comes or goes, updated in place when space changes.
+    /// Volumes in service on live datanodes, by id.
+    serving: Vec<VolumeId>,
+    /// Those of them that may take replicas, by id; made anew when one comes or goes, updated in place when space changes.
     candidates: Vec<Candidate>,
+    /// What operators have said about datanodes. A maintenance that is over is not here.
+    intents: HashMap<NodeName, DatanodeIntent>,
     leading: bool,
     several_racks: bool,
 }
@@ -82,7 +86,9 @@ impl Volumes {
             nodes: HashMap::new(),
             volumes: HashMap::new(),
             held: HashMap::new(),
+            serving: Vec::new(),
             candidates: Vec::new(),
+            intents: HashMap::new(),
             leading: false,
             several_racks: false,
         }
@@ -202,9 +208,14 @@ impl Volumes {
     }
 
     fn rebuild_candidates(&mut self) {
+        let mut serving = Vec::new();
         let in_service = |(id, volume): (&VolumeId, &Volume)| {
             let node = self.nodes.get(&volume.datanode).filter(|node| node.live)?;
             if volume.report.failed.is_some() {
+                return None;
+            }
+            serving.push(*id);
+            if self.intents.contains_key(&node.endpoint.name) {
                 return None;
             }
             let (free_bytes, used_percent) = room(&volume.report);
@@ -222,6 +233,55 @@ impl Volumes {
         candidates.sort_by_key(|candidate| candidate.volume);
         self.several_racks = candidates.iter().any(|candidate| candidate.rack != candidates[0].rack);
         self.candidates = candidates;
+        serving.sort_unstable();
+        self.serving = serving;
+    }
+
+    /// Returns the volumes concerned.
+    pub(super) fn set_intent(&mut self, name: &NodeName, intent: DatanodeIntent, now: UnixMillis) -> Vec<VolumeId> {
+        match intent {
+            DatanodeIntent::InService => self.intents.remove(name),
+            DatanodeIntent::Maintenance { until } if until <= now => self.intents.remove(name),
+            DatanodeIntent::Maintenance { .. } | DatanodeIntent::Decommission => {
+                self.intents.insert(name.clone(), intent)
+            }
+        };
+        self.rebuild_candidates();
+        self.volumes_of(name)
+    }
+
+    pub(super) fn forget_intents(&mut self) {
+        self.intents.clear();
+        self.rebuild_candidates();
+    }
+
+    /// Ends what is over; returns the volumes concerned.
+    pub(super) fn end_maintenance(&mut self, now: UnixMillis) -> Vec<VolumeId> {
+        let is_over =
+            |intent: &DatanodeIntent| matches!(intent, DatanodeIntent::Maintenance { until } if *until <= now);
+        let over: Vec<NodeName> =
+            self.intents.iter().filter(|(_, intent)| is_over(intent)).map(|(name, _)| name.clone()).collect();
+        over.iter().flat_map(|name| self.set_intent(name, DatanodeIntent::InService, now)).collect()
+    }
+
+    fn volumes_of(&self, name: &NodeName) -> Vec<VolumeId> {
+        let nodes = self.nodes.values().filter(|node| node.endpoint.name == *name);
+        nodes.flat_map(|node| node.volumes.iter().copied()).collect()
+    }
+
+    fn intent_of(&self, volume: VolumeId) -> DatanodeIntent {
+        let node = self.volumes.get(&volume).and_then(|volume| self.nodes.get(&volume.datanode));
+        node.and_then(|node| self.intents.get(&node.endpoint.name)).copied().unwrap_or_default()
+    }
+
+    /// Whether its datanode is to go.
+    pub(super) fn is_leaving(&self, volume: VolumeId) -> bool {
+        !self.intents.is_empty() && self.intent_of(volume) == DatanodeIntent::Decommission
+    }
+
+    /// Whether its datanode may be away for now.
+    pub(super) fn in_maintenance(&self, volume: VolumeId) -> bool {
+        !self.intents.is_empty() && matches!(self.intent_of(volume), DatanodeIntent::Maintenance { .. })
     }
 
     pub(super) fn place(
@@ -258,7 +318,7 @@ impl Volumes {
     }
 
     pub(super) fn is_live(&self, volume: VolumeId) -> bool {
-        self.candidates.binary_search_by_key(&volume, |candidate| candidate.volume).is_ok()
+        self.serving.binary_search(&volume).is_ok()
     }
 
     /// Where a volume is, live or not.
@@ -293,9 +353,10 @@ impl Volumes {
         self.volumes.get(&volume).is_some_and(|volume| volume.datanode == datanode)
     }
 
-    /// Failure domains there are: volumes in service or of nodes that are away.
+    /// Failure domains there are: volumes in service or of nodes that are away, but not of those that are to go.
     pub(super) fn domains(&self) -> usize {
-        self.volumes.values().filter(|volume| volume.report.failed.is_none()).count()
+        let stays = |(id, volume): &(&VolumeId, &Volume)| volume.report.failed.is_none() && !self.is_leaving(**id);
+        self.volumes.iter().filter(stays).count()
     }
 
     /// Volumes in service with room for `bytes` more.
@@ -304,7 +365,7 @@ impl Volumes {
     }
 
     pub(super) fn in_service(&self) -> usize {
-        self.candidates.len()
+        self.serving.len()
     }
 
     pub(super) fn several_racks(&self) -> bool {
@@ -312,15 +373,12 @@ impl Volumes {
     }
 
     pub(super) fn rack_of(&self, volume: VolumeId) -> Option<&granary_protocol::Rack> {
-        let at = self.candidates.binary_search_by_key(&volume, |candidate| candidate.volume).ok()?;
-        Some(&self.candidates[at].rack)
+        let node = self.nodes.get(&self.volumes.get(&volume)?.datanode)?;
+        Some(&node.endpoint.rack)
     }
 
     pub(super) fn used_percent(&self, volume: VolumeId) -> u8 {
-        match self.candidates.binary_search_by_key(&volume, |candidate| candidate.volume) {
-            Ok(at) => self.candidates[at].used_percent,
-            Err(_) => 100,
-        }
+        self.volumes.get(&volume).map_or(100, |volume| room(&volume.report).1)
     }
 
     /// The fullest volume, if it is more than `threshold` points fuller than the mean, and the mean.
@@ -476,6 +534,9 @@ impl Volumes {
                 rack: node.endpoint.rack.clone(),
                 live: node.live,
                 silent_ms: now.0.saturating_sub(node.heard.0),
+                intent: self.intents.get(&node.endpoint.name).copied().unwrap_or_default(),
+                blocks_left: 0,
+                bytes_left: 0,
                 volumes: node.volumes.iter().filter_map(volume_status).collect(),
             })
             .collect();

@@ -128,6 +128,7 @@ impl AppliedStore {
         blocks.clear();
         state::for_each_block(&*engine, |block, record| blocks.restore(block, &record))?;
         blocks.set_keys(state::block_keys(&*engine)?);
+        blocks.set_intents(state::datanode_intents(&*engine)?);
         drop(blocks);
         self.index.send_replace(saved.last.map(|log_id| log_id.index));
         *lock(&self.state) = saved;

@@ -2,9 +2,12 @@
 
 use super::records::BlockRecord;
 use super::transaction::Transaction;
-use super::{blocks, buckets, cluster, contents, deletes, leases, objects, settings, upload_complete, uploads};
+use super::{
+    blocks, buckets, cluster, contents, datanodes, deletes, leases, objects, settings, upload_complete, uploads,
+};
 use crate::command::{Action, Command};
 use crate::error::{Rejection, StateError, refuse};
+use granary_protocol::admin::DatanodeIntent;
 use granary_protocol::namenode::NamenodeReply;
 use granary_protocol::{BlockId, ErrorCode, Failure, LeaseId, NodeName, VolumeId};
 
@@ -36,6 +39,8 @@ pub enum Effect {
     LeaseClosed { lease: LeaseId },
     /// Keys for block tokens came or went.
     KeysChanged,
+    /// An operator has said what is to become of a datanode.
+    DatanodeIntentChanged { name: NodeName, intent: DatanodeIntent },
 }
 
 /// Applies a command. A refused one changes nothing.
@@ -99,6 +104,7 @@ fn perform(tx: &mut Transaction<'_>, command: &Command) -> Result<NamenodeReply,
             blocks::seal(tx, *lease, *block, *length, stored_on, *recovered)
         }
         Action::AbandonBlocks { lease, blocks } => blocks::abandon(tx, *lease, blocks),
+        Action::SetDatanodeIntent { name, intent } => datanodes::set_intent(tx, name, *intent),
         Action::RelocateContents { lease, moves } => contents::relocate(tx, *lease, moves),
 
         Action::ChangeUsers(_)

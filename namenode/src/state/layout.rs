@@ -59,6 +59,7 @@ pub(super) const LEASE_HOLDER: u8 = 13;
 pub(super) const LEASE_BLOCK: u8 = 14;
 pub(super) const JOIN_TOKEN: u8 = 15;
 pub(super) const BUCKET_DOCUMENT: u8 = 16;
+pub(super) const DATANODE_INTENT: u8 = 40;
 
 // The longest key of all: a version or an upload of a 1,024-byte key.
 const _: () = assert!(1 + 8 + granary_protocol::object::KEY_BYTES_MAX + 1 + 8 <= KEY_BYTES_MAX);
@@ -199,6 +200,10 @@ pub(super) fn bucket_document(root: DirectoryId, kind: BucketDocument) -> Vec<u8
 /// The kind of document a row holds.
 pub(super) fn decode_bucket_document(row: &[u8]) -> Option<BucketDocument> {
     BucketDocument::ALL.get(usize::from(*row.last()?)).copied()
+}
+
+pub(super) fn datanode_intent(name: &NodeName) -> Vec<u8> {
+    text(DATANODE_INTENT, name.as_str().as_bytes())
 }
 
 /// All rows of a table.

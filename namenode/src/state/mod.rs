@@ -13,6 +13,7 @@ mod blocks;
 mod buckets;
 mod cluster;
 mod contents;
+mod datanodes;
 mod deletes;
 pub mod layout;
 mod leases;
@@ -41,6 +42,7 @@ pub use cluster::{
     CertificateAuthority, block_keys, certificate_authority, check_layout, cluster_id, get_meta, token_key,
 };
 pub use contents::records_alive;
+pub use datanodes::datanode_intents;
 pub use leases::{get_lease, leases};
 pub use listing::list_objects;
 pub use locate::{FoundExtent, locate_content};

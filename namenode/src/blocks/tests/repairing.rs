@@ -1,6 +1,7 @@
 //! Death, repair, revival, surplus.
 
 use super::fixture::*;
+use granary_protocol::admin::DatanodeIntent;
 use granary_protocol::namenode::{DatanodeCommand, ReplicaChange};
 use granary_protocol::{BlockId, GenerationStamp, VolumeId};
 
@@ -296,4 +297,75 @@ fn nothing_moves_within_the_threshold_or_while_something_is_amiss() {
     beat_with(&mut world, 1, 95);
     world.tick();
     assert_eq!(the_copy(&world.commands()).1, 2, "repair comes first");
+}
+
+fn intend(world: &mut World, node: u64, intent: DatanodeIntent) {
+    let name = world.endpoint(node).name;
+    world.blocks.apply(&crate::state::Effect::DatanodeIntentChanged { name, intent });
+}
+
+fn left_on(world: &World, node: u64) -> u64 {
+    world.blocks.datanodes(world.now).into_iter().find(|status| status.datanode.0 == node).unwrap().blocks_left
+}
+
+#[test]
+fn a_datanode_that_is_to_go_is_emptied_by_copies_and_read_until_then() {
+    let mut world = World::new(4);
+    world.good_block(1, 3, &[10, 20, 30]);
+    world.good_block(2, 1, &[10]);
+    intend(&mut world, 1, DatanodeIntent::Decommission);
+    assert_eq!((world.located(1), world.located(2)), (vec![10, 20, 30], vec![10]));
+    assert_eq!((world.sums().under_replicated_blocks, world.sums().missing_blocks), (2, 0));
+    assert_eq!(left_on(&world, 1), 2);
+    assert!(!world.blocks.choose_targets(4, None, &[]).contains(&VolumeId(10)));
+    world.tick();
+    let copies: Vec<_> = world
+        .commands()
+        .into_iter()
+        .filter_map(|command| match command {
+            DatanodeCommand::Copy { block, targets, .. } => Some((block.0, targets[0].volume.0)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(copies.len(), 2);
+    for (block, target) in copies {
+        world.changed(target, finalized(block, 1, 100));
+    }
+    assert_eq!((world.sums().under_replicated_blocks, left_on(&world, 1)), (0, 0), "it may go now");
+    world.tick();
+    assert_eq!(world.removals(), [], "nothing is surplus as long as it is to go");
+    world.pass_without(11_000, &[1]);
+    assert_eq!((world.sums().under_replicated_blocks, world.sums().missing_blocks), (0, 0));
+}
+
+#[test]
+fn a_decommission_that_is_taken_back_leaves_surplus_which_is_trimmed() {
+    let mut world = World::new(4);
+    world.good_block(1, 3, &[10, 20, 30]);
+    intend(&mut world, 1, DatanodeIntent::Decommission);
+    world.tick();
+    assert_eq!(the_copy(&world.commands()).2, [40]);
+    world.changed(40, finalized(1, 1, 100));
+    intend(&mut world, 1, DatanodeIntent::InService);
+    assert_eq!(world.sums().over_replicated_blocks, 1);
+    world.tick();
+    assert_eq!(world.removals().len(), 1);
+}
+
+#[test]
+fn a_datanode_in_maintenance_counts_while_it_is_away_and_another_replica_lives() {
+    let mut world = World::new(3);
+    world.good_block(1, 2, &[10, 20]);
+    world.good_block(2, 1, &[10]);
+    let until = granary_protocol::UnixMillis(world.now.0 + 60_000);
+    intend(&mut world, 1, DatanodeIntent::Maintenance { until });
+    world.pass_without(11_000, &[1]);
+    assert_eq!((world.sums().under_replicated_blocks, world.sums().missing_blocks), (1, 1), "block 2 cannot be read");
+    world.tick();
+    assert_eq!(world.commands(), [], "block 1 is not copied");
+    assert_eq!(world.located(1), [20]);
+    world.pass_without(50_000, &[1]);
+    assert_eq!(world.sums().under_replicated_blocks, 2, "it should be back by now");
+    world.tick();
+    assert_eq!(the_copy(&world.commands()).1, 1);
 }

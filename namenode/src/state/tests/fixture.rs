@@ -80,7 +80,10 @@ impl Store {
                 Effect::BlockRemoved { block, .. } => {
                     assert!(self.told.remove(block).is_some(), "{effect:?} twice");
                 }
-                Effect::LeaseOpened { .. } | Effect::LeaseClosed { .. } | Effect::KeysChanged => {}
+                Effect::LeaseOpened { .. }
+                | Effect::LeaseClosed { .. }
+                | Effect::KeysChanged
+                | Effect::DatanodeIntentChanged { .. } => {}
             }
         }
         self.effects = applied.effects;

@@ -6,6 +6,7 @@ use crate::command::{Action, Command, CopyObject};
 use crate::engine::{Engine, MemoryEngine, WriteBatch};
 use crate::error::StateError;
 use crate::state::{self, Transaction, layout};
+use granary_protocol::admin::DatanodeIntent;
 use granary_protocol::bucket::Versioning;
 use granary_protocol::namenode::*;
 use granary_protocol::object::*;
@@ -307,4 +308,19 @@ fn a_repeated_put_answers_as_the_first_time() {
     elsewhere.key = "other".into();
     assert_eq!(store.refused(Action::PutObject(elsewhere)), ErrorCode::Conflict);
     invariants::check(store.view(), &store.told);
+}
+
+#[test]
+fn what_is_said_of_datanodes_is_kept_until_it_is_taken_back() {
+    let mut store = Store::new();
+    let say = |name: &str, intent| Action::SetDatanodeIntent { name: NodeName::from(name), intent };
+    store.done(say("datanode-2", DatanodeIntent::Decommission));
+    store.done(say("datanode-1", DatanodeIntent::Maintenance { until: UnixMillis(7) }));
+    store.done(say("datanode-3", DatanodeIntent::InService));
+    let kept = |store: &Store| state::datanode_intents(store.view()).unwrap();
+    let maintenance = (NodeName::from("datanode-1"), DatanodeIntent::Maintenance { until: UnixMillis(7) });
+    assert_eq!(kept(&store), [maintenance.clone(), ("datanode-2".into(), DatanodeIntent::Decommission)]);
+    store.done(say("datanode-2", DatanodeIntent::InService));
+    assert_eq!(kept(&store), [maintenance]);
+    assert_eq!(store.refused(say("", DatanodeIntent::Decommission)), ErrorCode::InvalidArgument);
 }
