@@ -10,7 +10,7 @@ const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 pub fn parse_http_date(text: &str) -> Option<i64> {
     let text = text.trim();
     match text.split_once(',') {
-        Some((_, rest)) if rest.contains('-') => parse_rfc850(rest.trim_start()),
+        Some((_, rest)) if rest.split_ascii_whitespace().next()?.contains('-') => parse_rfc850(rest.trim_start()),
         Some((_, rest)) => parse_imf_fixdate(rest.trim_start()),
         None => parse_asctime(text),
     }
@@ -66,7 +66,8 @@ fn parse_asctime(text: &str) -> Option<i64> {
 
 fn end_in_gmt<'a>(mut fields: impl Iterator<Item = &'a str>) -> Option<()> {
     let zone = fields.next()?;
-    (matches!(zone, "GMT" | "UTC" | "+0000") && fields.next().is_none()).then_some(())
+    // `-0000` is what RFC 5322 writers, Python's among them, say for UTC.
+    (matches!(zone, "GMT" | "UTC" | "+0000" | "-0000") && fields.next().is_none()).then_some(())
 }
 
 fn assemble(year: i32, month: &str, day: &str, clock: &str) -> Option<i64> {
@@ -91,7 +92,7 @@ mod tests {
 
     #[test]
     fn the_three_formats_agree() {
-        for text in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
+        for text in ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun, 06 Nov 1994 08:49:37 -0000"] {
             assert_eq!(parse_http_date(text), Some(784_111_777), "{text}");
         }
         assert_eq!(format_http_date(784_111_777), "Sun, 06 Nov 1994 08:49:37 GMT");
