@@ -159,5 +159,10 @@ pub fn stored_content_encoding(sent: &str) -> Option<String> {
         .map(str::trim)
         .filter(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("aws-chunked"))
         .collect();
-    (!kept.is_empty()).then(|| kept.join(","))
+    // As AWS gives it back; a value without aws-chunked in it is nobody's to rewrite.
+    let untouched = sent.trim();
+    match kept.len() == untouched.split(',').count() {
+        true => Some(untouched.to_owned()),
+        false => (!kept.is_empty()).then(|| kept.join(", ")),
+    }
 }

@@ -313,7 +313,9 @@ fn specs_that_make_no_sense() {
     let complete = BodySpec::from_headers_of_object(PayloadMode::Unsigned, &headers(&of_object)).unwrap();
     assert!(decode(complete, b"<CompleteMultipartUpload/>", &[4]).is_ok(), "the checksum is not the document's");
     assert_eq!(stored_content_encoding("aws-chunked"), None);
-    assert_eq!(stored_content_encoding("gzip, AWS-Chunked ,br").as_deref(), Some("gzip,br"));
+    assert_eq!(stored_content_encoding("gzip, AWS-Chunked ,br").as_deref(), Some("gzip, br"));
+    assert_eq!(stored_content_encoding("gzip,br").as_deref(), Some("gzip,br"));
+    assert_eq!(stored_content_encoding(" , "), None);
 }
 
 type Frames = Vec<Result<http_body::Frame<Bytes>, std::io::Error>>;

@@ -86,9 +86,9 @@ pub(super) async fn list_objects_v2(state: &GatewayState, request: S3Request) ->
     let start_after = query.get_non_empty("start-after");
     let continuation = query.get("continuation-token");
     let after = match (continuation, start_after) {
-        (Some(token), _) => parse_token(token)?,
-        (None, Some(name)) => after_marker(name, &asked.prefix, &asked.delimiter),
-        (None, None) => ListAfter::Start,
+        (Some(token), _) if !token.is_empty() => parse_token(token)?,
+        (_, Some(name)) => after_marker(name, &asked.prefix, &asked.delimiter),
+        (_, None) => ListAfter::Start,
     };
     let listing = asked.page(state, &request, after).await?;
     let mut xml = asked.document(&request, &listing);

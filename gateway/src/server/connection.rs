@@ -6,10 +6,15 @@
 //! A request refused before its body was read closes the connection. It is closed in two steps: our side first, then,
 //! after the client has had a moment to read the answer, the rest. Closing at once would reset the connection under a
 //! client that is still sending, which then never sees why.
+//!
+//! A head that could be read in two ways never reaches the HTTP library: it is answered here, and the connection ends.
 
+use super::framing::Ambiguity;
 use super::front::Front;
+use super::guarded::Guarded;
 use super::state::GatewayState;
 use super::write_stall::WriteStall;
+use crate::error::{S3Error, S3ErrorCode};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::future::poll_fn;
@@ -60,7 +65,7 @@ async fn serve_http<T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(listenin
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(listening.state.config.header_timeout_ms))
         .max_buf_size(BUFFER_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), listening.front.clone());
+        .serve_connection(TokioIo::new(Guarded::new(stream)), listening.front.clone());
     let ended = tokio::select! {
         ended = poll_fn(|context| connection.poll_without_shutdown(context)) => ended,
         () = listening.shutdown.cancelled() => {
@@ -71,7 +76,32 @@ async fn serve_http<T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(listenin
     if let Err(error) = ended {
         tracing::debug!(%error, "connection ended");
     }
-    linger(connection.into_parts().io.into_inner(), &listening.shutdown).await;
+    let (mut stream, ambiguity) = connection.into_parts().io.into_inner().into_parts();
+    if let Some(ambiguity) = ambiguity {
+        refuse(&mut stream, ambiguity, &listening.state).await;
+    }
+    linger(stream, &listening.shutdown).await;
+}
+
+/// Says why the connection ends. A client that cannot be told is left alone.
+async fn refuse<T: AsyncWrite + Unpin>(stream: &mut T, ambiguity: Ambiguity, state: &GatewayState) {
+    tracing::debug!(?ambiguity, "request refused");
+    // The request whose body this was has its own answer.
+    if ambiguity == Ambiguity::Chunk {
+        return;
+    }
+    let host_id = state.request_ids.host_id().to_str().unwrap_or_default();
+    let error = S3Error::with_message(S3ErrorCode::BadRequest, "The request's framing is ambiguous.");
+    let body = error.to_xml(state.request_ids.next().as_str(), host_id);
+    let head = format!(
+        "HTTP/1.1 {}\r\ncontent-type: application/xml\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        error.status(),
+        body.len()
+    );
+    let answer = [head.as_bytes(), body.as_bytes()].concat();
+    if let Err(error) = stream.write_all(&answer).await {
+        tracing::debug!(%error, "refusal not sent");
+    }
 }
 
 /// Closes our side, then waits for the peer's, within limits.

@@ -43,6 +43,30 @@ async fn ambiguous_lengths_end_the_connection() {
 }
 
 #[tokio::test]
+async fn what_the_http_library_would_accept_is_answered_400_and_closed() {
+    let world = World::new().await;
+    for head in [
+        "POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+        "POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+        "POST /b HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+        "GET /health/live HTTP/1.1\nHost: x\n\n",
+        "GET /health/live HTTP/1.1\r\nHost: x\r\nA: b\n\r\n",
+    ] {
+        let (status, closed) = answer_to(&world, head).await;
+        assert_eq!((status, closed), (Some(400), true), "{head:?}");
+    }
+    // Also behind a request that was answered.
+    let mut connection = world.connect().await;
+    connection.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert_eq!(connection.read_answer(false).await.unwrap().status, 200);
+    connection.write(b"GET /health/live HTTP/1.1\nHost: x\n\n").await;
+    assert_eq!(connection.read_answer(false).await.unwrap().status, 400);
+    assert!(connection.is_closed().await);
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_request_without_one_host_is_refused() {
     let world = World::new().await;
     for head in ["GET / HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"] {
