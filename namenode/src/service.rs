@@ -68,75 +68,30 @@ impl Namenode {
             Q::AllocateBlocks { lease, kind, count, class, writer, exclude } => {
                 self.allocate(lease, kind, count, class, writer, &exclude).await
             }
-            Q::GetBucket { bucket } => {
-                self.point_read(|view| state::get_bucket(view, &bucket).map(NamenodeReply::Bucket)).await
-            }
-            Q::GetBucketSettings { bucket } => {
-                self.scan(move |view| {
-                    state::get_bucket_settings(view, &bucket)
-                        .map(|settings| NamenodeReply::BucketSettings(Box::new(settings)))
-                })
-                .await
-            }
             Q::GetObject { bucket, key, version, window } => self.get_object(&bucket, &key, version, window).await,
             Q::LocateContent { content, offset, length } => self.locate_content(content, offset, length).await,
-            Q::GetUpload { bucket, key, upload } => {
-                self.point_read(|view| {
-                    state::get_upload(view, &bucket, &key, upload)
-                        .map(|found| NamenodeReply::UploadFound(Box::new(found)))
-                })
-                .await
-            }
-            Q::RecordsAlive { records } => {
-                self.scan(move |view| Ok(NamenodeReply::Alive(state::records_alive(view, &records)?))).await
-            }
-            Q::ListObjectParts { bucket, key, version, after, limit } => {
-                self.scan(move |view| {
-                    let (object, parts_count, parts, truncated) =
-                        state::list_object_parts(view, &bucket, &key, version, after, limit)?;
-                    Ok(NamenodeReply::ObjectParts { object: Box::new(object), parts_count, parts, truncated })
-                })
-                .await
-            }
+            point @ (Q::GetBucket { .. }
+            | Q::GetUpload { .. }
+            | Q::GetUser { .. }
+            | Q::FindAccessKey { .. }
+            | Q::GetEncryptionKey { .. }) => self.point_read(|view| state::query(view, point)).await,
+            wide @ (Q::GetBucketSettings { .. }
+            | Q::ListBuckets { .. }
+            | Q::ListObjects { .. }
+            | Q::ListVersions { .. }
+            | Q::ListObjectParts { .. }
+            | Q::ListParts { .. }
+            | Q::ListUploads { .. }
+            | Q::RecordsAlive { .. }
+            | Q::ListUsers { .. }
+            | Q::FindOwners { .. }
+            | Q::ListPolicies { .. }
+            | Q::ListEncryptionKeys { .. }) => self.scan(move |view| state::query(view, wide)).await,
             Q::GetTokenKey => {
                 self.reads.admit().await?;
                 self.look(state::token_key)?.map(NamenodeReply::TokenKey).ok_or_else(not_formatted)
             }
-            Q::ListVersions { .. }
-            | Q::GetUser { .. }
-            | Q::ListUsers { .. }
-            | Q::FindAccessKey { .. }
-            | Q::FindOwners { .. }
-            | Q::ListPolicies { .. }
-            | Q::GetEncryptionKey { .. }
-            | Q::ListEncryptionKeys { .. }
-            | Q::ClaimEvents { .. } => Err(Failure::new(ErrorCode::Internal, "this request is still being built")),
-            Q::ListBuckets { prefix, after, limit } => {
-                self.scan(move |view| {
-                    let (buckets, truncated) = state::list_buckets(view, &prefix, after.as_ref(), limit)?;
-                    Ok(NamenodeReply::Buckets { buckets, truncated })
-                })
-                .await
-            }
-            Q::ListObjects { bucket, prefix, delimiter, after, limit } => {
-                self.scan(move |view| {
-                    state::list_objects(view, &bucket, &prefix, &delimiter, &after, limit).map(NamenodeReply::Listing)
-                })
-                .await
-            }
-            Q::ListParts { bucket, key, upload, after, limit } => {
-                self.scan(move |view| {
-                    let (upload, parts, truncated) = state::list_parts(view, &bucket, &key, upload, after, limit)?;
-                    Ok(NamenodeReply::Parts { upload: Box::new(upload), parts, truncated })
-                })
-                .await
-            }
-            Q::ListUploads { bucket, prefix, delimiter, after, limit } => {
-                self.scan(move |view| {
-                    state::list_uploads(view, &bucket, &prefix, &delimiter, &after, limit).map(NamenodeReply::Uploads)
-                })
-                .await
-            }
+            Q::ClaimEvents { limit, claim_ms } => self.claim_events(limit, claim_ms).await,
             Q::ClaimCompaction { lease } => self.claim_compaction(lease).await,
 
             Q::RegisterDatanode { datanode, volumes } => self.register(datanode, volumes).await,
@@ -195,7 +150,7 @@ impl Namenode {
             | Q::AppendEvents { .. }
             | Q::SettleEvents { .. }) => match Action::try_from(mutation) {
                 Ok(action) => self.propose(action).await,
-                Err(request) => Err(Failure::new(ErrorCode::Internal, format!("no command for {request:?}"))),
+                Err(_) => Err(Failure::new(ErrorCode::Internal, "a mutation without a command")),
             },
         }
     }
@@ -335,6 +290,15 @@ impl Namenode {
             .applied
             .with_blocks(|blocks| allocated.iter().filter_map(|new| blocks.locate_for_write(new.block, now)).collect());
         Ok(NamenodeReply::Blocks(located))
+    }
+
+    /// Claims events. Where none is due, which is nearly always, asking costs no command.
+    async fn claim_events(&self, limit: u32, claim_ms: u64) -> Result<NamenodeReply, Failure> {
+        let now = self.clock.now();
+        match self.scan(move |view| Ok(state::events_due(view, now)?)).await? {
+            true => self.propose(Action::ClaimEvents { limit, claim_ms }).await,
+            false => Ok(NamenodeReply::Events(Vec::new())),
+        }
     }
 
     async fn claim_compaction(&self, lease: LeaseId) -> Result<NamenodeReply, Failure> {

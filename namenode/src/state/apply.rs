@@ -3,13 +3,14 @@
 use super::records::BlockRecord;
 use super::transaction::Transaction;
 use super::{
-    blocks, buckets, cluster, contents, datanodes, deletes, leases, objects, settings, upload_complete, uploads,
+    amend, blocks, buckets, cluster, contents, datanodes, deletes, encryption_keys, events, leases, objects, policies,
+    rename, settings, upload_complete, uploads, users,
 };
-use crate::command::{Action, Command};
+use crate::command::{Action, Command, UserChange};
 use crate::error::{Rejection, StateError, refuse};
 use granary_protocol::admin::DatanodeIntent;
 use granary_protocol::namenode::NamenodeReply;
-use granary_protocol::{BlockId, ErrorCode, Failure, LeaseId, NodeName, VolumeId};
+use granary_protocol::{BlockId, ErrorCode, Failure, LeaseId, NodeName, UnixMillis, VolumeId};
 
 /// What came of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,7 +88,8 @@ fn perform(tx: &mut Transaction<'_>, command: &Command) -> Result<NamenodeReply,
         Action::PutObject(put) => objects::put(tx, put, now),
         Action::CopyObject(copy) => objects::copy(tx, copy, now),
         Action::DeleteObjects(delete) => deletes::delete_objects(tx, delete, now),
-        Action::AmendObject(_) | Action::RenameObject(_) => Err(not_yet()),
+        Action::AmendObject(change) => amend::amend(tx, change, now),
+        Action::RenameObject(change) => rename::rename(tx, change, now),
 
         Action::CreateUpload(create) => uploads::create(tx, create, now),
         Action::PutPart(put) => uploads::put_part(tx, put, now),
@@ -107,15 +109,30 @@ fn perform(tx: &mut Transaction<'_>, command: &Command) -> Result<NamenodeReply,
         Action::SetDatanodeIntent { name, intent } => datanodes::set_intent(tx, name, *intent),
         Action::RelocateContents { lease, moves } => contents::relocate(tx, *lease, moves),
 
-        Action::ChangeUsers(_)
-        | Action::AddEncryptionKey { .. }
-        | Action::SetEncryptionKeyDisabled { .. }
-        | Action::AppendEvents { .. }
-        | Action::ClaimEvents { .. }
-        | Action::SettleEvents { .. } => Err(not_yet()),
+        Action::ChangeUsers(change) => change_users(tx, change, now),
+        Action::AddEncryptionKey { key_id, wrapped } => encryption_keys::add(tx, key_id, wrapped, now),
+        Action::SetEncryptionKeyDisabled { key_id, disabled } => encryption_keys::set_disabled(tx, key_id, *disabled),
+
+        Action::AppendEvents { events } => events::append(tx, events, now),
+        Action::ClaimEvents { limit, claim_ms } => events::claim(tx, *limit, *claim_ms, now),
+        Action::SettleEvents { settled, retry } => events::settle(tx, settled, retry),
     }
 }
 
-fn not_yet() -> Rejection {
-    refuse(ErrorCode::Internal, "this command is still being built")
+fn change_users(tx: &mut Transaction<'_>, change: &UserChange, now: UnixMillis) -> Result<NamenodeReply, Rejection> {
+    match change {
+        UserChange::AddUser { user, key } => users::add(tx, user, key.as_ref(), now),
+        UserChange::RemoveUser { name } => users::remove(tx, name),
+        UserChange::SetUserDisabled { name, disabled } => users::set_disabled(tx, name, *disabled),
+        UserChange::AddAccessKey { user, access_key, secret_key } => {
+            users::add_key(tx, user, access_key, secret_key, now)
+        }
+        UserChange::SetAccessKeyDisabled { user, access_key, disabled } => {
+            users::set_key_disabled(tx, user, access_key, *disabled)
+        }
+        UserChange::RemoveAccessKey { user, access_key } => users::remove_key(tx, user, access_key),
+        UserChange::PutPolicy { name, document } => policies::put(tx, name, document, now),
+        UserChange::RemovePolicy { name } => policies::remove(tx, name),
+        UserChange::AttachPolicy { user, policy, attached } => policies::attach(tx, user, policy, *attached),
+    }
 }

@@ -56,7 +56,15 @@ fn delete_one(
         return Ok(DeleteOutcome::default());
     }
     let mut marker = objects::delete_marker(deleter.clone(), remover.now);
-    versions::install(tx, bucket, &mut path, current, &mut marker, &ObjectDetails::default())?;
+    versions::install(
+        tx,
+        bucket,
+        &mut path,
+        current,
+        &mut marker,
+        &ObjectDetails::default(),
+        Remover::ordinary(remover.now),
+    )?;
     Ok(DeleteOutcome { version: Some(marker.version), delete_marker: true })
 }
 

@@ -18,6 +18,14 @@
 //! | 14 | lease_block | lease, block | empty: the block is open, or sealed and not yet used |
 //! | 15 | join_token | SHA-256 of the secret | [`JoinTokenRecord`](super::records::JoinTokenRecord) |
 //! | 16 | bucket_document | root directory, kind (1 byte) | the document as it was given |
+//! | 17 | user | user name | [`UserRecord`](super::records::UserRecord) |
+//! | 18 | user_id | canonical id | the user's name |
+//! | 19 | user_account | account id | the user's name |
+//! | 20 | access_key | access key id | [`AccessKeyRecord`](super::records::AccessKeyRecord) |
+//! | 21 | policy | policy name | [`PolicyRecord`](super::records::PolicyRecord) |
+//! | 22 | encryption_key | key id | [`EncryptionKeyRecord`](super::records::EncryptionKeyRecord) |
+//! | 23 | event | event | [`EventRecord`](super::records::EventRecord) |
+//! | 24 | event_due | Unix milliseconds, event | empty: from then on the event may be claimed |
 //!
 //! Values are postcard unless said otherwise. Ids and sequences take 8 bytes in keys.
 //!
@@ -33,7 +41,10 @@
 
 use crate::engine::KEY_BYTES_MAX;
 use granary_protocol::bucket::BucketDocument;
-use granary_protocol::{BlockId, BucketName, ContentId, DirectoryId, LeaseId, NodeName, ObjectKey, UploadId};
+use granary_protocol::event::EventId;
+use granary_protocol::{
+    BlockId, BucketName, CanonicalId, ContentId, DirectoryId, LeaseId, NodeName, ObjectKey, UnixMillis, UploadId,
+};
 
 /// The layout this version reads and writes.
 pub const LAYOUT_VERSION: u32 = 2;
@@ -59,6 +70,14 @@ pub(super) const LEASE_HOLDER: u8 = 13;
 pub(super) const LEASE_BLOCK: u8 = 14;
 pub(super) const JOIN_TOKEN: u8 = 15;
 pub(super) const BUCKET_DOCUMENT: u8 = 16;
+pub(super) const USER: u8 = 17;
+pub(super) const USER_ID: u8 = 18;
+pub(super) const USER_ACCOUNT: u8 = 19;
+pub(super) const ACCESS_KEY: u8 = 20;
+pub(super) const POLICY: u8 = 21;
+pub(super) const ENCRYPTION_KEY: u8 = 22;
+pub(super) const EVENT: u8 = 23;
+pub(super) const EVENT_DUE: u8 = 24;
 pub(super) const DATANODE_INTENT: u8 = 40;
 
 // The longest key of all: a version or an upload of a 1,024-byte key.
@@ -94,6 +113,11 @@ pub(super) fn entry(parent: DirectoryId, name: &[u8]) -> Vec<u8> {
     key.extend_from_slice(&parent.0.to_be_bytes());
     key.extend_from_slice(name);
     key
+}
+
+/// The start of the noncurrent versions of all names in a directory.
+pub(super) fn versions_in(parent: DirectoryId) -> Vec<u8> {
+    number(VERSION, parent.0)
 }
 
 /// The start of the noncurrent versions of `name`.
@@ -204,6 +228,90 @@ pub(super) fn decode_bucket_document(row: &[u8]) -> Option<BucketDocument> {
 
 pub(super) fn datanode_intent(name: &NodeName) -> Vec<u8> {
     text(DATANODE_INTENT, name.as_str().as_bytes())
+}
+
+pub(super) fn user(name: &str) -> Vec<u8> {
+    text(USER, name.as_bytes())
+}
+
+pub(super) fn user_id(canonical_id: &CanonicalId) -> Vec<u8> {
+    text(USER_ID, canonical_id.as_str().as_bytes())
+}
+
+pub(super) fn user_account(account_id: &str) -> Vec<u8> {
+    text(USER_ACCOUNT, account_id.as_bytes())
+}
+
+pub(super) fn access_key(access_key: &str) -> Vec<u8> {
+    text(ACCESS_KEY, access_key.as_bytes())
+}
+
+pub(super) fn policy(name: &str) -> Vec<u8> {
+    text(POLICY, name.as_bytes())
+}
+
+pub(super) fn encryption_key(key_id: &str) -> Vec<u8> {
+    text(ENCRYPTION_KEY, key_id.as_bytes())
+}
+
+/// The row of `name` in a table whose keys are names.
+pub(super) fn named(table: u8, name: &str) -> Vec<u8> {
+    text(table, name.as_bytes())
+}
+
+/// Whether IAM would let a user or a policy be called so.
+pub(super) fn is_entity_name(name: &str, bytes_max: usize) -> bool {
+    (1..=bytes_max).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+=,.@_-".contains(&byte))
+}
+
+pub(super) fn event(event: EventId) -> Vec<u8> {
+    number(EVENT, event.0)
+}
+
+pub(super) fn event_due(due: UnixMillis, event: EventId) -> Vec<u8> {
+    let mut key = number(EVENT_DUE, due.0);
+    key.extend_from_slice(&event.0.to_be_bytes());
+    key
+}
+
+/// When an event may be claimed, and which.
+pub(super) fn decode_event_due(row: &[u8]) -> Option<(UnixMillis, EventId)> {
+    let (due, event) = row.get(1..)?.split_first_chunk::<8>()?;
+    let event: [u8; 8] = event.try_into().ok()?;
+    Some((UnixMillis(u64::from_be_bytes(*due)), EventId(u64::from_be_bytes(event))))
+}
+
+/// What a table is called, for people.
+pub(super) fn table_name(table: u8) -> &'static str {
+    match table {
+        META => "meta",
+        BUCKET => "bucket",
+        BUCKET_COUNTS => "bucket_counts",
+        ENTRY => "entry",
+        VERSION => "version",
+        NULL_VERSION => "null_version",
+        CONTENT => "content",
+        CONTENT_PARTS => "content_parts",
+        UPLOAD => "upload",
+        PART => "part",
+        BLOCK => "block",
+        LEASE => "lease",
+        LEASE_HOLDER => "lease_holder",
+        LEASE_BLOCK => "lease_block",
+        JOIN_TOKEN => "join_token",
+        BUCKET_DOCUMENT => "bucket_document",
+        USER => "user",
+        USER_ID => "user_id",
+        USER_ACCOUNT => "user_account",
+        ACCESS_KEY => "access_key",
+        POLICY => "policy",
+        ENCRYPTION_KEY => "encryption_key",
+        EVENT => "event",
+        EVENT_DUE => "event_due",
+        DATANODE_INTENT => "datanode_intent",
+        _ => "?",
+    }
 }
 
 /// All rows of a table.

@@ -35,12 +35,19 @@ pub(super) fn check_removal(head: &ObjectHead, remover: Remover) -> Result<(), R
     }
 }
 
-/// Refuses a lock where the bucket has none.
-pub(super) fn check_allowed(bucket: BucketHead, lock: &ObjectLock) -> Result<(), Rejection> {
+/// Refuses a lock where the bucket has none, and one that is over before it begins.
+pub(super) fn check_allowed(bucket: BucketHead, lock: &ObjectLock, now: UnixMillis) -> Result<(), Rejection> {
     if bucket.lock.is_none() && *lock != ObjectLock::default() {
         return Err(refuse(ErrorCode::ObjectLockNotEnabled, "the bucket has no Object Lock"));
     }
-    Ok(())
+    check_ahead(lock.retention, now)
+}
+
+fn check_ahead(retention: Option<Retention>, now: UnixMillis) -> Result<(), Rejection> {
+    match retention.is_none_or(|retention| retention.until > now) {
+        true => Ok(()),
+        false => Err(refuse(ErrorCode::InvalidArgument, "a version is kept until a moment in the future")),
+    }
 }
 
 /// The lock of a version written at `now`: the one named, with the bucket's default where it names no retention.
@@ -58,9 +65,7 @@ pub(super) fn check_change(
     new: Option<Retention>,
     remover: Remover,
 ) -> Result<(), Rejection> {
-    if new.is_some_and(|new| new.until <= remover.now) {
-        return Err(refuse(ErrorCode::InvalidArgument, "a version is kept until a moment in the future"));
-    }
+    check_ahead(new, remover.now)?;
     let Some(current) = current.filter(|current| current.until > remover.now) else { return Ok(()) };
     let lengthened = new.is_some_and(|new| new.mode == current.mode && new.until >= current.until);
     let bypassed = current.mode == RetentionMode::Governance && remover.bypass_governance;

@@ -8,6 +8,7 @@
 
 #![deny(clippy::disallowed_methods)]
 
+mod amend;
 mod apply;
 mod blocks;
 mod buckets;
@@ -15,6 +16,8 @@ mod cluster;
 mod contents;
 mod datanodes;
 mod deletes;
+mod encryption_keys;
+mod events;
 pub mod layout;
 mod leases;
 mod listing;
@@ -22,15 +25,21 @@ mod locate;
 mod locks;
 mod objects;
 mod path;
+mod policies;
+mod queries;
 mod reads;
 mod records;
+mod rename;
 mod sealed;
 mod settings;
 mod transaction;
 mod upload_complete;
 mod uploads;
+mod users;
+mod version_listing;
 mod versions;
 mod view;
+mod walk;
 
 #[cfg(test)]
 mod tests;
@@ -43,12 +52,18 @@ pub use cluster::{
 };
 pub use contents::records_alive;
 pub use datanodes::datanode_intents;
+pub use encryption_keys::{get_encryption_key, list_encryption_keys};
+pub use events::events_due;
 pub use leases::{get_lease, leases};
 pub use listing::list_objects;
 pub use locate::{FoundExtent, locate_content};
+pub use policies::list_policies;
+pub use queries::query;
 pub use reads::{ObjectFound, get_object, list_object_parts};
 pub use records::{BlockRecord, BlockState, BucketCounts, Counters, LeaseRecord};
 pub use settings::get_bucket_settings;
 pub use transaction::Transaction;
 pub use uploads::{get_upload, list_parts, list_uploads};
+pub use users::{find_access_key, find_owners, get_user, list_users};
+pub use version_listing::list_versions;
 pub use view::{View, counters};

@@ -2,7 +2,7 @@
 
 use super::buckets;
 use super::contents;
-use super::locks;
+use super::locks::{self, Remover};
 use super::path::KeyPath;
 use super::reads;
 use super::records::{BucketHead, ObjectHead};
@@ -32,7 +32,7 @@ pub(super) fn put(tx: &mut Transaction<'_>, put: &PutObject, now: UnixMillis) ->
         };
     }
     check_condition(&put.condition, current.as_ref().map(|current| &current.head))?;
-    check_object(bucket, &put.object)?;
+    check_object(bucket, &put.object, now)?;
     if put.content.is_some() != (put.object.size > 0) {
         return Err(refuse(ErrorCode::InvalidArgument, "an object has a content exactly if it has bytes"));
     }
@@ -40,7 +40,7 @@ pub(super) fn put(tx: &mut Transaction<'_>, put: &PutObject, now: UnixMillis) ->
         contents::commit(tx, new, sealed::stored_size(put.object.size, put.object.details.encryption.is_some()))?;
     }
     let mut head = new_head(bucket, &put.object, content, now);
-    versions::install(tx, bucket, &mut path, current, &mut head, &put.object.details)?;
+    versions::install(tx, bucket, &mut path, current, &mut head, &put.object.details, Remover::ordinary(now))?;
     Ok(outcome(bucket, &head))
 }
 
@@ -54,7 +54,7 @@ pub(super) fn copy(tx: &mut Transaction<'_>, copy: &CopyObject, now: UnixMillis)
         let detail = format!("a copy of {} bytes of an object of {}", copy.object.size, source.size);
         return Err(refuse(ErrorCode::InvalidArgument, detail));
     }
-    check_object(bucket, &copy.object)?;
+    check_object(bucket, &copy.object, now)?;
     sealed::check_shared(details.encryption.as_ref(), copy.object.details.encryption.as_ref())?;
     // Before anything is released: the copy may replace its own source.
     if let Some(content) = source.content {
@@ -63,7 +63,7 @@ pub(super) fn copy(tx: &mut Transaction<'_>, copy: &CopyObject, now: UnixMillis)
     let mut head = new_head(bucket, &copy.object, source.content, now);
     // A copy that keeps the tag of a multipart object keeps its parts; one with a tag of its own has none.
     head.parts_count = if copy.object.etag.parts.is_some() { source.parts_count } else { 0 };
-    versions::install(tx, bucket, &mut path, current, &mut head, &copy.object.details)?;
+    versions::install(tx, bucket, &mut path, current, &mut head, &copy.object.details, Remover::ordinary(now))?;
     Ok(outcome(bucket, &head))
 }
 
@@ -101,11 +101,11 @@ pub(super) fn check_if_match(if_match: Option<&Option<ETag>>, current: Option<&O
 }
 
 /// Refuses what no object can be, whoever makes it.
-fn check_object(bucket: BucketHead, object: &NewObject) -> Result<(), Rejection> {
+fn check_object(bucket: BucketHead, object: &NewObject, now: UnixMillis) -> Result<(), Rejection> {
     if object.size > OBJECT_BYTES_MAX {
         return Err(refuse(ErrorCode::EntityTooLarge, format!("{} bytes", object.size)));
     }
-    locks::check_allowed(bucket, &object.lock)?;
+    locks::check_allowed(bucket, &object.lock, now)?;
     check_details(&object.details)
 }
 

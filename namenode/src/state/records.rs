@@ -3,12 +3,14 @@
 //! Records of which the write path needs only the beginning keep that beginning in a struct of its own, so that it can be
 //! decoded alone: postcard writes a struct's fields one after another.
 
+use bytes::Bytes;
 use granary_protocol::block::{BlockKind, Extent};
 use granary_protocol::bucket::{BucketInfo, BucketLock, Versioning};
 use granary_protocol::object::{
     ChecksumAlgorithm, ChecksumType, ETag, ObjectChecksum, ObjectDetails, ObjectLock, ObjectVersion, PartInfo,
     StorageClass, UploadInfo,
 };
+use granary_protocol::user::{AccessKey, EncryptionKey, SecretKey, User};
 use granary_protocol::{
     BucketName, CanonicalId, ContentId, DirectoryId, GenerationStamp, LeaseId, NodeName, ObjectKey, UnixMillis,
     UploadId, VersionId, VolumeId,
@@ -260,4 +262,78 @@ pub(super) struct JoinTokenRecord {
     /// The only name it may be spent for.
     pub(super) name: Option<NodeName>,
     pub(super) expires: UnixMillis,
+}
+
+/// A user; its name is its row's key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct UserRecord {
+    pub(super) canonical_id: CanonicalId,
+    pub(super) account_id: String,
+    pub(super) display_name: String,
+    pub(super) created: UnixMillis,
+    pub(super) disabled: bool,
+    pub(super) keys: Vec<AccessKey>,
+    pub(super) policies: Vec<String>,
+}
+
+impl UserRecord {
+    pub(super) fn into_user(self, name: String) -> User {
+        User {
+            name,
+            canonical_id: self.canonical_id,
+            account_id: self.account_id,
+            display_name: self.display_name,
+            created: self.created,
+            disabled: self.disabled,
+            keys: self.keys,
+            policies: self.policies,
+        }
+    }
+}
+
+/// An access key, by its id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct AccessKeyRecord {
+    /// The name of the user who lists it.
+    pub(super) user: String,
+    pub(super) secret_key: SecretKey,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct PolicyRecord {
+    pub(super) document: String,
+    pub(super) changed: UnixMillis,
+    /// The users who list it.
+    pub(super) attached: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct EncryptionKeyRecord {
+    pub(super) wrapped: Vec<u8>,
+    pub(super) created: UnixMillis,
+    pub(super) disabled: bool,
+}
+
+impl EncryptionKeyRecord {
+    pub(super) fn named(self, key_id: String) -> EncryptionKey {
+        EncryptionKey { key_id, wrapped: self.wrapped, created: self.created, disabled: self.disabled }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct EventRecord {
+    /// From when on it may be claimed: its place in `event_due`.
+    pub(super) due: UnixMillis,
+    pub(super) queued: UnixMillis,
+    /// How often it was claimed.
+    pub(super) attempts: u32,
+    pub(super) target: String,
+    pub(super) body: Bytes,
+}
+
+impl EventRecord {
+    /// What it counts against the queue's bound.
+    pub(super) fn bytes(&self) -> usize {
+        self.target.len() + self.body.len()
+    }
 }

@@ -6,7 +6,7 @@
 use super::buckets;
 use super::contents;
 use super::layout;
-use super::locks;
+use super::locks::{self, Remover};
 use super::objects;
 use super::path::KeyPath;
 use super::records::{ContentData, ObjectHead, PartRecord, Slice, UploadRecord};
@@ -69,7 +69,7 @@ pub(super) fn complete(
         upload: Some(complete.upload),
         lock: locks::of_new_version(bucket, upload.lock, now),
     };
-    versions::install(tx, bucket, &mut path, current, &mut head, &upload.details)?;
+    versions::install(tx, bucket, &mut path, current, &mut head, &upload.details, Remover::ordinary(now))?;
     Ok(objects::outcome(bucket, &head))
 }
 

@@ -4,7 +4,8 @@ use super::buckets;
 use super::contents;
 use super::layout;
 use super::listing::roll_up;
-use super::objects::check_source;
+use super::locks;
+use super::objects::{check_details, check_source};
 use super::path::check_key;
 use super::reads::{self, Source};
 use super::records::{PartRecord, UploadRecord};
@@ -141,7 +142,9 @@ pub(super) fn create(
     now: UnixMillis,
 ) -> Result<NamenodeReply, Rejection> {
     check_key(&create.key)?;
-    let root = buckets::head(tx, &create.bucket)?.root;
+    let bucket = buckets::head(tx, &create.bucket)?;
+    locks::check_allowed(bucket, &create.lock, now)?;
+    check_details(&create.details)?;
     let upload = UploadId(tx.counters().next_upload);
     tx.counters().next_upload += 1;
     let record = UploadRecord {
@@ -152,7 +155,7 @@ pub(super) fn create(
         lock: create.lock,
         details: create.details.clone(),
     };
-    tx.put_record(layout::upload(root, &create.key, upload), &record);
+    tx.put_record(layout::upload(bucket.root, &create.key, upload), &record);
     Ok(NamenodeReply::Upload(upload))
 }
 

@@ -25,8 +25,8 @@ pub(super) fn install(
     current: Option<Current>,
     head: &mut ObjectHead,
     details: &ObjectDetails,
+    remover: Remover,
 ) -> Result<(), Rejection> {
-    let remover = Remover::ordinary(head.modified);
     head.sequence = tx.counters().next_version;
     tx.counters().next_version += 1;
     head.version = match bucket.versioning {

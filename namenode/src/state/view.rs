@@ -5,6 +5,7 @@ use super::records::Counters;
 use crate::engine::{Engine, EngineError, EngineSnapshot, Scan};
 use crate::error::StateError;
 use bytes::Bytes;
+use granary_protocol::object::PAGE_ENTRIES_MAX;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -69,31 +70,37 @@ pub(super) fn decode_head<'b, T: DeserializeOwned>(key: &[u8], value: &'b [u8]) 
     postcard::take_from_bytes(value).map_err(|error| undecodable(key, error.to_string()))
 }
 
+/// Rows of a table whose keys are names, starting after `after`, at most `limit` and never more than
+/// [`PAGE_ENTRIES_MAX`]; and whether there are more.
+pub(super) fn page_by_name<V: View + ?Sized, T: DeserializeOwned>(
+    view: &V,
+    table: u8,
+    after: Option<&str>,
+    limit: u32,
+) -> Result<(Vec<(String, T)>, bool), StateError> {
+    let limit = limit.min(PAGE_ENTRIES_MAX) as usize;
+    let mut from = layout::named(table, after.unwrap_or_default());
+    if after.is_some() {
+        from.push(0);
+    }
+    let mut page = Vec::new();
+    for pair in view.scan(&from, Some(&layout::after_prefix(&layout::table(table)))) {
+        let (key, value) = pair?;
+        if page.len() == limit {
+            return Ok((page, limit > 0));
+        }
+        let name = std::str::from_utf8(&key[1..]).map_err(|error| undecodable(&key, error.to_string()))?;
+        page.push((name.to_owned(), decode(&key, &value)?));
+    }
+    Ok((page, false))
+}
+
 pub(super) fn encode<T: Serialize + ?Sized>(record: &T) -> Vec<u8> {
     postcard::to_stdvec(record).expect("records hold nothing that postcard cannot write, and a Vec grows")
 }
 
 pub(super) fn undecodable(key: &[u8], detail: impl Into<String>) -> StateError {
-    const TABLES: [&str; 17] = [
-        "?",
-        "meta",
-        "bucket",
-        "bucket_counts",
-        "entry",
-        "version",
-        "null_version",
-        "content",
-        "content_parts",
-        "upload",
-        "part",
-        "block",
-        "lease",
-        "lease_holder",
-        "lease_block",
-        "join_token",
-        "bucket_document",
-    ];
-    let table = key.first().and_then(|table| TABLES.get(usize::from(*table))).unwrap_or(&TABLES[0]);
+    let table = key.first().map_or("?", |table| layout::table_name(*table));
     StateError::Undecodable { table, detail: detail.into() }
 }
 
