@@ -9,7 +9,7 @@ use crate::server::{BucketSettings, GatewayState, S3Request};
 use granary_lifecycle::rules::{Due, ObjectFacts, Standing, TransitionMinimumSize, expiration_of, upload_expiration};
 use granary_protocol::UnixMillis;
 use granary_protocol::bucket::BucketDocument;
-use granary_protocol::object::ObjectVersion;
+use granary_protocol::object::{ObjectVersion, StorageClass, Tag};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -55,15 +55,32 @@ pub(super) async fn delete_bucket_lifecycle(state: &GatewayState, request: S3Req
     delete(state, &request, BucketDocument::Lifecycle).await
 }
 
+/// What of a current version its expiration depends on.
+pub(super) struct Expiring<'o> {
+    pub key: &'o str,
+    pub size: u64,
+    pub tags: &'o [Tag],
+    pub written: UnixMillis,
+    pub class: StorageClass,
+}
+
+impl<'o> Expiring<'o> {
+    /// A version that was read.
+    pub fn of(key: &'o str, object: &'o ObjectVersion) -> Self {
+        let tags = &object.details.tags;
+        Self { key, size: object.size, tags, written: object.modified, class: object.class }
+    }
+}
+
 /// Adds `x-amz-expiration` to an answer about a current version that a rule lets expire.
-pub(super) fn insert_expiration(headers: &mut HeaderMap, settings: &BucketSettings, key: &str, object: &ObjectVersion) {
+pub(super) fn insert_expiration(headers: &mut HeaderMap, settings: &BucketSettings, object: &Expiring<'_>) {
     // A header that only informs is left out where the rules cannot be read; reading them was logged.
     let Ok(Some(lifecycle)) = settings.lifecycle() else { return };
     let facts = ObjectFacts {
-        key,
+        key: object.key,
         size: object.size,
-        tags: &object.details.tags,
-        written: object.modified,
+        tags: object.tags,
+        written: object.written,
         class: object.class,
         standing: Standing::Current { versioned: true },
     };

@@ -4,6 +4,7 @@
 //! then sent. Nothing of it is read before they hold.
 
 use super::Outcome;
+use super::bucket_lifecycle::{Expiring, insert_expiration};
 use super::checksums;
 use super::refused_headers::refuse_customer_key;
 use super::response_headers::{apply_overrides, describe, etag_value, last_modified_value, unix_s};
@@ -216,6 +217,9 @@ impl Asked {
     ) -> Outcome {
         let mut headers = HeaderMap::with_capacity(16);
         describe(&mut headers, &read.object);
+        if self.version.is_none() {
+            insert_expiration(&mut headers, request.settings(), &Expiring::of(request.key.as_str(), &read.object));
+        }
         let length = selected.map_or(read.object.size, |range| range.length());
         headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
         if let Some(range) = &selected {

@@ -1,6 +1,7 @@
 //! ListParts.
 
 use super::Outcome;
+use super::bucket_lifecycle::insert_abort_date;
 use super::checksums::{algorithm_of, shown, type_of};
 use super::page::page_size;
 use super::text::upload_text;
@@ -22,6 +23,7 @@ pub(super) async fn list_parts(state: &GatewayState, request: S3Request) -> Outc
             S3Error::invalid_argument(message, "part-number-marker", text)
         })?,
     };
+    let settings = request.settings().clone();
     let (bucket, key) = (request.bucket, request.key);
     let (info, parts, truncated) = match limit {
         0 => (state.client.get_upload(bucket.clone(), key.clone(), upload).await?, Vec::new(), false),
@@ -56,7 +58,9 @@ pub(super) async fn list_parts(state: &GatewayState, request: S3Request) -> Outc
         }
         xml.close("Part");
     }
-    Ok(xml.into_response())
+    let mut response = xml.into_response();
+    insert_abort_date(response.headers_mut(), &settings, key.as_str(), info.initiated);
+    Ok(response)
 }
 
 /// `Owner` or `Initiator`.

@@ -1,6 +1,7 @@
 //! PutObject.
 
 use super::Outcome;
+use super::bucket_lifecycle::{Expiring, insert_expiration};
 use super::checksums::kept_of;
 use super::object_headers::{read_object_headers, storage_class, write_condition};
 use super::refused_headers::refuse_unbuilt;
@@ -32,8 +33,13 @@ pub(super) async fn put_object(state: &GatewayState, mut request: S3Request) -> 
         lock: ObjectLock::default(),
         details: ObjectDetails { headers, ..ObjectDetails::default() },
     };
+    let (size, tags) = (object.size, object.details.tags.clone());
+    let settings = request.settings().clone();
+    let key = request.key.clone();
     let outcome = state.client.put_object(request.bucket, request.key, stored.content, object, condition).await?;
     let mut response = S3Response::new(ResponseBody::empty());
     describe_write(response.headers_mut(), &outcome);
+    let written = Expiring { key: key.as_str(), size, tags: &tags, written: outcome.modified, class };
+    insert_expiration(response.headers_mut(), &settings, &written);
     Ok(response)
 }

@@ -1,6 +1,7 @@
 //! CreateMultipartUpload and AbortMultipartUpload, and what all requests about an upload share.
 
 use super::Outcome;
+use super::bucket_lifecycle::insert_abort_date;
 use super::checksums::{kept_algorithm, kept_type};
 use super::object_headers::{read_object_headers, storage_class};
 use super::refused_headers::refuse_unbuilt;
@@ -40,6 +41,7 @@ pub(super) async fn create_upload(state: &GatewayState, request: S3Request) -> O
     let details = ObjectDetails { headers: read_object_headers(&request.headers)?, ..ObjectDetails::default() };
     let checksum = requested_checksum(&request)?;
     let kept = checksum.map(|(algorithm, kind)| (kept_algorithm(algorithm), kept_type(kind)));
+    let settings = request.settings().clone();
     let (bucket, key) = (request.bucket, request.key);
     let upload = state
         .client
@@ -50,6 +52,7 @@ pub(super) async fn create_upload(state: &GatewayState, request: S3Request) -> O
     xml.element("Key", key.as_str());
     xml.element("UploadId", &upload_text(upload));
     let mut response = xml.into_response();
+    insert_abort_date(response.headers_mut(), &settings, key.as_str(), state.now());
     if let Some((algorithm, kind)) = checksum {
         for (name, value) in [("x-amz-checksum-algorithm", algorithm.name()), ("x-amz-checksum-type", kind.name())] {
             response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));

@@ -7,6 +7,8 @@ mod authorize;
 mod body;
 mod bucket_settings;
 mod clock;
+#[cfg(test)]
+mod compatibility;
 mod connection;
 mod dispatch;
 mod framing;

@@ -191,6 +191,7 @@ const TABLE: &[Row] = &[
             ("DELETE", missing("DeleteBucketMetadataTableConfiguration")),
         ],
     ),
+    (Bucket, "metadataAnnotationTable", &[("PUT", missing("UpdateBucketMetadataAnnotationTableConfiguration"))]),
     (Bucket, "metadataInventoryTable", &[("PUT", missing("UpdateBucketMetadataInventoryTableConfiguration"))]),
     (Bucket, "metadataJournalTable", &[("PUT", missing("UpdateBucketMetadataJournalTableConfiguration"))]),
     (
@@ -298,6 +299,15 @@ const TABLE: &[Row] = &[
         ],
     ),
     (Object, "acl", &[("GET", missing("GetObjectAcl")), ("PUT", missing("PutObjectAcl"))]),
+    (
+        Object,
+        "annotation",
+        &[
+            ("GET", missing("GetObjectAnnotation")),
+            ("PUT", missing("PutObjectAnnotation")),
+            ("DELETE", missing("DeleteObjectAnnotation")),
+        ],
+    ),
     (Object, "attributes", &[("GET", missing("GetObjectAttributes"))]),
     (Object, "encryption", &[("PUT", missing("UpdateObjectEncryption"))]),
     (Object, "legal-hold", &[("GET", missing("GetObjectLegalHold")), ("PUT", missing("PutObjectLegalHold"))]),

@@ -245,3 +245,23 @@ async fn log_targets_must_be_there() {
     assert_eq!(refused.refusal(), (400, "InvalidRequest"));
     world.stop().await;
 }
+
+#[tokio::test]
+async fn answers_say_when_objects_and_uploads_end() {
+    let (world, mut connection) = World::with_bucket().await;
+    let rules = "<LifecycleConfiguration><Rule><ID>one</ID><Filter><Prefix>a/</Prefix></Filter><Status>Enabled</Status>\
+                 <Expiration><Days>1</Days></Expiration><AbortIncompleteMultipartUpload><DaysAfterInitiation>2\
+                 </DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>";
+    assert_eq!(put(&mut connection, "lifecycle", rules).await.status, 200);
+    let stored = connection.signed("PUT", "/bucket/a/k").body("x").send().await;
+    let expected = stored.header("x-amz-expiration").unwrap().to_owned();
+    assert!(expected.ends_with(" 00:00:00 GMT\", rule-id=\"one\""), "{expected}");
+    assert!(connection.signed("HEAD", "/bucket/a/k").send().await.header("x-amz-expiration").is_some());
+    assert!(connection.signed("GET", "/bucket/a/k").send().await.header("x-amz-expiration").is_some());
+    let other = connection.signed("PUT", "/bucket/k").body("x").send().await;
+    assert_eq!(other.header("x-amz-expiration"), None);
+    let upload = connection.signed("POST", "/bucket/a/u?uploads").send().await;
+    assert_eq!(upload.header("x-amz-abort-rule-id"), Some("one"));
+    assert!(upload.header("x-amz-abort-date").is_some_and(|date| date.ends_with("00:00:00 GMT")));
+    world.stop().await;
+}
