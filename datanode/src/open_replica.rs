@@ -22,6 +22,12 @@ use crate::layout::{ReplicaName, sums_path};
 
 /// Packed replicas, which are synced all the time, get their disk blocks in steps of this size.
 const PREALLOCATION_STEP_BYTES: u64 = 16 << 20;
+/// Short appends, each synced, go into bytes that were written as zeros before, this many at a time: the file system then
+/// has nothing of its own to write at the sync. Into merely allocated blocks it has, which takes about 50 µs more.
+const ZEROED_STEP_BYTES: usize = 256 << 10;
+static ZEROS: [u8; ZEROED_STEP_BYTES] = [0; ZEROED_STEP_BYTES];
+/// Longer appends write their bytes once: their sync costs what the bytes cost.
+const ZEROED_APPEND_BYTES_MAX: usize = 64 << 10;
 /// Owned replicas, which are synced once at their end, are written back in steps of this size.
 const WRITEBACK_STEP_BYTES: u64 = 8 << 20;
 
@@ -62,6 +68,8 @@ pub(crate) struct WriteState {
     name_synced: bool,
     /// Preallocation was refused once; not asked for again.
     no_preallocation: bool,
+    /// Up to where zeros were written ahead.
+    zeroed_bytes: u64,
     /// Up to where writeback was started.
     writeback_bytes: u64,
 }
@@ -100,6 +108,7 @@ impl OpenReplica {
             closed: None,
             name_synced: purpose == Purpose::Recovered,
             no_preallocation: name.kind == BlockKind::Owned,
+            zeroed_bytes: 0,
             writeback_bytes: 0,
         };
         Self {
@@ -149,6 +158,7 @@ impl OpenReplica {
         let end = start + data.len() as u64;
         self.make_room(state, end)?;
         self.file.write_all_at(data, start)?;
+        self.write_ahead(state, data.len(), end)?;
         state.file_bytes = state.file_bytes.max(end);
         self.sums().append(data);
         if self.name.kind == BlockKind::Owned && end - state.writeback_bytes >= WRITEBACK_STEP_BYTES {
@@ -168,6 +178,17 @@ impl OpenReplica {
         } else {
             state.no_preallocation = true;
         }
+        Ok(())
+    }
+
+    /// Writes zeros behind `end`, within what is allocated, if short appends follow each other.
+    fn write_ahead(&self, state: &mut WriteState, appended_bytes: usize, end: u64) -> io::Result<()> {
+        let until = (end + ZEROS.len() as u64).min(state.file_bytes);
+        if appended_bytes > ZEROED_APPEND_BYTES_MAX || end <= state.zeroed_bytes || until <= end {
+            return Ok(());
+        }
+        self.file.write_all_at(&ZEROS[..(until - end) as usize], end)?;
+        state.zeroed_bytes = until;
         Ok(())
     }
 
@@ -227,6 +248,7 @@ impl OpenReplica {
         if state.file_bytes != u64::from(length) {
             self.file.set_len(length.into())?;
             state.file_bytes = length.into();
+            state.zeroed_bytes = 0;
         }
         Ok(true)
     }

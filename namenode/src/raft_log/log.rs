@@ -192,6 +192,10 @@ impl RaftLog {
             last_crc = record::encode(&mut scratch, segment.nonce, last_crc, entries[0].index, entry);
         }
         let allocated = segment.reserve(batch_bytes, self.config.preallocate_bytes)?;
+        let zeroed = segment.zeroed_behind(segment.tail + batch_bytes, allocated);
+        if zeroed > segment.zeroed {
+            scratch.resize((zeroed - segment.tail) as usize, 0);
+        }
         segment.file.write_all_at(&scratch, segment.tail).map_err(RaftLogError::io("write", &segment.path))?;
         (self.sync_data)(&segment.file).map_err(RaftLogError::io("sync", &segment.path))?;
         drop(index);
@@ -201,6 +205,7 @@ impl RaftLog {
         segment.offsets.append(&mut offsets);
         segment.tail += batch_bytes;
         segment.allocated = allocated;
+        segment.zeroed = zeroed;
         segment.last_crc = last_crc;
         drop(index);
 
@@ -246,6 +251,7 @@ impl RaftLog {
         segment.tail = segment.offsets[kept];
         segment.offsets.truncate(kept);
         segment.allocated = segment.tail;
+        segment.zeroed = 0;
         segment.cut_file(segment.tail)
     }
 
@@ -330,6 +336,7 @@ fn cut_torn_tail(segment: &mut Segment) -> Result<(), RaftLogError> {
     );
     segment.cut_file(segment.tail)?;
     segment.allocated = segment.tail;
+    segment.zeroed = 0;
     Ok(())
 }
 

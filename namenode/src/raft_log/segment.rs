@@ -30,6 +30,9 @@ pub(super) const LAYOUT_VERSION: u32 = 1;
 pub(super) const SEGMENT_HEADER_BYTES: u64 = 64;
 pub(super) const SEGMENT_SUFFIX: &str = ".seg";
 
+/// Zeros written ahead of the records at a time: see [`Segment::zeroed_behind`].
+const ZEROED_STEP_BYTES: u64 = 256 << 10;
+
 const MAGIC: [u8; 8] = *b"grn-log\0";
 const CHECKED_BYTES: usize = 32;
 
@@ -48,6 +51,8 @@ pub(super) struct Segment {
     pub(super) tail: u64,
     /// Up to where space is allocated; beyond it an append allocates first.
     pub(super) allocated: u64,
+    /// Up to where zeros were written; 0 where that is not known.
+    pub(super) zeroed: u64,
     /// The link for the next record.
     pub(super) last_crc: u32,
 }
@@ -81,6 +86,7 @@ impl Segment {
             offsets: Vec::new(),
             tail: SEGMENT_HEADER_BYTES,
             allocated,
+            zeroed: 0,
             last_crc: prev_crc,
         })
     }
@@ -120,6 +126,7 @@ impl Segment {
             offsets: Vec::new(),
             tail: SEGMENT_HEADER_BYTES,
             allocated,
+            zeroed: 0,
             last_crc: prev_crc,
         })
     }
@@ -138,6 +145,13 @@ impl Segment {
         }
         allocate(&self.file, self.allocated, preallocate_bytes.max(needed - self.allocated))
             .map_err(RaftLogError::io("allocate space for", &self.path))
+    }
+
+    /// Up to where an append that ends at `end` writes zeros, within what is `allocated`. Syncing a write into bytes that
+    /// were written before, if only as zeros, takes about half of what it takes into allocated space, whose first write the
+    /// file system must note; so one append in many writes them for those that follow.
+    pub(super) fn zeroed_behind(&self, end: u64, allocated: u64) -> u64 {
+        if end <= self.zeroed { self.zeroed } else { allocated.min(end + ZEROED_STEP_BYTES) }
     }
 
     /// Reads and verifies one record that is known to be here.
