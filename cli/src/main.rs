@@ -23,6 +23,10 @@ use args::{AdminCommand, Arguments, Command, LocalCommand};
 use clap::Parser;
 use std::process::ExitCode;
 
+/// See `docs/decisions/0005-allocator.md`.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     logging::init(&arguments.log);
