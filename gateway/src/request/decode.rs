@@ -8,20 +8,16 @@ use crate::error::{S3Error, S3ErrorCode};
 /// Decodes every `%XX`. A `%` without two hex digits is refused with `InvalidURI`; all other bytes are literal.
 pub fn percent_decode(raw: &[u8]) -> Result<Vec<u8>, S3Error> {
     let mut decoded = Vec::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        if byte != b'%' {
-            decoded.push(byte);
-            continue;
-        }
-        let escape = match rest {
+    let mut pieces = raw.split(|&byte| byte == b'%');
+    decoded.extend_from_slice(pieces.next().unwrap_or_default());
+    for piece in pieces {
+        let escape = match piece {
             [high, low, ..] => hex_value(*high).zip(hex_value(*low)),
             _ => None,
         };
         let (high, low) = escape.ok_or_else(|| S3Error::new(S3ErrorCode::InvalidURI))?;
         decoded.push(high << 4 | low);
-        rest = &rest[2..];
+        decoded.extend_from_slice(&piece[2..]);
     }
     Ok(decoded)
 }
@@ -34,15 +30,21 @@ pub(super) fn percent_decode_utf8(raw: &[u8]) -> Result<String, S3Error> {
 /// Appends the `UriEncode` of the SigV4 documentation: unreserved characters stay, everything else is `%XX` in upper
 /// case; `/` stays when `keep_slash`.
 pub fn uri_encode_into(out: &mut Vec<u8>, bytes: &[u8], keep_slash: bool) {
-    for &byte in bytes {
-        push_uri_encoded(out, byte, keep_slash);
+    // Most names are nothing but unreserved characters: they are copied run by run.
+    for run in bytes.chunk_by(|_, &next| is_literal(next, keep_slash)) {
+        push_uri_encoded(out, run[0], keep_slash);
+        out.extend_from_slice(&run[1..]);
     }
+}
+
+fn is_literal(byte: u8, keep_slash: bool) -> bool {
+    is_unreserved(byte) || (keep_slash && byte == b'/')
 }
 
 /// One byte of [`uri_encode_into`].
 pub(crate) fn push_uri_encoded(out: &mut Vec<u8>, byte: u8, keep_slash: bool) {
     const HEX_UPPER: &[u8; 16] = b"0123456789ABCDEF";
-    if is_unreserved(byte) || (keep_slash && byte == b'/') {
+    if is_literal(byte, keep_slash) {
         out.push(byte);
     } else {
         out.extend_from_slice(&[b'%', HEX_UPPER[usize::from(byte >> 4)], HEX_UPPER[usize::from(byte & 15)]]);
