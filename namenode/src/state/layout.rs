@@ -26,6 +26,7 @@
 //! | 22 | encryption_key | key id | [`EncryptionKeyRecord`](super::records::EncryptionKeyRecord) |
 //! | 23 | event | event | [`EventRecord`](super::records::EventRecord) |
 //! | 24 | event_due | Unix milliseconds, event | empty: from then on the event may be claimed |
+//! | 41 | directory_counts | directory | [`DirectoryCounts`](super::records::DirectoryCounts) |
 //!
 //! Values are postcard unless said otherwise. Ids and sequences take 8 bytes in keys.
 //!
@@ -47,7 +48,7 @@ use granary_protocol::{
 };
 
 /// The layout this version reads and writes.
-pub const LAYOUT_VERSION: u32 = 2;
+pub const LAYOUT_VERSION: u32 = 3;
 
 /// The first lease id that may not be given out.
 pub(super) const LEASES_END: u64 = 1 << 31;
@@ -79,6 +80,7 @@ pub(super) const ENCRYPTION_KEY: u8 = 22;
 pub(super) const EVENT: u8 = 23;
 pub(super) const EVENT_DUE: u8 = 24;
 pub(super) const DATANODE_INTENT: u8 = 40;
+pub(super) const DIRECTORY_COUNTS: u8 = 41;
 
 // The longest key of all: a version or an upload of a 1,024-byte key.
 const _: () = assert!(1 + 8 + granary_protocol::object::KEY_BYTES_MAX + 1 + 8 <= KEY_BYTES_MAX);
@@ -104,6 +106,10 @@ pub(super) fn bucket(name: &BucketName) -> Vec<u8> {
 
 pub(super) fn bucket_counts(root: DirectoryId) -> Vec<u8> {
     number(BUCKET_COUNTS, root.0)
+}
+
+pub(super) fn directory_counts(directory: DirectoryId) -> Vec<u8> {
+    number(DIRECTORY_COUNTS, directory.0)
 }
 
 /// The row of `name` in `parent`; with an empty name, also the start of the directory's rows.

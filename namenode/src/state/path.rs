@@ -5,9 +5,9 @@
 
 use super::buckets;
 use super::layout;
-use super::records::{BucketCounts, DirectoryRecord, ObjectHead, ObjectRecord};
+use super::records::{BucketCounts, DirectoryCounts, DirectoryRecord, ObjectHead, ObjectRecord};
 use super::transaction::Transaction;
-use super::view::{self, View, moved, undecodable};
+use super::view::{self, View, inconsistent, moved, undecodable};
 use crate::error::{Rejection, StateError, refuse};
 use bytes::Bytes;
 use granary_protocol::object::{KEY_BYTES_MAX, ObjectDetails};
@@ -94,6 +94,11 @@ pub(super) fn get_directory<V: View + ?Sized>(
     }
 }
 
+fn get_counts<V: View + ?Sized>(view: &V, directory: DirectoryId) -> Result<DirectoryCounts, StateError> {
+    let counts = view::read(view, &layout::directory_counts(directory))?;
+    counts.ok_or_else(|| inconsistent(format!("directory {directory} has no counts")))
+}
+
 /// A current version as it was found.
 pub(super) struct Current {
     pub(super) head: ObjectHead,
@@ -115,7 +120,24 @@ struct Step<'k> {
     parent: DirectoryId,
     name: &'k [u8],
     record: DirectoryRecord,
+    counts: DirectoryCounts,
     exists: bool,
+}
+
+impl Step<'_> {
+    /// Writes the rows of the directory that have changed.
+    fn put(&self, tx: &mut Transaction<'_>, existed: bool, was_listed: bool) {
+        let (record, counts) = (layout::entry(self.parent, self.name), layout::directory_counts(self.record.id));
+        if !self.exists {
+            tx.delete(record);
+            tx.delete(counts);
+            return;
+        }
+        if !existed || was_listed != self.record.listed {
+            tx.put(record, encode_tagged(DIRECTORY, &self.record));
+        }
+        tx.put_record(counts, &self.counts);
+    }
 }
 
 impl<'k> KeyPath<'k> {
@@ -128,7 +150,10 @@ impl<'k> KeyPath<'k> {
             let parent = path.parent();
             let found = if path.missing.is_empty() { get_directory(tx, parent, directory)? } else { None };
             match found {
-                Some(record) => path.steps.push(Step { parent, name: directory, record, exists: true }),
+                Some(record) => {
+                    let counts = get_counts(tx, record.id)?;
+                    path.steps.push(Step { parent, name: directory, record, counts, exists: true });
+                }
                 None => path.missing.push(directory),
             }
         }
@@ -163,8 +188,8 @@ impl<'k> KeyPath<'k> {
     ) -> Result<(), StateError> {
         for name in std::mem::take(&mut self.missing) {
             let parent = self.parent();
-            let record = DirectoryRecord { id: buckets::new_directory(tx), entries: 0, listed: 0 };
-            self.steps.push(Step { parent, name, record, exists: false });
+            let record = DirectoryRecord { id: buckets::new_directory(tx), listed: false };
+            self.steps.push(Step { parent, name, record, counts: DirectoryCounts::default(), exists: false });
         }
         tx.put_bytes(layout::entry(self.parent(), self.name), row);
         self.count(tx, was, Some(now))
@@ -212,17 +237,14 @@ impl<'k> KeyPath<'k> {
             if entries == 0 && listed == 0 {
                 break;
             }
-            let (existed, was_listed) = (step.exists, step.record.listed > 0);
-            step.record.entries = moved(step.record.entries, entries, "a directory's entries")?;
-            step.record.listed = moved(step.record.listed, listed, "a directory's listed entries")?;
-            step.exists = step.record.entries > 0;
-            let key = layout::entry(step.parent, step.name);
-            match step.exists {
-                true => tx.put(key, encode_tagged(DIRECTORY, &step.record)),
-                false => tx.delete(key),
-            }
+            let (existed, was_listed) = (step.exists, step.record.listed);
+            step.counts.entries = moved(step.counts.entries, entries, "a directory's entries")?;
+            step.counts.listed = moved(step.counts.listed, listed, "a directory's listed entries")?;
+            step.exists = step.counts.entries > 0;
+            step.record.listed = step.counts.listed > 0;
+            step.put(tx, existed, was_listed);
             entries = i64::from(step.exists) - i64::from(existed);
-            listed = i64::from(step.record.listed > 0) - i64::from(was_listed);
+            listed = i64::from(step.record.listed) - i64::from(was_listed);
         }
         Ok((entries, listed))
     }

@@ -113,9 +113,17 @@ pub struct BucketCounts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct DirectoryRecord {
     pub(super) id: DirectoryId,
-    /// Its rows. A name with noncurrent versions has a row, so a directory without rows has no versions either.
+    /// Whether a listing shows or descends into anything of it.
+    pub(super) listed: bool,
+}
+
+/// The rows of a directory other than a root. Apart from its record, because they change with nearly every write: a
+/// listing that passes the record would meet all its past versions that the engine has not dropped yet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct DirectoryCounts {
+    /// A name with noncurrent versions has a row, so a directory without rows has no versions either.
     pub(super) entries: u64,
-    /// Of those, objects that are not delete markers, and directories with `listed > 0`: with none, listing skips it.
+    /// Of those, objects that are not delete markers, and directories that are `listed`.
     pub(super) listed: u64,
 }
 

@@ -165,8 +165,9 @@ impl Shown {
     /// Whether a directory holds anything that is shown.
     fn in_directory(self, record: &DirectoryRecord) -> bool {
         match self {
-            Shown::Objects => record.listed > 0,
-            Shown::Versions => record.entries > 0,
+            Shown::Objects => record.listed,
+            // A directory without rows does not exist.
+            Shown::Versions => true,
         }
     }
 }

@@ -59,7 +59,7 @@ fn check_tree(engine: &dyn Engine, counters: &Counters, references: &mut BTreeMa
         match path::decode_entry(&key, &value).unwrap() {
             EntryRow::Directory(record) => {
                 assert!(key.ends_with(b"/"));
-                rows.listed += u64::from(record.listed > 0);
+                rows.listed += u64::from(record.listed);
                 assert!(directories.insert(record.id, (parent, record)).is_none());
             }
             EntryRow::Object(_) => {
@@ -71,9 +71,13 @@ fn check_tree(engine: &dyn Engine, counters: &Counters, references: &mut BTreeMa
             }
         }
     }
+    let counts: BTreeMap<u64, DirectoryCounts> = records(engine, layout::DIRECTORY_COUNTS).into_iter().collect();
+    assert!(counts.keys().eq(directories.keys().map(|id| &id.0)), "counts of directories: {counts:?}");
     for (id, (_, record)) in &directories {
         let rows = found.remove(id).unwrap_or_default();
-        assert_eq!(rows, Rows { entries: record.entries, listed: record.listed });
+        let counts = counts[&id.0];
+        assert_eq!(rows, Rows { entries: counts.entries, listed: counts.listed });
+        assert_eq!(record.listed, rows.listed > 0);
         assert!(rows.entries > 0, "an empty directory stays");
     }
     let root_of = |mut directory: DirectoryId| {

@@ -38,7 +38,7 @@ fn an_unknown_layout_is_refused() {
     batch.put(layout::meta("layout_version"), 9u32.to_be_bytes().to_vec());
     engine.write(batch).unwrap();
     let error = state::check_layout(&engine as &dyn Engine).unwrap_err();
-    assert!(matches!(error, StateError::LayoutVersion { found: 9, known: 2 }));
+    assert!(matches!(error, StateError::LayoutVersion { found: 9, known: 3 }));
 }
 
 #[test]
