@@ -22,6 +22,9 @@ const WAITING_MAX: usize = 4_096;
 const BATCH_COMMANDS_MAX: usize = 512;
 /// Bytes of one batch at most, and of one command: an entry must fit into one call between peers, and a log record.
 const BATCH_BYTES_MAX: usize = 4 << 20;
+/// Keys that the commands of one batch change at most, unless a single one changes more: a batch is applied at a stretch,
+/// and its rows are in memory until then.
+const BATCH_KEYS_MAX: usize = 4_096;
 /// Batches on their way at once.
 const BATCHES_IN_FLIGHT: usize = 2;
 
@@ -109,13 +112,21 @@ async fn drive(raft: Raft, clock: Arc<dyn Clock>, metrics: Arc<Metrics>, mut wai
 
 /// Takes as many commands from the front as one batch may have.
 fn next_batch(gathered: &mut Vec<Proposal>, now: UnixMillis) -> (Vec<Command>, Vec<Waiter>) {
-    let mut bytes = 0;
+    let (mut bytes, mut keys) = (0, 0);
     let fits = |proposal: &Proposal| {
         bytes += proposal.bytes;
-        bytes <= BATCH_BYTES_MAX
+        keys += keys_changed(&proposal.action);
+        bytes <= BATCH_BYTES_MAX && keys <= BATCH_KEYS_MAX
     };
     let count = gathered.iter().map(fits).take_while(|fits| *fits).count().max(1);
     gathered.drain(..count).map(|proposal| (Command { now, action: proposal.action }, proposal.waiter)).unzip()
+}
+
+fn keys_changed(action: &Action) -> usize {
+    match action {
+        Action::DeleteObjects(delete) => delete.objects.len(),
+        _ => 1,
+    }
 }
 
 /// `false` when the batch did not take effect or may not have.
@@ -153,7 +164,9 @@ fn refuse(waiters: Vec<Waiter>, failure: &Failure) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use granary_protocol::LeaseId;
+    use crate::command::DeleteObjects;
+    use granary_protocol::namenode::DeleteTarget;
+    use granary_protocol::{BucketName, CanonicalId, LeaseId, ObjectKey};
 
     fn proposal(bytes: usize) -> Proposal {
         let (waiter, _) = oneshot::channel();
@@ -168,5 +181,27 @@ mod tests {
             sizes.push(next_batch(&mut gathered, UnixMillis(0)).0.len());
         }
         assert_eq!(sizes, [2, 1, 1]);
+    }
+
+    #[test]
+    fn a_batch_is_bounded_in_keys() {
+        let target = DeleteTarget {
+            key: ObjectKey::from("k"),
+            version: None,
+            if_match: None,
+            if_modified_s: None,
+            if_size: None,
+        };
+        let delete = |keys: usize| {
+            let (bucket, objects) = (BucketName::from("b"), vec![target.clone(); keys]);
+            let delete = DeleteObjects { bucket, objects, deleter: CanonicalId::default(), bypass_governance: false };
+            Proposal { action: Action::DeleteObjects(Box::new(delete)), ..proposal(1) }
+        };
+        let mut gathered: Vec<_> = [1000, 3000, 96, 1, 5000].map(delete).into();
+        let mut sizes = Vec::new();
+        while !gathered.is_empty() {
+            sizes.push(next_batch(&mut gathered, UnixMillis(0)).0.len());
+        }
+        assert_eq!(sizes, [3, 1, 1]);
     }
 }

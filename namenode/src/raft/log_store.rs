@@ -16,9 +16,10 @@ use std::ops::{Bound, RangeBounds};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Entries kept in memory at most, by count and by encoded bytes.
+/// Entries kept in memory at most, by count and by encoded bytes. Decoded, deletes of many short keys take eight times as
+/// much. The last one is always kept.
 const CACHED_ENTRIES_MAX: usize = 256;
-const CACHED_BYTES_MAX: usize = 16 << 20;
+const CACHED_BYTES_MAX: usize = 4 << 20;
 /// Bytes of entries handed to replication at once.
 const READ_BYTES_MAX: usize = 4 << 20;
 
@@ -113,7 +114,7 @@ impl Recent {
         }
         self.bytes += bytes;
         self.entries.push_back((entry, bytes));
-        while self.entries.len() > CACHED_ENTRIES_MAX || self.bytes > CACHED_BYTES_MAX {
+        while self.entries.len() > CACHED_ENTRIES_MAX || (self.bytes > CACHED_BYTES_MAX && self.entries.len() > 1) {
             let Some((_, bytes)) = self.entries.pop_front() else { break };
             self.bytes -= bytes;
         }
