@@ -19,6 +19,7 @@ use hyper::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::convert::Infallible;
+use std::ops::Range;
 use std::time::{Duration, SystemTime};
 use tokio::net::TcpStream;
 
@@ -71,6 +72,16 @@ impl Answer {
 
 fn unescape(text: &str) -> String {
     text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'").replace("&amp;", "&")
+}
+
+/// These bytes of a pattern, made as they are sent. `progress` hears of every piece handed to the socket.
+fn pattern_body(pattern: Pattern, bytes: Range<u64>, progress: impl Fn(u64) + Send + Sync + 'static) -> Body {
+    let pieces = bytes.clone().step_by(PIECE_BYTES).map(move |offset| {
+        progress(offset);
+        let length = (bytes.end - offset).min(PIECE_BYTES as u64) as usize;
+        Ok::<_, Infallible>(Frame::data(pattern.bytes(offset, length)))
+    });
+    BodyExt::boxed(StreamBody::new(stream::iter(pieces)))
 }
 
 impl S3 {
@@ -216,15 +227,49 @@ impl S3 {
         length: u64,
         progress: impl Fn(u64) + Send + Sync + 'static,
     ) -> anyhow::Result<Answer> {
-        let pieces = (0..length.div_ceil(PIECE_BYTES as u64)).map(move |piece| {
-            let offset = piece * PIECE_BYTES as u64;
-            progress(offset);
-            Ok::<_, Infallible>(Frame::data(pattern.bytes(offset, (length - offset).min(PIECE_BYTES as u64) as usize)))
-        });
-        let body = BodyExt::boxed(StreamBody::new(stream::iter(pieces)));
+        let body = pattern_body(pattern, 0..length, progress);
         let response = self.exchange(Method::PUT, &format!("/{bucket}/{key}"), &[], &[], body, length).await?;
         let (head, body) = response.into_parts();
         Ok(Answer { status: head.status, headers: head.headers, body: body.collect().await?.to_bytes() })
+    }
+
+    /// Begins a multipart upload; returns its id.
+    pub async fn create_upload(&mut self, bucket: &str, key: &str) -> anyhow::Result<String> {
+        let path = format!("/{bucket}/{key}");
+        let answer = self.send(Method::POST, &path, &[("uploads", "")], Bytes::new()).await?.ok()?;
+        answer.element("UploadId").context("an upload without an id")
+    }
+
+    /// Writes these bytes of a pattern as a part, streamed; returns the part's ETag.
+    pub async fn upload_part(
+        &mut self,
+        (bucket, key, upload): (&str, &str, &str),
+        number: u64,
+        pattern: Pattern,
+        bytes: Range<u64>,
+    ) -> anyhow::Result<String> {
+        let (number, length) = (number.to_string(), bytes.end - bytes.start);
+        let query = [("partNumber", number.as_str()), ("uploadId", upload)];
+        let body = pattern_body(pattern, bytes, |_| {});
+        let response = self.exchange(Method::PUT, &format!("/{bucket}/{key}"), &query, &[], body, length).await?;
+        let etag = response.headers().get("etag").and_then(|etag| etag.to_str().ok()).map(str::to_owned);
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
+        etag.filter(|_| status.is_success()).with_context(|| format!("{status}: {}", String::from_utf8_lossy(&body)))
+    }
+
+    /// Makes an object of the parts with these ETags, numbered from 1.
+    pub async fn complete_upload(
+        &mut self,
+        (bucket, key, upload): (&str, &str, &str),
+        etags: &[String],
+    ) -> anyhow::Result<Answer> {
+        let part = |(index, etag): (usize, &String)| {
+            format!("<Part><PartNumber>{}</PartNumber><ETag>{etag}</ETag></Part>", index + 1)
+        };
+        let parts: String = etags.iter().enumerate().map(part).collect();
+        let body = Bytes::from(format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>"));
+        self.send(Method::POST, &format!("/{bucket}/{key}"), &[("uploadId", upload)], body).await
     }
 
     /// Reads an object and checks it against a pattern as it comes. `progress` hears of every piece.
