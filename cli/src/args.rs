@@ -1,6 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
+use granary_gateway::config::StoreDefault;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -49,6 +50,9 @@ pub enum Command {
 The root key comes from GRANARY_ROOT_ACCESS_KEY and GRANARY_ROOT_SECRET_KEY. Without them one is generated at the first
 start, printed once, and kept in DIR/root-credentials.json (mode 0600).
 
+The master key of server-side encryption comes from GRANARY_MASTER_KEY (32 bytes in base64) or --master-key-file. Without
+either one is generated at the first start and kept in DIR/master-key (mode 0600). Keep a copy elsewhere.
+
 Example:
   granary server --data /mnt/disk1 --data /mnt/disk2 --s3 0.0.0.0:9000")]
 pub struct ServerOptions {
@@ -91,6 +95,25 @@ pub struct DoorOptions {
     /// The region requests are signed for.
     #[arg(long, default_value = "us-east-1", value_name = "REGION")]
     pub region: String,
+    #[command(flatten)]
+    pub encryption: EncryptionOptions,
+}
+
+/// Server-side encryption.
+#[derive(Clone, Debug, Default, Args)]
+pub struct EncryptionOptions {
+    /// The file of the master key: 32 bytes in base64, readable by its owner only.
+    #[arg(long, value_name = "FILE")]
+    pub master_key_file: Option<PathBuf>,
+    /// How objects are stored when neither request nor bucket say: none or AES256.
+    #[arg(long, default_value = "none", value_name = "METHOD")]
+    pub default_encryption: StoreDefault,
+    /// Refuse KMS keys that do not exist, as AWS does, instead of making them when they are first used.
+    #[arg(long)]
+    pub no_missing_kms_keys: bool,
+    /// Take SSE-C keys from other machines over plain HTTP too, where they can be listened to.
+    #[arg(long)]
+    pub customer_keys_in_clear: bool,
 }
 
 #[derive(Debug, Args)]
@@ -287,6 +310,9 @@ pub enum AdminCommand {
     /// Take datanodes out of service and back. `status` shows how far they are.
     #[command(subcommand)]
     Datanode(DatanodeCommand),
+    /// Keys of SSE-KMS.
+    #[command(subcommand)]
+    KmsKey(KmsKeyCommand),
     /// Make a token with which one new node can enrol.
     JoinToken {
         /// Only for a node of this name.
@@ -316,6 +342,31 @@ pub enum DatanodeCommand {
     /// Back to ordinary service, whatever was said before.
     Recommission {
         /// Its name, as `status` shows it.
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KmsKeyCommand {
+    /// Make a key.
+    Create {
+        /// How requests name it: `NAME`, `alias/NAME` or `arn:aws:kms:REGION:ACCOUNT:key/NAME`.
+        name: String,
+    },
+    /// All keys.
+    List {
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Encrypt and decrypt nothing more under a key until it is enabled again.
+    Disable {
+        /// The key.
+        name: String,
+    },
+    /// Take a disabled key into use again.
+    Enable {
+        /// The key.
         name: String,
     },
 }

@@ -2,6 +2,7 @@
 
 use crate::args::RoleOptions;
 use anyhow::{Context, bail};
+use granary_gateway::config::{EncryptionConfig, KmsConfig};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -85,6 +86,14 @@ pub struct GatewayFile {
     /// The root key (JSON, as `granary server` writes it). The environment variables win over it.
     #[serde(default)]
     pub root_credentials: Option<PathBuf>,
+    /// The master key of server-side encryption (32 bytes in base64). The environment variable wins over it. Without
+    /// either, only SSE-C is possible. The same for all gateways.
+    #[serde(default)]
+    pub master_key_file: Option<PathBuf>,
+    #[serde(default)]
+    pub encryption: EncryptionConfig,
+    #[serde(default)]
+    pub kms: KmsConfig,
     /// Serve S3 over TLS with this certificate chain and key (PEM).
     #[serde(default)]
     pub s3_tls_cert: Option<PathBuf>,

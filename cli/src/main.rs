@@ -11,8 +11,10 @@ mod credentials;
 mod enrol;
 mod health;
 mod http_client;
+mod kms_key;
 mod local;
 mod logging;
+mod master_key;
 mod node_certificate;
 mod role_http;
 mod roles;
@@ -65,6 +67,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             AdminCommand::Df { json } => admin::df(&options.connection, json).await,
             AdminCommand::Blocks { url, json } => admin::blocks(&options.connection, &url, json).await,
             AdminCommand::Datanode(command) => admin::datanode(&options.connection, command).await,
+            AdminCommand::KmsKey(command) => kms_key::run(&options.connection, command).await,
             AdminCommand::JoinToken { name, hours } => admin::join_token(&options.connection, name, hours).await,
         },
     }

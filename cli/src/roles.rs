@@ -3,6 +3,7 @@
 use crate::args::RoleOptions;
 use crate::config::{self, DatanodeFile, GatewayFile, NamenodeFile};
 use crate::credentials::RootCredentials;
+use crate::master_key;
 use crate::node_certificate::{control_security, data_security};
 use crate::role_http;
 use crate::server::{datanode_report, namenode_report};
@@ -12,7 +13,8 @@ use granary_client::remote::{NamenodeCluster, RemoteDatanodes, RemoteNamenode};
 use granary_client::{Client, ClientComponents, ClientConfig};
 use granary_datanode::{Datanode, DatanodeRpc, VolumeConfig};
 use granary_gateway::auth::Secret;
-use granary_gateway::config::TlsFiles;
+use granary_gateway::config::{EncryptionConfig, KmsConfig, TlsFiles};
+use granary_gateway::encryption::MasterKey;
 use granary_gateway::server::Gateway;
 use granary_namenode::server::NamenodeServer;
 use granary_protocol::block::Media;
@@ -108,6 +110,11 @@ pub async fn gateway(options: RoleOptions) -> anyhow::Result<()> {
         (None, Some(path)) => RootCredentials::from_file(path)?,
         (None, None) => anyhow::bail!("no root key: set `root_credentials` or the environment variables"),
     };
+    let master_key = match (master_key::from_environment()?, &file.master_key_file) {
+        (Some(key), _) => Some(key),
+        (None, Some(path)) => Some(master_key::from_file(path)?),
+        (None, None) => None,
+    };
     let shutdown = shutdown::on_signals()?;
     let stop = CancellationToken::new();
     let datanodes: Arc<dyn DatanodeConnector> = Arc::new(RemoteDatanodes::new(data, RpcClientConfig::default(), None));
@@ -126,6 +133,9 @@ pub async fn gateway(options: RoleOptions) -> anyhow::Result<()> {
         tls_cert: file.s3_tls_cert,
         tls_key: file.s3_tls_key,
         public_urls: file.public_urls,
+        master_key,
+        encryption: file.encryption,
+        kms: file.kms,
     };
     let gateway = open_door(door, client.clone(), datanodes, shutdown).await?;
     tracing::info!(s3 = %gateway.local_addr(), "gateway is up");
@@ -168,6 +178,9 @@ pub struct DoorSettings {
     pub tls_cert: Option<PathBuf>,
     pub tls_key: Option<PathBuf>,
     pub public_urls: Vec<String>,
+    pub master_key: Option<MasterKey>,
+    pub encryption: EncryptionConfig,
+    pub kms: KmsConfig,
 }
 
 /// Opens the S3 door; [`Gateway::run`] then serves it until `shutdown`.
@@ -181,6 +194,8 @@ pub async fn open_door(
         listen: door.s3,
         region: door.region,
         public_urls: door.public_urls,
+        encryption: door.encryption,
+        kms: door.kms,
         tls: door.tls_cert.zip(door.tls_key).map(|(certificate, key)| TlsFiles { certificate, key }),
         ..granary_gateway::config::Config::default()
     };
@@ -192,6 +207,7 @@ pub async fn open_door(
             access_key_id: door.root.access_key,
             secret_access_key: Secret::new(door.root.secret_key),
         },
+        master_key: door.master_key,
         shutdown,
     };
     Gateway::start(config, components).await.with_context(|| format!("opening the S3 door at {}", door.s3))

@@ -2,6 +2,7 @@
 
 use crate::args::ServerOptions;
 use crate::credentials::RootCredentials;
+use crate::master_key;
 use crate::role_http::{self, RoleReport};
 use crate::roles::{self, DoorSettings};
 use crate::shutdown;
@@ -9,6 +10,7 @@ use anyhow::Context;
 use granary_client::remote::RemoteDatanodes;
 use granary_client::{Client, ClientComponents, ClientConfig};
 use granary_datanode::Datanode;
+use granary_gateway::config::{EncryptionConfig, KmsConfig};
 use granary_namenode::service::Namenode;
 use granary_protocol::datanode::{DatanodeConnector, DatanodeService};
 use granary_protocol::namenode::NamenodeService;
@@ -32,6 +34,10 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
     }
     let first = options.data[0].canonicalize()?;
     let root = RootCredentials::load_or_create(&first.join(ROOT_FILE))?;
+    let master_key = match &options.door.encryption.master_key_file {
+        Some(path) if master_key::from_environment()?.is_none() => master_key::from_file(path)?,
+        Some(_) | None => master_key::load_or_create(&first.join(master_key::FILE))?,
+    };
     let shutdown = shutdown::on_signals()?;
     let tasks = TaskTracker::new();
 
@@ -55,6 +61,12 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
         tls_cert: options.door.tls_cert.clone(),
         tls_key: options.door.tls_key.clone(),
         public_urls: options.door.public_url.clone(),
+        master_key: Some(master_key),
+        encryption: EncryptionConfig {
+            default: options.door.encryption.default_encryption,
+            customer_keys_in_clear: options.door.encryption.customer_keys_in_clear,
+        },
+        kms: KmsConfig { create_missing_keys: !options.door.encryption.no_missing_kms_keys },
     };
     // A namenode that cannot go on cancels its own token; the process ends with it.
     let (failed, stop_all) = (stop_namenode.clone(), shutdown.clone());

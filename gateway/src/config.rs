@@ -27,6 +27,10 @@ pub struct Config {
     pub account: Account,
     /// What buckets are created with. Default `guarded`, as on AWS since April 2023.
     pub new_buckets: NewBuckets,
+    /// Server-side encryption.
+    pub encryption: EncryptionConfig,
+    /// The key store of SSE-KMS.
+    pub kms: KmsConfig,
     /// Connections open at once; further ones wait to be accepted. Default 4,096.
     pub connections_max: usize,
     /// How long a request head may take, from the end of the one before; so also how long a connection may idle.
@@ -71,6 +75,56 @@ pub struct Account {
     pub account_id: String,
 }
 
+/// What holds for encryption where neither a request nor a bucket says anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EncryptionConfig {
+    /// How objects are stored. Default `none`: as they are.
+    pub default: StoreDefault,
+    /// Whether SSE-C keys are taken from other machines over plain HTTP, where they can be listened to. From this machine
+    /// itself and over TLS they always are. Default false.
+    pub customer_keys_in_clear: bool,
+}
+
+/// How an object is stored of which neither request nor bucket say how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StoreDefault {
+    /// As it is, and no response says otherwise.
+    #[default]
+    #[serde(rename = "none")]
+    None,
+    /// SSE-S3, as on AWS.
+    #[serde(rename = "AES256")]
+    Aes256,
+}
+
+impl std::str::FromStr for StoreDefault {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "none" => Ok(Self::None),
+            "AES256" => Ok(Self::Aes256),
+            other => Err(format!("default encryption is none or AES256, not {other:?}")),
+        }
+    }
+}
+
+/// The key store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KmsConfig {
+    /// Whether a key that does not exist is made when an object is first to be encrypted under it. Without this, such a
+    /// request is refused as AWS does. Default true.
+    pub create_missing_keys: bool,
+}
+
+impl Default for KmsConfig {
+    fn default() -> Self {
+        Self { create_missing_keys: true }
+    }
+}
+
 /// Where a certificate chain and its key are, both PEM.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -100,6 +154,8 @@ impl Default for Config {
             tls: None,
             account: Account::default(),
             new_buckets: NewBuckets::Guarded,
+            encryption: EncryptionConfig::default(),
+            kms: KmsConfig::default(),
             connections_max: 4096,
             header_timeout_ms: 30_000,
             stall_timeout_ms: 60_000,

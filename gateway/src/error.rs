@@ -22,8 +22,10 @@ pub const HOST_ID_HEADER: HeaderName = HeaderName::from_static("x-amz-id-2");
 
 /// Expands the table into the enum and its three total functions.
 macro_rules! s3_error_codes {
-    ($($code:ident $status:literal $message:literal)+) => {
-        /// An error code of the S3 API. Variants are spelled exactly as on the wire.
+    (@text $code:ident) => { stringify!($code) };
+    (@text $code:ident $spelled:literal) => { $spelled };
+    ($($code:ident $(as $spelled:literal)? $status:literal $message:literal)+) => {
+        /// An error code of the S3 API. Variants are spelled as on the wire, except where that has a dot.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum S3ErrorCode {
             $(#[doc = $message] $code,)+
@@ -36,7 +38,7 @@ macro_rules! s3_error_codes {
             /// The text of `<Code>`.
             pub const fn as_str(self) -> &'static str {
                 match self {
-                    $(S3ErrorCode::$code => stringify!($code),)+
+                    $(S3ErrorCode::$code => s3_error_codes!(@text $code $($spelled)?),)+
                 }
             }
 
@@ -120,6 +122,8 @@ s3_error_codes! {
     InvalidToken 400 "The provided token is malformed or otherwise invalid."
     InvalidURI 400 "Couldn't parse the specified URI."
     KeyTooLongError 400 "Your key is too long"
+    KmsDisabledException as "KMS.DisabledException" 400 "The request was rejected because the specified KMS key is not enabled."
+    KmsNotFoundException as "KMS.NotFoundException" 400 "The request was rejected because the specified entity or resource could not be found."
     MalformedACLError 400 "The XML you provided was not well-formed or did not validate against our published schema"
     MalformedPOSTRequest 400 "The body of your POST request is not well-formed multipart/form-data."
     MalformedPolicy 400 "Policy has invalid resource"

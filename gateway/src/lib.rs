@@ -7,6 +7,7 @@ pub mod body;
 pub mod checksum;
 pub mod config;
 mod documents;
+pub mod encryption;
 pub mod error;
 mod form;
 mod ops;

@@ -226,3 +226,32 @@ pub struct EnrolAnswer {
     pub certificate_pem: String,
     pub ca_pem: String,
 }
+
+/// `POST` (a new key) and `PUT` (whether it is disabled) of `/-/granary/v1/kms-keys`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KmsKeyQuestion {
+    /// The key's name.
+    pub name: String,
+    /// Whether it is to be disabled; of no meaning for a new one.
+    #[serde(default)]
+    pub disabled: bool,
+}
+
+/// The answer of `GET /-/granary/v1/kms-keys`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KmsKeyList {
+    /// Every key, by name.
+    pub keys: Vec<KmsKeyDescription>,
+}
+
+/// A key of SSE-KMS, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KmsKeyDescription {
+    /// Its name.
+    pub name: String,
+    /// When it was made, in milliseconds of Unix time.
+    pub created_ms: u64,
+    /// Whether it neither encrypts nor decrypts.
+    pub disabled: bool,
+}

@@ -92,13 +92,15 @@ impl Server {
 
     /// Runs `granary admin ARGUMENTS --json` against it.
     pub fn admin(&self, arguments: &[&str]) -> anyhow::Result<serde_json::Value> {
-        let endpoint = format!("http://{}", self.address());
-        let mut all = vec!["admin", "--endpoint", &endpoint];
-        all.extend(arguments);
-        all.push("--json");
-        let text =
-            crate::run(&all, &[("GRANARY_ROOT_ACCESS_KEY", ACCESS_KEY), ("GRANARY_ROOT_SECRET_KEY", SECRET_KEY)])?;
+        let text = self.command(&[arguments, &["--json"]].concat())?;
         serde_json::from_str(&text).context("not JSON")
+    }
+
+    /// Runs `granary admin ARGUMENTS` against it; what it prints.
+    pub fn command(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let endpoint = format!("http://{}", self.address());
+        let all = [&["admin", "--endpoint", &endpoint], arguments].concat();
+        crate::run(&all, &[("GRANARY_ROOT_ACCESS_KEY", ACCESS_KEY), ("GRANARY_ROOT_SECRET_KEY", SECRET_KEY)])
     }
 
     /// A figure of `/proc/PID/status` in bytes, such as `VmHWM` (peak) or `VmRSS` (now).

@@ -4,8 +4,10 @@ use super::process;
 use crate::args::LocalUpOptions;
 use crate::config::{CertificateConfig, DataSecurity, DatanodeFile, GatewayFile, NamenodeFile};
 use crate::credentials::RootCredentials;
+use crate::master_key;
 use crate::node_certificate;
 use anyhow::{Context, bail};
+use granary_gateway::config::{EncryptionConfig, KmsConfig};
 use granary_namenode::config::PeerConfig;
 use granary_protocol::{NodeName, PeerId};
 use granary_rpc::{ClusterCa, ClusterName};
@@ -90,6 +92,7 @@ impl Cluster {
         let dir = options.dir.canonicalize()?;
         let root = RootCredentials::from_environment()?.map_or_else(RootCredentials::generate, Ok)?;
         root.write(&dir.join(ROOT_FILE))?;
+        master_key::create(&dir.join(master_key::FILE))?;
         let mut ports = FreePorts::default();
         let namenodes = (1..=options.namenodes)
             .map(|number| {
@@ -181,6 +184,9 @@ impl Cluster {
                 namenodes: namenode_addresses.clone(),
                 local_datanode: None,
                 root_credentials: Some(self.dir.join(ROOT_FILE)),
+                master_key_file: Some(self.dir.join(master_key::FILE)),
+                encryption: EncryptionConfig::default(),
+                kms: KmsConfig::default(),
                 s3_tls_cert: None,
                 s3_tls_key: None,
                 public_urls: Vec::new(),

@@ -7,6 +7,7 @@ mod blocks;
 mod cluster;
 mod enrol;
 mod json;
+mod kms_keys;
 mod refusal;
 mod signed;
 
@@ -24,4 +25,5 @@ pub(crate) fn routes() -> Router<Arc<GatewayState>> {
         .route("/-/granary/v1/blocks", get(blocks::blocks))
         .route("/-/granary/v1/join-tokens", post(enrol::create_join_token))
         .route("/-/granary/v1/enrol", post(enrol::enrol))
+        .route("/-/granary/v1/kms-keys", get(kms_keys::list).post(kms_keys::create).put(kms_keys::set_disabled))
 }

@@ -1,6 +1,6 @@
 //! `ServerSideEncryptionConfiguration`: how objects are encrypted that do not say it themselves.
 //!
-//! A bucket without one has SSE-S3, as on AWS since January 2023.
+//! A bucket without one has what the store does by default.
 
 use super::Document;
 use crate::error::{S3Error, S3ErrorCode};

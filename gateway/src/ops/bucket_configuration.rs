@@ -82,11 +82,14 @@ pub(super) async fn delete_bucket_cors(state: &GatewayState, request: S3Request)
     delete(state, &request, BucketDocument::Cors).await
 }
 
-/// The default encryption: SSE-S3 where nothing else was set.
+/// The default encryption: what is done to objects that do not say, which is nothing unless bucket or store say so. (On
+/// AWS every bucket has at least SSE-S3.)
 pub(super) async fn get_bucket_encryption(state: &GatewayState, request: S3Request) -> Outcome {
     let settings = settings_now(state, &request).await?;
-    let encryption = settings.encryption()?.cloned().unwrap_or_default();
-    Ok(xml_response(encryption.to_xml()))
+    match state.encryption.shown_default(settings.encryption()?) {
+        Some(encryption) => Ok(xml_response(encryption.to_xml())),
+        None => Err(S3ErrorCode::ServerSideEncryptionConfigurationNotFoundError.into()),
+    }
 }
 
 pub(super) async fn put_bucket_encryption(state: &GatewayState, mut request: S3Request) -> Outcome {
@@ -94,7 +97,7 @@ pub(super) async fn put_bucket_encryption(state: &GatewayState, mut request: S3R
     put(state, &request, &encryption).await
 }
 
-/// Returns to SSE-S3.
+/// Returns to what the store does.
 pub(super) async fn delete_bucket_encryption(state: &GatewayState, request: S3Request) -> Outcome {
     delete(state, &request, BucketDocument::Encryption).await
 }

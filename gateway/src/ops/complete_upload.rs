@@ -11,6 +11,7 @@ use super::xml_writer::Xml;
 use crate::checksum::{
     Checksum, ChecksumAlgorithm, ChecksumType, PartChecksum, composite_checksum, full_object_checksum, multipart_etag,
 };
+use crate::encryption::{CustomerKey, check_upload_key, insert_encryption};
 use crate::error::{S3Error, S3ErrorCode};
 use crate::server::{GatewayState, Refusal, S3Request};
 use granary_protocol::namenode::CompletedPart;
@@ -39,8 +40,13 @@ pub(super) async fn complete_upload(state: &GatewayState, mut request: S3Request
     let document = request.document(spec, state.config.complete_xml_bytes_max).await?;
     let named = parse(&document)?;
     let etag = object_etag(&named)?;
+    let mut encryption = None;
     let checksum = match stored_parts(state, &request, upload).await? {
-        Some((info, parts)) => judge(&named, &info, &parts, &request.headers)?,
+        Some((info, parts)) => {
+            encryption = info.details.encryption.clone();
+            check_upload_key(encryption.as_ref(), CustomerKey::of_object(&request.headers)?.as_ref())?;
+            judge(&named, &info, &parts, &request.headers)?
+        }
         // Gone: completed before, perhaps by this request's first attempt. The namenode knows.
         None => None,
     };
@@ -65,6 +71,7 @@ pub(super) async fn complete_upload(state: &GatewayState, mut request: S3Request
     }
     let mut response = xml.into_response();
     describe_written_version(response.headers_mut(), &outcome);
+    insert_encryption(response.headers_mut(), encryption.as_ref());
     Ok(response)
 }
 

@@ -1,22 +1,23 @@
-//! CopyObject: the copy shares the source's bytes; only metadata are written.
+//! CopyObject: the copy shares the source's bytes where encryption allows; then only metadata are written.
 //!
 //! The copy keeps the source's tag and, unless another algorithm is asked for, its checksum: the bytes are the same. (AWS
 //! rewrites the bytes, and gives the copy of a multipart object the tag of a single PUT.)
 
 use super::Outcome;
-use super::checksums::{algorithm_of, full_object, shown};
+use super::checksums::{algorithm_of, shown};
+use super::copied_content::CopiedContent;
 use super::copy_source::Source;
 use super::object_headers::{read_object_headers, storage_class, write_condition};
 use super::refused_headers::refuse_unbuilt;
 use super::response_headers::describe_written_version;
 use super::text::version_text;
 use super::xml_writer::Xml;
-use crate::checksum::requested_algorithm;
-use crate::error::{S3Error, S3ErrorCode};
-use crate::server::{GatewayState, Refusal, S3Request};
+use crate::encryption::{Asked, insert_new_encryption};
+use crate::error::S3Error;
+use crate::server::{GatewayState, S3Request};
 use granary_protocol::VersionId;
 use granary_protocol::namenode::NewObject;
-use granary_protocol::object::{ObjectChecksum, ObjectDetails, ObjectHeaders, ObjectLock, PART_BYTES_MAX};
+use granary_protocol::object::{ObjectDetails, ObjectHeaders, ObjectLock, PART_BYTES_MAX};
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 
@@ -27,6 +28,7 @@ pub(super) async fn copy_object(state: &GatewayState, request: S3Request) -> Out
     let condition = write_condition(&request.headers)?;
     let replaced = replaced_headers(&request)?;
     check_tagging_directive(&request)?;
+    let asked = Asked::read(&request.headers)?;
     let source = Source::find(state, &request).await?;
     let object = &source.read.object;
     if object.size > PART_BYTES_MAX {
@@ -45,24 +47,31 @@ pub(super) async fn copy_object(state: &GatewayState, request: S3Request) -> Out
         )
         .into());
     }
-    let checksum = checksum_of_copy(state, &request, &source).await?;
+    let default = request.settings().encryption()?;
+    let plan = state.encryption.plan_copy(asked, default, object.details.encryption.as_ref())?;
+    let content = CopiedContent::make(state, &request.headers, &source, &plan, class).await?;
     let new = NewObject {
         size: object.size,
-        etag: object.etag,
+        etag: content.etag,
         owner: state.owner(),
         class,
-        checksum,
+        checksum: content.checksum,
         lock: ObjectLock::default(),
         details: ObjectDetails {
             headers: replaced.unwrap_or_else(|| copied_headers(&object.details.headers, &request.headers)),
+            encryption: content.encryption.clone(),
             ..ObjectDetails::default()
         },
     };
     let (etag, source_version) = (object.etag, object.version);
-    let outcome = state
-        .client
-        .copy_object(source.bucket, source.key, source.version, etag, request.bucket, request.key, new, condition)
-        .await?;
+    let (client, bucket, key) = (&state.client, request.bucket, request.key);
+    let outcome = match content.rewritten {
+        Some(rewritten) => client.put_object(bucket, key, rewritten, new, condition).await?,
+        None => {
+            let (of_bucket, of_key, of_version) = (source.bucket, source.key, source.version);
+            client.copy_object(of_bucket, of_key, of_version, etag, bucket, key, new, condition).await?
+        }
+    };
     let mut xml = Xml::document("CopyObjectResult", 256);
     xml.time("LastModified", outcome.modified);
     xml.plain("ETag", format_args!("&quot;{}&quot;", outcome.etag));
@@ -74,6 +83,7 @@ pub(super) async fn copy_object(state: &GatewayState, request: S3Request) -> Out
     }
     let mut response = xml.into_response();
     describe_written_version(response.headers_mut(), &outcome);
+    insert_new_encryption(response.headers_mut(), content.encryption.as_ref());
     if source_version != VersionId::NULL
         && let Ok(value) = HeaderValue::from_str(&version_text(source_version))
     {
@@ -111,26 +121,13 @@ fn copied_headers(source: &ObjectHeaders, request: &HeaderMap) -> ObjectHeaders 
 
 fn changes_stored_settings(headers: &HeaderMap, same_class: bool) -> bool {
     !same_class
-        || ["x-amz-storage-class", "x-amz-website-redirect-location", "x-amz-checksum-algorithm"]
-            .iter()
-            .any(|name| headers.contains_key(*name))
-}
-
-/// The source's checksum, or one of the algorithm asked for, for which the source is read.
-async fn checksum_of_copy(
-    state: &GatewayState,
-    request: &S3Request,
-    source: &Source,
-) -> Result<Option<ObjectChecksum>, Refusal> {
-    let object = &source.read.object;
-    let kept = object.checksum.clone();
-    let Some(wanted) = requested_algorithm(&request.headers)? else { return Ok(kept) };
-    if kept.as_ref().is_some_and(|kept| algorithm_of(kept.algorithm) == wanted) {
-        return Ok(kept);
-    }
-    let digests = source.digest(state, 0, object.size, false, Some(wanted)).await?;
-    match digests.checksum(wanted) {
-        Some(checksum) => Ok(Some(full_object(&checksum))),
-        None => Err(S3ErrorCode::InternalError.into()),
-    }
+        || [
+            "x-amz-storage-class",
+            "x-amz-website-redirect-location",
+            "x-amz-checksum-algorithm",
+            "x-amz-server-side-encryption",
+            "x-amz-server-side-encryption-customer-algorithm",
+        ]
+        .iter()
+        .any(|name| headers.contains_key(*name))
 }

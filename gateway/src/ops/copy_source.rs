@@ -3,6 +3,7 @@
 use super::text::parse_version;
 use crate::body::{BodyDigests, BodyHasher};
 use crate::checksum::ChecksumAlgorithm;
+use crate::encryption::{CustomerKey, ObjectReader, check_key};
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::{ConditionOutcome, CopySource, Preconditions};
 use crate::server::{GatewayState, Refusal, S3Request};
@@ -17,21 +18,24 @@ pub(super) struct Source {
     pub version: Option<VersionId>,
     /// The object as it was judged. A copy made of it names its tag, so another object is never copied in its place.
     pub read: ObjectRead,
+    customer: Option<CustomerKey>,
 }
 
 impl Source {
-    /// Finds the source a request names and judges its conditions.
+    /// Finds the source a request names and judges its conditions and the key it is encrypted with.
     pub async fn find(state: &GatewayState, request: &S3Request) -> Result<Self, Refusal> {
         let header = request.headers.get("x-amz-copy-source").map_or(&b""[..], |value| value.as_bytes());
         let source = CopySource::parse(header)?;
         let version = source.version_id.as_deref().map(parse_version).transpose()?;
         let bucket = BucketName(source.bucket.into_string());
         let key = ObjectKey(source.key.into_string());
+        let customer = CustomerKey::of_copy_source(&request.headers)?;
         let read = Self::locate(state, &bucket, &key, version, Window::Nothing).await?;
+        check_key(read.object.details.encryption.as_ref(), customer.as_ref())?;
         let conditions = Preconditions::for_copy_source(&request.headers);
         let object = &read.object;
         match conditions.evaluate(&object.etag.to_string(), super::response_headers::unix_s(object.modified)) {
-            ConditionOutcome::Proceed => Ok(Self { bucket, key, version, read }),
+            ConditionOutcome::Proceed => Ok(Self { bucket, key, version, read, customer }),
             ConditionOutcome::NotModified | ConditionOutcome::PreconditionFailed => {
                 Err(S3ErrorCode::PreconditionFailed.into())
             }
@@ -59,6 +63,29 @@ impl Source {
         })
     }
 
+    /// The key the request brings for it, found to be the right one.
+    pub fn customer(&self) -> Option<&CustomerKey> {
+        self.customer.as_ref()
+    }
+
+    /// A reader of `length` bytes from `first`, at least one.
+    ///
+    /// # Errors
+    /// `PreconditionFailed` when it is not the object any more that was judged.
+    pub async fn open(&self, state: &GatewayState, first: u64, length: u64) -> Result<ObjectReader, Refusal> {
+        let window = Window::Range { first, last: Some(first + length - 1) };
+        let read = Self::locate(state, &self.bucket, &self.key, self.version, window).await?;
+        if read.object.etag != self.read.object.etag {
+            return Err(S3ErrorCode::PreconditionFailed.into());
+        }
+        check_key(read.object.details.encryption.as_ref(), self.customer.as_ref())?;
+        let data_key = match &read.object.details.encryption {
+            None => None,
+            Some(kept) => Some(state.encryption.data_key(kept, self.customer.as_ref()).await?),
+        };
+        Ok(ObjectReader::new(&state.client, read, data_key))
+    }
+
     /// Reads `length` bytes from `first` and hashes them: their MD5 if `md5`, and `algorithm`.
     pub async fn digest(
         &self,
@@ -70,12 +97,7 @@ impl Source {
     ) -> Result<BodyDigests, Refusal> {
         let mut hasher = BodyHasher::new(md5, algorithm);
         if length > 0 {
-            let window = Window::Range { first, last: Some(first + length - 1) };
-            let read = Self::locate(state, &self.bucket, &self.key, self.version, window).await?;
-            if read.object.etag != self.read.object.etag {
-                return Err(S3ErrorCode::PreconditionFailed.into());
-            }
-            let mut reader = state.client.read(read);
+            let mut reader = self.open(state, first, length).await?;
             while let Some(piece) = reader.next().await? {
                 // A piece is up to 1 MiB, milliseconds of hashing: not for a thread that serves sockets.
                 let work = tokio::task::spawn_blocking(move || {

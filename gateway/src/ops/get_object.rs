@@ -6,9 +6,9 @@
 use super::Outcome;
 use super::bucket_lifecycle::{Expiring, insert_expiration};
 use super::checksums;
-use super::refused_headers::refuse_customer_key;
 use super::response_headers::{apply_overrides, describe, etag_value, last_modified_value, unix_s};
 use super::text::parse_version;
+use crate::encryption::{CustomerKey, ObjectReader, check_key, refuse_method_on_read};
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::{ByteRange, ConditionOutcome, Preconditions, ResolvedRange, parse_http_date};
 use crate::server::{GatewayState, ObjectStream, Refusal, ResponseBody, S3Request, S3Response, delete_marker};
@@ -69,7 +69,7 @@ pub(super) async fn get_object(state: &GatewayState, request: S3Request) -> Outc
     }
     // What can fail cheaply fails before the first byte is read.
     let mut response = asked.response(&request, &read, selected, ResponseBody::empty())?;
-    *response.body_mut() = open(state, &request, read, length).await?;
+    *response.body_mut() = open(state, &request, read, asked.customer.as_ref(), length).await?;
     Ok(response)
 }
 
@@ -78,12 +78,17 @@ async fn open(
     state: &GatewayState,
     request: &S3Request,
     read: ObjectRead,
+    customer: Option<&CustomerKey>,
     length: u64,
 ) -> Result<ResponseBody, Refusal> {
     if length == 0 {
         return Ok(ResponseBody::empty());
     }
-    let mut reader = state.client.read(read);
+    let data_key = match &read.object.details.encryption {
+        None => None,
+        Some(kept) => Some(state.encryption.data_key(kept, customer).await?),
+    };
+    let mut reader = ObjectReader::new(&state.client, read, data_key);
     let short = || Failure::new(ErrorCode::Internal, "object ended early");
     let first: Bytes = reader.next().await?.ok_or_else(short)?;
     if first.len() as u64 == length {
@@ -98,12 +103,14 @@ struct Asked {
     version: Option<VersionId>,
     selection: Selection,
     conditions: Preconditions,
+    /// The key the object must be encrypted with.
+    customer: Option<CustomerKey>,
     wants_checksum: bool,
 }
 
 impl Asked {
     fn read(request: &S3Request) -> Result<Self, S3Error> {
-        refuse_customer_key(&request.headers)?;
+        refuse_method_on_read(&request.headers)?;
         let range = request.headers.get(RANGE).and_then(|value| ByteRange::parse(value.to_str().ok()?));
         let selection = match (request.query.get("partNumber"), range) {
             (None, None) => Selection::Whole,
@@ -120,6 +127,7 @@ impl Asked {
             version: request.query.get_non_empty("versionId").map(parse_version).transpose()?,
             selection,
             conditions: Preconditions::for_read(&request.headers),
+            customer: CustomerKey::of_object(&request.headers)?,
             wants_checksum: mode.is_some_and(|mode| mode.as_bytes().eq_ignore_ascii_case(b"ENABLED")),
         })
     }
@@ -136,7 +144,9 @@ impl Asked {
 
     async fn locate(&self, state: &GatewayState, request: &S3Request, window: Window) -> Result<ObjectRead, Refusal> {
         let found = state.client.get_object(request.bucket.clone(), request.key.clone(), self.version, window).await;
-        found.map_err(|failure| self.explain(request, failure))
+        let read = found.map_err(|failure| self.explain(request, failure))?;
+        check_key(read.object.details.encryption.as_ref(), self.customer.as_ref())?;
+        Ok(read)
     }
 
     /// What the client is told beside the code.

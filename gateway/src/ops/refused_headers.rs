@@ -1,6 +1,6 @@
 //! Headers that mean something this store does not do: refused, never dropped.
 //!
-//! An object stored "encrypted", "locked" or "tagged" by a client that was told 200 must be that. Until it can be, the
+//! An object stored "locked" or "tagged" by a client that was told 200 must be that. Until it can be, the
 //! request is answered `NotImplemented`.
 
 use crate::config::Account;
@@ -8,13 +8,8 @@ use crate::error::{S3Error, S3ErrorCode};
 use crate::server::S3Request;
 use http::{HeaderMap, HeaderValue};
 
-/// Prefixes of headers that ask for more than is built. The copy source's key is asked for by name as well.
-const REFUSED_PREFIXES: [&str; 4] = [
-    "x-amz-server-side-encryption",
-    "x-amz-copy-source-server-side-encryption",
-    "x-amz-object-lock-",
-    "x-amz-write-offset-",
-];
+/// Prefixes of headers that ask for more than is built.
+const REFUSED_PREFIXES: [&str; 2] = ["x-amz-object-lock-", "x-amz-write-offset-"];
 const REFUSED: [&str; 5] =
     ["x-amz-tagging", "x-amz-mfa", "x-amz-if-match-last-modified-time", "x-amz-if-match-size", "x-amz-object-if-match"];
 const GRANT_PREFIX: &str = "x-amz-grant-";
@@ -57,15 +52,6 @@ fn check_canned_acl(value: &HeaderValue) -> Result<(), S3Error> {
     Err(S3Error::invalid_argument("", "x-amz-acl", acl))
 }
 
-/// Headers of a read that ask for decryption with the client's key.
-pub(super) fn refuse_customer_key(headers: &HeaderMap) -> Result<(), S3Error> {
-    match headers.contains_key("x-amz-server-side-encryption-customer-algorithm") {
-        true => Err(S3Error::new(S3ErrorCode::NotImplemented)
-            .field("Header", "x-amz-server-side-encryption-customer-algorithm")),
-        false => Ok(()),
-    }
-}
-
 /// `x-amz-expected-bucket-owner` and its twin for a copy's source: every bucket belongs to the root account.
 ///
 /// # Errors
@@ -98,10 +84,6 @@ mod tests {
             refuse_unbuilt(&headers).map_err(|error| error.code())
         };
         for (name, value) in [
-            ("x-amz-server-side-encryption", "AES256"),
-            ("x-amz-server-side-encryption-aws-kms-key-id", "k"),
-            ("x-amz-server-side-encryption-bucket-key-enabled", "true"),
-            ("x-amz-copy-source-server-side-encryption-customer-key", "k"),
             ("x-amz-object-lock-mode", "GOVERNANCE"),
             ("x-amz-object-lock-legal-hold", "ON"),
             ("x-amz-tagging", "a=b"),

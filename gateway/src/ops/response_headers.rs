@@ -2,6 +2,7 @@
 
 use super::checksums;
 use super::text::version_text;
+use crate::encryption::insert_encryption;
 use crate::error::S3Error;
 use crate::request::{Query, format_http_date};
 use granary_protocol::bucket::Versioning;
@@ -51,6 +52,7 @@ pub(super) fn describe(headers: &mut HeaderMap, object: &ObjectVersion) {
         headers.insert(STORAGE_CLASS, HeaderValue::from_static(object.class.name()));
     }
     insert_version(headers, object.version);
+    insert_encryption(headers, object.details.encryption.as_ref());
     for (name, value) in &object.details.headers.system {
         insert_stored(headers, name, value);
     }

@@ -4,9 +4,11 @@
 //! committed nobody can see it, and when it is dropped instead, its space is given back.
 
 use crate::body::{BodyDigests, BodySpec};
+use crate::encryption::{ContentSeal, ObjectWriter, opaque_tag};
 use crate::error::{S3Error, S3ErrorCode};
 use crate::server::{GatewayState, Refusal, S3Request};
 use granary_client::StoredContent;
+use granary_protocol::encryption::{SealSalt, sealed_length};
 use granary_protocol::object::{PART_BYTES_MAX, StorageClass};
 
 /// From this size on, what can be checked in the metadata is checked before the body is read. Smaller bodies are already
@@ -19,15 +21,48 @@ const COLLECT_BYTES_MAX: u64 = 128 << 10;
 pub(super) struct StoredBody {
     /// Where it is; `None` for no bytes.
     pub content: Option<StoredContent>,
-    /// Length and digests.
+    /// Length and digests of what was sent.
     pub digests: BodyDigests,
+    /// Under what it is sealed.
+    pub salt: Option<SealSalt>,
+    /// The entity tag: the MD5, or random where that would tell something of what is sealed.
+    pub tag: [u8; 16],
 }
 
 impl StoredBody {
-    /// The MD5, which was asked for.
-    pub fn md5(&self) -> Result<[u8; 16], S3Error> {
-        self.digests.md5.ok_or_else(|| S3Error::new(S3ErrorCode::InternalError))
+    /// What was stored of a body with these digests.
+    pub fn new(content: Option<StoredContent>, digests: BodyDigests, seal: &SealedAs) -> Result<Self, Refusal> {
+        let stored = content.as_ref().map_or(0, StoredContent::length);
+        let expected = if seal.salt.is_some() { sealed_length(digests.length) } else { digests.length };
+        assert_eq!(stored, expected, "the writer stores what it is given");
+        let tag = match digests.md5 {
+            _ if seal.hides_md5 => opaque_tag()?,
+            Some(md5) => md5,
+            None => return Err(S3ErrorCode::InternalError.into()),
+        };
+        Ok(Self { content, digests, salt: seal.salt, tag })
     }
+}
+
+/// What remains of a [`ContentSeal`] when its sealer is at work.
+#[derive(Default)]
+pub(super) struct SealedAs {
+    pub salt: Option<SealSalt>,
+    pub hides_md5: bool,
+}
+
+/// A writer of a content of `length` bytes, sealed or not.
+pub(super) fn object_writer(
+    state: &GatewayState,
+    length: Option<u64>,
+    class: StorageClass,
+    seal: Option<ContentSeal>,
+) -> (ObjectWriter, SealedAs) {
+    let (sealer, sealed_as) = match seal {
+        None => (None, SealedAs::default()),
+        Some(seal) => (Some(seal.sealer), SealedAs { salt: Some(seal.salt), hides_md5: seal.hides_md5 }),
+    };
+    (ObjectWriter::new(&state.client, length, class, sealer), sealed_as)
 }
 
 /// The specification of a body that becomes an object or a part, and its length. Only the file of a form has none: it
@@ -36,7 +71,7 @@ impl StoredBody {
 /// # Errors
 /// `MissingContentLength`, `EntityTooLarge` beyond 5 GiB, and those of [`BodySpec::from_headers`].
 pub(super) fn upload_spec(request: &S3Request) -> Result<(BodySpec, Option<u64>), S3Error> {
-    let spec = request.body_spec()?.with_md5().limit(PART_BYTES_MAX)?;
+    let spec = request.body_spec()?.limit(PART_BYTES_MAX)?;
     let length = match request.form {
         Some(_) => None,
         None => Some(spec.require_length()?),
@@ -44,16 +79,18 @@ pub(super) fn upload_spec(request: &S3Request) -> Result<(BodySpec, Option<u64>)
     Ok((spec, length))
 }
 
-/// Reads, verifies and stores the body.
+/// Reads, verifies and stores the body, sealed if it is to be.
 pub(super) async fn store_body(
     state: &GatewayState,
     request: &mut S3Request,
     spec: BodySpec,
     class: StorageClass,
+    seal: Option<ContentSeal>,
 ) -> Result<StoredBody, Refusal> {
     let length = spec.length();
-    let mut writer = state.client.writer(length, class);
-    let mut body = request.read_body(spec);
+    let (mut writer, sealed_as) = object_writer(state, length, class, seal);
+    // By far the most expensive digest is left out where nobody is told of it.
+    let mut body = request.read_body(if sealed_as.hides_md5 { spec } else { spec.with_md5() });
     let digests = if length.is_some_and(|length| length <= COLLECT_BYTES_MAX) {
         let (bytes, digests) = body.collect().await?;
         writer.write(bytes).await?;
@@ -64,8 +101,5 @@ pub(super) async fn store_body(
         }
         body.finish().await?
     };
-    let content = writer.finish().await?;
-    let stored = content.as_ref().map_or(0, StoredContent::length);
-    assert_eq!(stored, digests.length, "the writer stores what the body reader hands out");
-    Ok(StoredBody { content, digests })
+    StoredBody::new(writer.finish().await?, digests, &sealed_as)
 }

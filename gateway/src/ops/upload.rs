@@ -8,12 +8,13 @@ use super::refused_headers::refuse_unbuilt;
 use super::text::{parse_upload, upload_text};
 use super::xml_writer::Xml;
 use crate::checksum::{ChecksumAlgorithm, ChecksumType, requested_algorithm, requested_type};
+use crate::encryption::{Asked, ContentSeal, CustomerKey, check_upload_key, insert_new_encryption};
 use crate::error::{S3Error, S3ErrorCode};
-use crate::server::{GatewayState, ResponseBody, S3Request, S3Response};
+use crate::server::{GatewayState, Refusal, ResponseBody, S3Request, S3Response};
 use granary_protocol::UploadId;
-use granary_protocol::object::{ObjectDetails, ObjectLock, PARTS_MAX};
-use http::StatusCode;
+use granary_protocol::object::{ObjectDetails, ObjectLock, PARTS_MAX, UploadInfo};
 use http::header::{HeaderName, HeaderValue};
+use http::{HeaderMap, StatusCode};
 
 /// The upload a request names.
 ///
@@ -34,14 +35,35 @@ pub(super) fn part_number(request: &S3Request) -> Result<u16, S3Error> {
     })
 }
 
+/// How a part of this upload is sealed; `None` in clear. The key the request brings, if any, is judged.
+///
+/// # Errors
+/// `InvalidRequest` for another key than the upload was created with; those of the key store.
+pub(super) async fn part_seal(
+    state: &GatewayState,
+    headers: &HeaderMap,
+    upload: &UploadInfo,
+) -> Result<Option<ContentSeal>, Refusal> {
+    let customer = CustomerKey::of_object(headers)?;
+    let kept = upload.details.encryption.as_ref();
+    check_upload_key(kept, customer.as_ref())?;
+    match kept {
+        None => Ok(None),
+        Some(kept) => state.encryption.part(kept, customer.as_ref()).await.map(Some),
+    }
+}
+
 /// Starts an upload. Its headers, class and checksum are fixed now.
 pub(super) async fn create_upload(state: &GatewayState, request: S3Request) -> Outcome {
     refuse_unbuilt(&request.headers)?;
     let class = storage_class(&request.headers)?;
-    let details = ObjectDetails { headers: read_object_headers(&request.headers)?, ..ObjectDetails::default() };
+    let headers = read_object_headers(&request.headers)?;
+    let plan = state.encryption.plan(Asked::read(&request.headers)?, request.settings().encryption()?)?;
     let checksum = requested_checksum(&request)?;
     let kept = checksum.map(|(algorithm, kind)| (kept_algorithm(algorithm), kept_type(kind)));
     let settings = request.settings().clone();
+    let encryption = state.encryption.begin(&plan).await?.map(|seal| seal.kept);
+    let details = ObjectDetails { headers, encryption: encryption.clone(), ..ObjectDetails::default() };
     let (bucket, key) = (request.bucket, request.key);
     let upload = state
         .client
@@ -53,6 +75,7 @@ pub(super) async fn create_upload(state: &GatewayState, request: S3Request) -> O
     xml.element("UploadId", &upload_text(upload));
     let mut response = xml.into_response();
     insert_abort_date(response.headers_mut(), &settings, key.as_str(), state.now());
+    insert_new_encryption(response.headers_mut(), encryption.as_ref());
     if let Some((algorithm, kind)) = checksum {
         for (name, value) in [("x-amz-checksum-algorithm", algorithm.name()), ("x-amz-checksum-type", kind.name())] {
             response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));

@@ -5,8 +5,9 @@ use super::checksums::{algorithm_of, insert_value, kept_of};
 use super::refused_headers::refuse_unbuilt;
 use super::response_headers::etag_value;
 use super::store_body::{store_body, upload_spec};
-use super::upload::{part_number, upload_id};
+use super::upload::{part_number, part_seal, upload_id};
 use crate::checksum::ChecksumAlgorithm;
+use crate::encryption::insert_encryption;
 use crate::error::S3Error;
 use crate::server::{GatewayState, ResponseBody, S3Request, S3Response};
 use granary_protocol::object::{ETag, PartInfo, UploadInfo};
@@ -20,17 +21,19 @@ pub(super) async fn upload_part(state: &GatewayState, mut request: S3Request) ->
     let found = state.client.get_upload(request.bucket.clone(), request.key.clone(), upload).await?;
     let declared = spec.declared().algorithm();
     let algorithm = part_algorithm(&found, declared)?;
-    let stored = store_body(state, &mut request, spec.with_checksum(algorithm), found.class).await?;
+    let seal = part_seal(state, &request.headers, &found).await?;
+    let stored = store_body(state, &mut request, spec.with_checksum(algorithm), found.class, seal).await?;
     let part = PartInfo {
         number,
         size: stored.digests.length,
-        md5: stored.md5()?,
+        md5: stored.tag,
         modified: state.now(),
         checksum: kept_of(&stored.digests, algorithm),
-        salt: None,
+        salt: stored.salt,
     };
     let mut response = S3Response::new(ResponseBody::empty());
     let headers = response.headers_mut();
+    insert_encryption(headers, found.details.encryption.as_ref());
     headers.insert(ETAG, etag_value(&ETag { md5: part.md5, parts: None }));
     let shown = declared.or(found.checksum.map(|_| algorithm));
     if let Some(checksum) = shown.and_then(|algorithm| kept_of(&stored.digests, algorithm)) {

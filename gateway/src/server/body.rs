@@ -4,8 +4,8 @@
 //! ends early as if it were complete.
 
 use super::metrics::Metrics;
+use crate::encryption::ObjectReader;
 use bytes::Bytes;
-use granary_client::ContentReader;
 use granary_protocol::Failure;
 use http_body::{Body, Frame, SizeHint};
 use std::future::Future;
@@ -44,7 +44,7 @@ pub enum BodyError {
     Service(axum::Error),
 }
 
-type NextPiece = Pin<Box<dyn Future<Output = (ContentReader, Result<Option<Bytes>, Failure>)> + Send>>;
+type NextPiece = Pin<Box<dyn Future<Output = (ObjectReader, Result<Option<Bytes>, Failure>)> + Send>>;
 
 /// The bytes of an object, read ahead by one piece.
 pub struct ObjectStream {
@@ -57,7 +57,7 @@ pub struct ObjectStream {
 
 impl ObjectStream {
     /// `first` and then what `reader` has, `length` bytes together. `what` names it in the log.
-    pub(crate) fn new(first: Bytes, reader: ContentReader, length: u64, metrics: Arc<Metrics>, what: String) -> Self {
+    pub(crate) fn new(first: Bytes, reader: ObjectReader, length: u64, metrics: Arc<Metrics>, what: String) -> Self {
         Self { ready: Some(first), next: Some(next_piece(reader)), remaining: length, metrics, what }
     }
 
@@ -74,7 +74,7 @@ impl ObjectStream {
     }
 }
 
-fn next_piece(mut reader: ContentReader) -> NextPiece {
+fn next_piece(mut reader: ObjectReader) -> NextPiece {
     Box::pin(async move {
         let piece = reader.next().await;
         (reader, piece)

@@ -85,7 +85,7 @@ impl BucketSettings {
         self.read(&self.cors)
     }
 
-    /// How objects are encrypted that do not say it themselves; `None` means SSE-S3, as [`DefaultEncryption::default`].
+    /// How objects are encrypted that do not say it themselves; `None` where the bucket says nothing.
     pub fn encryption(&self) -> Result<Option<&DefaultEncryption>, S3Error> {
         self.read(&self.encryption)
     }

@@ -47,11 +47,12 @@ pub(super) async fn serve(listening: Arc<Listening>, socket: TcpStream) {
     }
     let stall_timeout = listening.state.config.stall_timeout();
     let Some(tls) = &listening.tls else {
-        return serve_http(&listening, WriteStall::new(socket, stall_timeout)).await;
+        let is_private = socket.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
+        return serve_http(&listening, WriteStall::new(socket, stall_timeout), is_private).await;
     };
     let limit = Duration::from_millis(listening.state.config.handshake_timeout_ms);
     match tokio::time::timeout(limit, tls.accept(socket)).await {
-        Ok(Ok(stream)) => serve_http(&listening, WriteStall::new(stream, stall_timeout)).await,
+        Ok(Ok(stream)) => serve_http(&listening, WriteStall::new(stream, stall_timeout), true).await,
         Ok(Err(error)) => {
             listening.state.metrics.connection_refused();
             tracing::debug!(%error, "TLS handshake");
@@ -60,12 +61,17 @@ pub(super) async fn serve(listening: Arc<Listening>, socket: TcpStream) {
     }
 }
 
-async fn serve_http<T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(listening: &Listening, stream: T) {
+/// Whether a connection `is_private` (nobody else's machine carries it in clear) decides what may be sent through it.
+async fn serve_http<T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
+    listening: &Listening,
+    stream: T,
+    is_private: bool,
+) {
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(listening.state.config.header_timeout_ms))
         .max_buf_size(BUFFER_BYTES_MAX)
-        .serve_connection(TokioIo::new(Guarded::new(stream)), listening.front.clone());
+        .serve_connection(TokioIo::new(Guarded::new(stream)), listening.front.for_connection(is_private));
     let ended = tokio::select! {
         ended = poll_fn(|context| connection.poll_without_shutdown(context)) => ended,
         () = listening.shutdown.cancelled() => {

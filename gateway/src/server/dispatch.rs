@@ -3,6 +3,7 @@
 use super::authorize::authorize;
 use super::body::ResponseBody;
 use super::bucket_settings::BucketSettings;
+use super::front::PrivateConnection;
 use super::hoisted::add_hoisted;
 use super::operation::{Operation, Route, Scope, allowed_methods, route};
 use super::post_form::open_form;
@@ -11,6 +12,7 @@ use super::request::{RequestBody, S3Request, S3Response};
 use super::request_id::RequestId;
 use super::state::GatewayState;
 use crate::auth::AuthMethod;
+use crate::encryption::refuse_customer_key;
 use crate::error::{HOST_ID_HEADER, REQUEST_ID_HEADER, S3Error, S3ErrorCode};
 use crate::ops::{self, CrossOrigin};
 use crate::request::{Query, RequestTarget, Resource, request_host};
@@ -96,6 +98,7 @@ async fn admit(
     if authenticated.method() == AuthMethod::QueryString {
         add_hoisted(&mut parts.headers, &query)?;
     }
+    let is_private = parts.extensions.get::<PrivateConnection>().is_some();
     let scope = match &target.resource {
         Resource::Service => Scope::Service,
         Resource::Bucket(_) => Scope::Bucket,
@@ -120,6 +123,9 @@ async fn admit(
             S3Request::new(target.resource, query, parts.headers, settings, authenticated, body)
         }
     };
+    if !is_private && !state.config.encryption.customer_keys_in_clear {
+        refuse_customer_key(&request.headers)?;
+    }
     ops::run(operation, state, request).await
 }
 

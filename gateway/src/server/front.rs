@@ -27,7 +27,12 @@ use std::sync::Arc;
 pub(super) struct Front {
     state: Arc<GatewayState>,
     service: Router,
+    is_private: bool,
 }
+
+/// Marks requests of connections that nobody can listen to: those under TLS and those from this machine.
+#[derive(Clone, Copy)]
+pub(super) struct PrivateConnection;
 
 const OPEN_PATHS: [&str; 3] = ["/health/live", "/health/ready", "/metrics"];
 
@@ -40,7 +45,12 @@ impl Front {
             .merge(admin::routes())
             .fallback(|| async { StatusCode::NOT_FOUND })
             .with_state(state.clone());
-        Self { state, service }
+        Self { state, service, is_private: false }
+    }
+
+    /// The same for one connection.
+    pub(super) fn for_connection(&self, is_private: bool) -> Self {
+        Self { is_private, ..self.clone() }
     }
 }
 
@@ -49,7 +59,10 @@ impl hyper::service::Service<Request<Incoming>> for Front {
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        if self.is_private {
+            request.extensions_mut().insert(PrivateConnection);
+        }
         if is_for_service(&self.state, &request) {
             let mut service = self.service.clone();
             let request = request.map(|incoming| RequestBody::new(incoming, &self.state));

@@ -11,7 +11,8 @@ use super::root::{RootCredentials, RootStore};
 use super::state::GatewayState;
 use super::tls::{TlsError, acceptor};
 use crate::auth::Authenticator;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, StoreDefault};
+use crate::encryption::{Encryption, KeyRealm, KeyStore, LocalKeyStore, MasterKey};
 use granary_client::Client;
 use granary_protocol::datanode::DatanodeConnector;
 use std::io;
@@ -38,6 +39,8 @@ pub struct Components {
     pub clock: Arc<dyn Clock>,
     /// The root key.
     pub root: RootCredentials,
+    /// The key above the key store's. Without it, nothing but SSE-C is encrypted or decrypted.
+    pub master_key: Option<MasterKey>,
     /// Cancel it to stop: no new connections, requests in flight end, then [`Gateway::run`] returns.
     pub shutdown: CancellationToken,
 }
@@ -95,6 +98,7 @@ impl Gateway {
         let listener = TcpListener::bind(address).await.map_err(listen_failed)?;
         let local_addr = listener.local_addr().map_err(listen_failed)?;
         let store = Arc::new(RootStore::new(root));
+        let encryption = encryption(&config, &components.client, components.master_key);
         let state = Arc::new(GatewayState {
             authenticator: Authenticator::new(store, config.region.clone(), config.public_hosts()),
             domains: config.base_domains(),
@@ -103,6 +107,7 @@ impl Gateway {
             datanodes: components.datanodes,
             clock: components.clock,
             metrics: Arc::new(Metrics::new()),
+            encryption,
             request_ids: RequestIds::new(seed),
             readiness: Readiness::default(),
             enrolments: Semaphore::new(ENROLMENTS_MAX),
@@ -176,4 +181,12 @@ impl Gateway {
             accepted = accepted => Some(accepted),
         }
     }
+}
+
+fn encryption(config: &Config, client: &Client, master_key: Option<MasterKey>) -> Encryption {
+    let create_missing = config.kms.create_missing_keys;
+    let keys = master_key
+        .map(|master| Arc::new(LocalKeyStore::new(client.clone(), master, create_missing)) as Arc<dyn KeyStore>);
+    let realm = KeyRealm { region: config.region.clone(), account_id: config.account.account_id.clone() };
+    Encryption::new(keys, realm, config.encryption.default == StoreDefault::Aes256)
 }

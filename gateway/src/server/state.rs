@@ -8,6 +8,7 @@ use super::metrics::Metrics;
 use super::request_id::RequestIds;
 use crate::auth::{Authenticator, PayloadMode};
 use crate::config::Config;
+use crate::encryption::Encryption;
 use crate::error::S3Error;
 use crate::request::BaseDomains;
 use granary_client::Client;
@@ -25,6 +26,7 @@ pub(crate) struct GatewayState {
     pub settings: BucketSettingsCache,
     pub datanodes: Arc<dyn DatanodeConnector>,
     pub metrics: Arc<Metrics>,
+    pub encryption: Encryption,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) authenticator: Authenticator,
     pub(super) domains: BaseDomains,

@@ -43,7 +43,7 @@ const DOCUMENTS: &[(&str, &str, Option<&str>, bool)] = &[
         "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms\
          </SSEAlgorithm><KMSMasterKeyID>k</KMSMasterKeyID></ApplyServerSideEncryptionByDefault>\
          <BucketKeyEnabled>true</BucketKeyEnabled></Rule></ServerSideEncryptionConfiguration>",
-        None,
+        Some("ServerSideEncryptionConfigurationNotFoundError"),
         true,
     ),
     (

@@ -25,6 +25,21 @@ impl MemoryDatanode {
         }
     }
 
+    /// Flips one bit of every replica's byte `at`, as a disk without checksums might.
+    pub fn flip_all(&self, at: usize) {
+        for replica in self.replicas.lock().unwrap().values_mut() {
+            if let Some(byte) = replica.get_mut(at) {
+                *byte ^= 1;
+            }
+        }
+    }
+
+    /// Whether any replica holds these bytes.
+    pub fn holds(&self, marker: &[u8]) -> bool {
+        let replicas = self.replicas.lock().unwrap();
+        replicas.values().any(|replica| replica.windows(marker.len()).any(|window| window == marker))
+    }
+
     /// Bytes of all replicas.
     pub fn bytes(&self) -> usize {
         self.replicas.lock().unwrap().values().map(Vec::len).sum()

@@ -7,6 +7,7 @@ mod admin_routes;
 mod bucket_configuration;
 mod cors;
 mod datanode;
+mod encryption;
 mod http;
 mod multipart;
 mod namenode;

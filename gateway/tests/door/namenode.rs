@@ -5,9 +5,11 @@ use futures_util::future::{BoxFuture, ready};
 use granary_protocol::admin::{BlockDescription, ObjectBlocks, Redundancy};
 use granary_protocol::block::{BlockKind, DatanodeEndpoint, Extent, LocatedBlock, ReplicaLocation};
 use granary_protocol::bucket::{BucketDocument, BucketInfo, BucketLock, BucketSettings, Versioning};
+use granary_protocol::encryption::{SealSalt, SealedRun, sealed_length, sealed_range};
 use granary_protocol::namenode::*;
 use granary_protocol::object::*;
 use granary_protocol::token::{AccessMode, BlockKey, BlockToken};
+use granary_protocol::user::EncryptionKey;
 use granary_protocol::*;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -23,6 +25,7 @@ struct Tables {
     buckets: BTreeMap<String, Bucket>,
     uploads: BTreeMap<u64, Upload>,
     blocks: HashMap<BlockId, BlockKind>,
+    encryption_keys: BTreeMap<String, EncryptionKey>,
     next_id: u64,
     now_ms: u64,
 }
@@ -41,6 +44,33 @@ struct Object {
     version: ObjectVersion,
     extents: Vec<Extent>,
     parts: Vec<PartInfo>,
+}
+
+impl Object {
+    /// Which stored bytes a window needs, and what they are.
+    fn stored(&self, offset: u64, length: u64) -> (u64, u64, Vec<SealedRun>) {
+        let Some(encryption) = &self.version.details.encryption else { return (offset, length, Vec::new()) };
+        let pieces: Vec<(SealSalt, u64)> = match self.parts.is_empty() {
+            true => vec![(encryption.salt, self.version.size)],
+            false => self.parts.iter().map(|part| (part.salt.unwrap(), part.size)).collect(),
+        };
+        let (mut plain_at, mut stored_at, mut stored) = (0, 0, (0, 0, Vec::new()));
+        for (salt, size) in pieces {
+            let (from, until) = (plain_at.max(offset), (plain_at + size).min(offset + length));
+            if from < until {
+                let run = SealedRun { salt, plain_size: size, offset: from - plain_at, length: until - from };
+                let (first, bytes) = sealed_range(run.offset, run.length, size);
+                if stored.2.is_empty() {
+                    stored.0 = stored_at + first;
+                }
+                stored.1 += bytes;
+                stored.2.push(run);
+            }
+            plain_at += size;
+            stored_at += sealed_length(size);
+        }
+        stored
+    }
 }
 
 struct Upload {
@@ -174,6 +204,29 @@ impl Tables {
                 self.uploads.remove(&upload.0);
                 Ok(R::Done)
             }
+            Q::AddEncryptionKey { key_id, wrapped } => match self.encryption_keys.contains_key(&key_id) {
+                true => Err(ErrorCode::EntityAlreadyExists.into()),
+                false => {
+                    let created = UnixMillis(self.now_ms);
+                    let key = EncryptionKey { key_id: key_id.clone(), wrapped, created, disabled: false };
+                    self.encryption_keys.insert(key_id, key);
+                    Ok(R::Done)
+                }
+            },
+            Q::GetEncryptionKey { key_id } => Ok(R::EncryptionKey(self.encryption_keys.get(&key_id).cloned())),
+            Q::ListEncryptionKeys { after, limit } => {
+                let after = after.unwrap_or_default();
+                let mut rest = self.encryption_keys.values().filter(|key| key.key_id > after).cloned();
+                let keys = rest.by_ref().take(limit as usize).collect();
+                Ok(R::EncryptionKeys { keys, truncated: rest.next().is_some() })
+            }
+            Q::SetEncryptionKeyDisabled { key_id, disabled } => match self.encryption_keys.get_mut(&key_id) {
+                Some(key) => {
+                    key.disabled = disabled;
+                    Ok(R::Done)
+                }
+                None => Err(ErrorCode::NoSuchEntity.into()),
+            },
             Q::OpenLease { .. } => Ok(R::Lease(LeaseId(1))),
             Q::RenewLease { .. } => Ok(R::LeaseRenewed { seal: Vec::new() }),
             Q::AllocateBlocks { kind, count, .. } => {
@@ -270,7 +323,8 @@ impl Tables {
             Window::Part { number } => object.parts.iter().find(|part| part.number == number).cloned(),
             _ => None,
         };
-        let extents = clip(&object.extents, offset, length);
+        let (stored_offset, stored_length, sealed) = object.stored(offset, length);
+        let extents = clip(&object.extents, stored_offset, stored_length);
         let extents = extents.into_iter().map(|(content_offset, extent)| LocatedExtent {
             content_offset,
             extent,
@@ -283,9 +337,9 @@ impl Tables {
             content: (size > 0).then_some(ContentId(1)),
             offset,
             length,
-            stored_offset: offset,
-            stored_length: length,
-            sealed: Vec::new(),
+            stored_offset,
+            stored_length,
+            sealed,
             extents: extents.collect(),
         })))
     }

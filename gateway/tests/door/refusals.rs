@@ -46,7 +46,6 @@ async fn what_is_not_built_says_so() {
     assert_eq!(answer.refusal(), (405, "MethodNotAllowed"));
     assert_eq!(answer.header("allow"), Some("GET, HEAD, PUT, DELETE"));
     for (name, value, refusal) in [
-        ("x-amz-server-side-encryption", "AES256", (501, "NotImplemented")),
         ("x-amz-object-lock-mode", "COMPLIANCE", (501, "NotImplemented")),
         ("x-amz-tagging", "a=b", (501, "NotImplemented")),
         ("x-amz-acl", "public-read", (400, "AccessControlListNotSupported")),

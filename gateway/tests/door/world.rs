@@ -6,6 +6,7 @@ use super::namenode::MemoryNamenode;
 use granary_client::{Client, ClientComponents, ClientConfig};
 use granary_gateway::auth::Secret;
 use granary_gateway::config::Config;
+use granary_gateway::encryption::MasterKey;
 use granary_gateway::server::{Components, Gateway, RootCredentials, SystemClock};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,6 +31,11 @@ impl World {
 
     /// With settings changed.
     pub async fn with(change: impl FnOnce(&mut Config)) -> World {
+        World::with_master_key(Some(MasterKey::generate().unwrap()), change).await
+    }
+
+    /// With settings changed and this master key, if any.
+    pub async fn with_master_key(master_key: Option<MasterKey>, change: impl FnOnce(&mut Config)) -> World {
         let datanode = MemoryDatanode::default();
         let shutdown = CancellationToken::new();
         let components = ClientComponents {
@@ -49,6 +55,7 @@ impl World {
             datanodes: Arc::new(datanode.clone()),
             clock: Arc::new(SystemClock),
             root,
+            master_key,
             shutdown: shutdown.clone(),
         };
         let gateway = Gateway::start(config, components).await.unwrap();

@@ -1,0 +1,63 @@
+//! Keys in memory: a data key of 32 random bytes, and what is derived from it.
+//!
+//! No key here can be printed or serialized, and its bytes are overwritten when it is dropped.
+
+use granary_protocol::encryption::SealSalt;
+use ring::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
+use ring::hkdf::{HKDF_SHA256, Salt};
+use zeroize::Zeroize;
+
+/// Bytes of every key: AES-256.
+pub const KEY_BYTES: usize = 32;
+
+/// What segment keys are derived for. Changed only together with the format of the sealed bytes.
+const SEGMENT_PURPOSE: &[u8] = b"granary object segments 1";
+
+/// A key in clear.
+pub struct DataKey([u8; KEY_BYTES]);
+
+impl DataKey {
+    /// Takes the bytes of a key.
+    pub fn new(bytes: [u8; KEY_BYTES]) -> Self {
+        Self(bytes)
+    }
+
+    /// A random key.
+    ///
+    /// # Errors
+    /// When the machine has no random bytes to give.
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; KEY_BYTES];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(bytes))
+    }
+
+    pub(super) fn expose(&self) -> &[u8; KEY_BYTES] {
+        &self.0
+    }
+}
+
+impl Drop for DataKey {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl std::fmt::Debug for DataKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DataKey(…)")
+    }
+}
+
+/// The AES-256-GCM key that HKDF-SHA256 makes of a secret, for one purpose. Another salt makes an unrelated key.
+pub(super) fn derive(secret: &[u8; KEY_BYTES], salt: &[u8], purpose: &[u8]) -> LessSafeKey {
+    let extracted = Salt::new(HKDF_SHA256, salt).extract(secret);
+    let info = [purpose];
+    let okm = extracted.expand(&info, &AES_256_GCM).expect("a key is shorter than what HKDF can make");
+    LessSafeKey::new(UnboundKey::from(okm))
+}
+
+/// The key that seals the segments of one object or part.
+pub(super) fn segment_key(data_key: &DataKey, salt: &SealSalt) -> LessSafeKey {
+    derive(data_key.expose(), &salt.0, SEGMENT_PURPOSE)
+}

@@ -1,0 +1,85 @@
+//! How requests name KMS keys, and which key of the store is meant.
+//!
+//! A key is named by itself, by `alias/NAME`, or by `arn:aws:kms:REGION:ACCOUNT:key/NAME` or `…:alias/NAME`. Aliases and
+//! keys share one set of names. Responses show a key as it was named.
+
+use super::key_store::{KEY_NAME_BYTES_MAX, KeyName};
+use crate::error::{S3Error, S3ErrorCode};
+
+/// Names below this are the store's own.
+const RESERVED_PREFIX: &str = "granary/";
+/// Under which the key of SSE-S3 is kept.
+pub(super) const STORE_KEY: &str = "granary/sse-s3";
+
+/// Whether a key may be called so: visible ASCII, no longer than [`KEY_NAME_BYTES_MAX`], not one of the store's own.
+pub fn is_key_name(name: &str) -> bool {
+    (1..=KEY_NAME_BYTES_MAX).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_graphic())
+        && !name.starts_with(RESERVED_PREFIX)
+        && !name.starts_with("arn:")
+}
+
+/// The key that `named` means, in a store of this region.
+///
+/// # Errors
+/// `KMS.NotFoundException`, as AWS answers whatever is no key.
+pub fn parse_key_id(named: &str, region: &str) -> Result<KeyName, S3Error> {
+    let not_found = |message: String| S3Error::with_message(S3ErrorCode::KmsNotFoundException, message);
+    let resource = match named.strip_prefix("arn:") {
+        None => named,
+        Some(rest) => match rest.splitn(5, ':').collect::<Vec<_>>()[..] {
+            [_partition, "kms", of_region, _account, resource] if of_region == region => resource,
+            [_partition, "kms", of_region, _account, _resource] => {
+                return Err(not_found(format!("Invalid arn {of_region}")));
+            }
+            _ => return Err(not_found(format!("Invalid arn {named}"))),
+        },
+    };
+    let name = resource.strip_prefix("key/").or_else(|| resource.strip_prefix("alias/")).unwrap_or(resource);
+    if !is_key_name(name) {
+        return Err(not_found(format!("Invalid keyId '{named}'")));
+    }
+    Ok(KeyName::Kms(name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_key_has_many_names() {
+        for named in [
+            "k1",
+            "alias/k1",
+            "key/k1",
+            "arn:aws:kms:us-east-1:111122223333:key/k1",
+            "arn:aws:kms:us-east-1:111122223333:alias/k1",
+        ] {
+            assert_eq!(parse_key_id(named, "us-east-1").unwrap(), KeyName::Kms("k1".to_owned()), "{named}");
+        }
+        assert_eq!(parse_key_id("alias/aws/s3", "eu-west-1").unwrap(), KeyName::Kms("aws/s3".to_owned()));
+    }
+
+    #[test]
+    fn what_names_no_key_is_not_found() {
+        let long = "k".repeat(KEY_NAME_BYTES_MAX + 1);
+        for named in [
+            "",
+            "alias/",
+            "arn:",
+            "arn:aws:s3:::bucket",
+            "arn:aws:kms:us-east-1:111122223333",
+            "arn:aws:kms:eu-west-1:111122223333:key/k1",
+            "granary/sse-s3",
+            "alias/granary/sse-s3",
+            "with space",
+            "umlaut-ü",
+            &long,
+        ] {
+            let error = parse_key_id(named, "us-east-1").unwrap_err();
+            assert_eq!(error.code(), S3ErrorCode::KmsNotFoundException, "{named}");
+        }
+        let elsewhere = parse_key_id("arn:aws:kms:eu-west-1:111122223333:key/k1", "us-east-1").unwrap_err();
+        assert_eq!(elsewhere.message(), "Invalid arn eu-west-1");
+    }
+}

@@ -1,0 +1,174 @@
+//! How an object is to be stored: what the request asks, else the bucket's default, else the store's. Pure.
+
+use super::asked::Asked;
+use super::customer_key::CustomerKey;
+use super::key_name::parse_key_id;
+use super::key_store::{DEFAULT_KMS_KEY, KeyName};
+use crate::documents::{DefaultAlgorithm, DefaultEncryption};
+use crate::error::{S3Error, S3ErrorCode};
+use granary_protocol::encryption::EncryptionMode;
+
+/// What keys are called here.
+#[derive(Clone, Debug)]
+pub struct KeyRealm {
+    /// The store's region.
+    pub region: String,
+    /// The account that owns the default key.
+    pub account_id: String,
+}
+
+/// How an object is to be stored.
+#[derive(Debug)]
+pub enum Plan {
+    /// As it is.
+    Clear,
+    /// Sealed under the store's own key.
+    S3,
+    /// Sealed under a KMS key.
+    Kms {
+        /// The key.
+        name: KeyName,
+        /// As responses show it.
+        shown: String,
+        /// The encryption context.
+        context: Option<String>,
+        /// Whether a bucket key is used.
+        bucket_key: bool,
+    },
+    /// Sealed under the client's key.
+    Customer(CustomerKey),
+}
+
+impl Plan {
+    /// Decides. `default` is the bucket's, `by_default` what holds without one.
+    ///
+    /// # Errors
+    /// `KMS.NotFoundException` for a key id that can name no key; `AccessDenied` for a customer's key where the bucket
+    /// takes none.
+    pub fn new(
+        asked: Asked,
+        default: Option<&DefaultEncryption>,
+        by_default: Plan,
+        realm: &KeyRealm,
+    ) -> Result<Self, S3Error> {
+        let default_bucket_key = default.is_some_and(|default| default.bucket_key);
+        match asked {
+            Asked::Customer(_) if default.is_some_and(|default| default.customer_keys_blocked == Some(true)) => {
+                Err(S3Error::new(S3ErrorCode::AccessDenied))
+            }
+            Asked::Customer(key) => Ok(Self::Customer(key)),
+            Asked::S3 => Ok(Self::S3),
+            Asked::Kms { key_id, context, bucket_key } => {
+                Self::kms(key_id, context, bucket_key.unwrap_or(default_bucket_key), realm)
+            }
+            Asked::Nothing { bucket_key } => match default.map(|default| &default.algorithm) {
+                Some(DefaultAlgorithm::S3) => Ok(Self::S3),
+                Some(DefaultAlgorithm::Kms { key_id }) => {
+                    Self::kms(key_id.clone(), None, bucket_key.unwrap_or(default_bucket_key), realm)
+                }
+                None => Ok(by_default),
+            },
+        }
+    }
+
+    fn kms(
+        key_id: Option<String>,
+        context: Option<String>,
+        bucket_key: bool,
+        realm: &KeyRealm,
+    ) -> Result<Self, S3Error> {
+        let shown = key_id
+            .unwrap_or_else(|| format!("arn:aws:kms:{}:{}:alias/{DEFAULT_KMS_KEY}", realm.region, realm.account_id));
+        Ok(Self::Kms { name: parse_key_id(&shown, &realm.region)?, shown, context, bucket_key })
+    }
+
+    /// The mode that is kept with the object; `None` in clear.
+    pub fn mode(&self) -> Option<EncryptionMode> {
+        match self {
+            Self::Clear => None,
+            Self::S3 => Some(EncryptionMode::S3),
+            Self::Kms { shown, context, bucket_key, .. } => {
+                Some(EncryptionMode::Kms { key_id: shown.clone(), context: context.clone(), bucket_key: *bucket_key })
+            }
+            Self::Customer(key) => Some(EncryptionMode::Customer { key_md5: key.md5 }),
+        }
+    }
+}
+
+/// Whether objects of this mode have tags that say nothing of their bytes, as AWS has it for SSE-KMS and SSE-C.
+pub fn hides_md5(mode: &EncryptionMode) -> bool {
+    match mode {
+        EncryptionMode::S3 => false,
+        EncryptionMode::Kms { .. } | EncryptionMode::Customer { .. } => true,
+    }
+}
+
+/// What is authenticated with a wrapped data key: it opens only as the mode it was sealed for.
+pub(super) fn wrapping_context(mode: &EncryptionMode) -> Vec<u8> {
+    match mode {
+        EncryptionMode::S3 => b"granary data key s3".to_vec(),
+        EncryptionMode::Kms { key_id, context, .. } => {
+            let context = context.as_deref().unwrap_or_default();
+            [b"granary data key kms\0", key_id.as_bytes(), b"\0", context.as_bytes()].concat()
+        }
+        EncryptionMode::Customer { .. } => b"granary data key customer".to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn realm() -> KeyRealm {
+        KeyRealm { region: "us-east-1".to_owned(), account_id: "111122223333".to_owned() }
+    }
+
+    fn asked_kms(key_id: Option<&str>, bucket_key: Option<bool>) -> Asked {
+        Asked::Kms { key_id: key_id.map(str::to_owned), context: None, bucket_key }
+    }
+
+    #[test]
+    fn the_request_wins_over_the_bucket_and_the_bucket_over_the_store() {
+        let nothing = || Asked::Nothing { bucket_key: None };
+        let kms = DefaultEncryption {
+            algorithm: DefaultAlgorithm::Kms { key_id: Some("k".to_owned()) },
+            bucket_key: true,
+            customer_keys_blocked: None,
+        };
+        let plan = |asked, default: Option<&DefaultEncryption>| {
+            Plan::new(asked, default, Plan::Clear, &realm()).unwrap().mode()
+        };
+        let mode = |key_id: &str, bucket_key| {
+            Some(EncryptionMode::Kms { key_id: key_id.to_owned(), context: None, bucket_key })
+        };
+        assert_eq!(plan(nothing(), None), None);
+        assert_eq!(plan(nothing(), Some(&DefaultEncryption::default())), Some(EncryptionMode::S3));
+        assert_eq!(plan(nothing(), Some(&kms)), mode("k", true));
+        assert_eq!(plan(Asked::Nothing { bucket_key: Some(false) }, Some(&kms)), mode("k", false));
+        assert_eq!(plan(Asked::S3, Some(&kms)), Some(EncryptionMode::S3));
+        assert_eq!(plan(asked_kms(Some("l"), None), Some(&kms)), mode("l", true));
+        assert_eq!(plan(asked_kms(Some("l"), Some(false)), Some(&kms)), mode("l", false));
+        let default_key = "arn:aws:kms:us-east-1:111122223333:alias/aws/s3";
+        assert_eq!(plan(asked_kms(None, None), None), mode(default_key, false));
+        assert_eq!(Plan::new(nothing(), None, Plan::S3, &realm()).unwrap().mode(), Some(EncryptionMode::S3));
+    }
+
+    #[test]
+    fn a_data_key_of_one_mode_is_none_of_another() {
+        let kms = |key_id: &str, context: Option<&str>| EncryptionMode::Kms {
+            key_id: key_id.to_owned(),
+            context: context.map(str::to_owned),
+            bucket_key: false,
+        };
+        let contexts = [
+            wrapping_context(&EncryptionMode::S3),
+            wrapping_context(&EncryptionMode::Customer { key_md5: [0; 16] }),
+            wrapping_context(&kms("a", None)),
+            wrapping_context(&kms("b", None)),
+            wrapping_context(&kms("a", Some("e30="))),
+        ];
+        for (at, context) in contexts.iter().enumerate() {
+            assert!(!contexts[..at].contains(context));
+        }
+    }
+}

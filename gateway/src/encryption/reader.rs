@@ -1,0 +1,46 @@
+//! An object's bytes as users see them, however they are stored.
+
+use super::data_key::DataKey;
+use super::opener::{OpenError, WindowOpener};
+use bytes::Bytes;
+use granary_client::{Client, ContentReader};
+use granary_protocol::namenode::ObjectRead;
+use granary_protocol::{ErrorCode, Failure};
+
+/// Reads one window of an object.
+pub struct ObjectReader {
+    stored: ContentReader,
+    opener: Option<WindowOpener>,
+}
+
+impl ObjectReader {
+    /// A reader of the window that `read` locates, opened with `data_key` if it is sealed.
+    pub fn new(client: &Client, read: ObjectRead, data_key: Option<DataKey>) -> Self {
+        let opener = data_key.map(|data_key| WindowOpener::new(data_key, read.sealed.clone()));
+        Self { stored: client.read(read), opener }
+    }
+
+    /// The next piece, at most 1 MiB and a segment; `None` after the last. Not to be called again after an error.
+    ///
+    /// # Errors
+    /// As [`ContentReader::next`]; `Internal` when what was read is not what was sealed.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        loop {
+            let piece = self.stored.next().await?;
+            let Some(opener) = &mut self.opener else { return Ok(piece) };
+            match piece {
+                Some(sealed) => {
+                    let plain = opener.push(&sealed).map_err(not_authentic)?;
+                    if !plain.is_empty() {
+                        return Ok(Some(plain));
+                    }
+                }
+                None => return opener.finish().map(|()| None).map_err(not_authentic),
+            }
+        }
+    }
+}
+
+fn not_authentic(error: OpenError) -> Failure {
+    Failure::new(ErrorCode::Internal, format!("an encrypted object cannot be opened: {error}"))
+}

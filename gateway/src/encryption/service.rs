@@ -1,0 +1,197 @@
+//! [`Encryption`]: makes, wraps and opens the data keys of objects, wherever the key above them is.
+
+use super::asked::Asked;
+use super::customer_key::CustomerKey;
+use super::data_key::DataKey;
+use super::key_name::parse_key_id;
+use super::key_store::{KeyName, KeyStore, KeyStoreError};
+use super::plan::{KeyRealm, Plan, hides_md5, wrapping_context};
+use super::sealer::StreamSealer;
+use super::wrapping;
+use crate::documents::DefaultEncryption;
+use crate::error::{S3Error, S3ErrorCode};
+use crate::server::Refusal;
+use granary_protocol::encryption::{EncryptionMode, ObjectEncryption, SealSalt};
+use granary_protocol::{ErrorCode, Failure};
+use std::sync::Arc;
+
+/// Server-side encryption as one gateway does it.
+pub struct Encryption {
+    /// `None` without a master key: SSE-C works, everything else is refused.
+    keys: Option<Arc<dyn KeyStore>>,
+    realm: KeyRealm,
+    /// Whether an object is sealed under the store's key when neither request nor bucket say anything.
+    seals_by_default: bool,
+}
+
+/// An object that is to be sealed: what is kept with it, and its data key.
+pub struct NewSeal {
+    /// What is kept with the object.
+    pub kept: ObjectEncryption,
+    data_key: DataKey,
+}
+
+/// A content that is to be sealed, an object's or a part's.
+pub struct ContentSeal {
+    /// What is kept with the content.
+    pub salt: SealSalt,
+    /// Seals it.
+    pub sealer: StreamSealer,
+    /// Whether the tag must say nothing of the bytes.
+    pub hides_md5: bool,
+}
+
+impl NewSeal {
+    /// For the object written in one piece. To be called once: a salt seals one content.
+    pub fn content(&self) -> ContentSeal {
+        let salt = self.kept.salt;
+        ContentSeal { salt, sealer: StreamSealer::new(&self.data_key, &salt), hides_md5: hides_md5(&self.kept.mode) }
+    }
+}
+
+impl Encryption {
+    /// With a key store, if there is one.
+    pub fn new(keys: Option<Arc<dyn KeyStore>>, realm: KeyRealm, seals_by_default: bool) -> Self {
+        Self { keys, realm, seals_by_default }
+    }
+
+    /// The key store, for its administration.
+    ///
+    /// # Errors
+    /// `NotImplemented` without one.
+    pub fn keys(&self) -> Result<&dyn KeyStore, S3Error> {
+        self.keys.as_deref().ok_or_else(|| {
+            S3Error::with_message(
+                S3ErrorCode::NotImplemented,
+                "Server-side encryption with keys of the store is not available: this gateway has no master key",
+            )
+        })
+    }
+
+    /// How an object is to be stored.
+    ///
+    /// # Errors
+    /// See [`Plan::new`].
+    pub fn plan(&self, asked: Asked, default: Option<&DefaultEncryption>) -> Result<Plan, S3Error> {
+        let by_default = if self.seals_by_default { Plan::S3 } else { Plan::Clear };
+        Plan::new(asked, default, by_default, &self.realm)
+    }
+
+    /// The same for the copy of an object that is sealed or not: a copy is never less protected than its source by
+    /// default. (AWS seals every object, so there the bucket's default always says something.)
+    ///
+    /// # Errors
+    /// See [`Plan::new`].
+    pub fn plan_copy(
+        &self,
+        asked: Asked,
+        default: Option<&DefaultEncryption>,
+        source: Option<&ObjectEncryption>,
+    ) -> Result<Plan, S3Error> {
+        let keeps_sealed = source.is_some() && self.keys.is_some();
+        let by_default = if self.seals_by_default || keeps_sealed { Plan::S3 } else { Plan::Clear };
+        Plan::new(asked, default, by_default, &self.realm)
+    }
+
+    /// What a bucket shows as its default encryption: what is done to its objects.
+    pub fn shown_default(&self, default: Option<&DefaultEncryption>) -> Option<DefaultEncryption> {
+        default.cloned().or_else(|| self.seals_by_default.then(DefaultEncryption::default))
+    }
+
+    /// Makes the data key of an object; `None` for one in clear.
+    ///
+    /// # Errors
+    /// Those of the key store, in AWS's words.
+    pub async fn begin(&self, plan: &Plan) -> Result<Option<NewSeal>, Refusal> {
+        let data_key = DataKey::generate().map_err(no_randomness)?;
+        let Some(kept) = self.wrap(plan, new_salt()?, &data_key).await? else { return Ok(None) };
+        Ok(Some(NewSeal { kept, data_key }))
+    }
+
+    /// Seals an existing data key for another plan, so that the bytes need not change; `None` for one in clear, which
+    /// bytes that are sealed cannot be.
+    ///
+    /// # Errors
+    /// As [`Encryption::begin`].
+    pub async fn wrap(
+        &self,
+        plan: &Plan,
+        salt: SealSalt,
+        data_key: &DataKey,
+    ) -> Result<Option<ObjectEncryption>, Refusal> {
+        let Some(mode) = plan.mode() else { return Ok(None) };
+        let context = wrapping_context(&mode);
+        let wrapped_key = match plan {
+            Plan::Clear => return Ok(None),
+            Plan::S3 => self.keys()?.wrap(&KeyName::Store, &context, data_key).await.map_err(refusal)?,
+            Plan::Kms { name, .. } => self.keys()?.wrap(name, &context, data_key).await.map_err(refusal)?,
+            Plan::Customer(customer) => wrapping::wrap(&customer.key, &context, data_key).map_err(no_randomness)?,
+        };
+        Ok(Some(ObjectEncryption { mode, wrapped_key, salt }))
+    }
+
+    /// The seal of the next part of an upload whose object will be kept so.
+    ///
+    /// # Errors
+    /// As [`Encryption::data_key`].
+    pub async fn part(&self, kept: &ObjectEncryption, customer: Option<&CustomerKey>) -> Result<ContentSeal, Refusal> {
+        let data_key = self.data_key(kept, customer).await?;
+        let salt = new_salt()?;
+        Ok(ContentSeal { salt, sealer: StreamSealer::new(&data_key, &salt), hides_md5: hides_md5(&kept.mode) })
+    }
+
+    /// Opens the data key of an object. The client's key must have been judged: [`super::check_key`].
+    ///
+    /// # Errors
+    /// Those of the key store, in AWS's words; `InternalError` when what was kept is not authentic.
+    pub async fn data_key(&self, kept: &ObjectEncryption, customer: Option<&CustomerKey>) -> Result<DataKey, Refusal> {
+        let context = wrapping_context(&kept.mode);
+        let name = match (&kept.mode, customer) {
+            (EncryptionMode::S3, _) => KeyName::Store,
+            (EncryptionMode::Kms { key_id, .. }, _) => parse_key_id(key_id, &self.realm.region)?,
+            (EncryptionMode::Customer { .. }, Some(customer)) => {
+                let opened = wrapping::unwrap(&customer.key, &context, &kept.wrapped_key);
+                return opened.ok_or_else(|| {
+                    Failure::new(ErrorCode::Internal, "a data key does not open under its customer's key").into()
+                });
+            }
+            (EncryptionMode::Customer { .. }, None) => return Err(super::reading::key_required().into()),
+        };
+        self.keys()?.unwrap(&name, &context, &kept.wrapped_key).await.map_err(refusal)
+    }
+}
+
+/// A tag that says nothing of the bytes.
+///
+/// # Errors
+/// `InternalError` when the machine has no random bytes to give.
+pub fn opaque_tag() -> Result<[u8; 16], Refusal> {
+    let mut tag = [0; 16];
+    getrandom::fill(&mut tag).map_err(no_randomness)?;
+    Ok(tag)
+}
+
+fn new_salt() -> Result<SealSalt, Refusal> {
+    opaque_tag().map(SealSalt)
+}
+
+fn no_randomness(error: getrandom::Error) -> Refusal {
+    Failure::new(ErrorCode::Internal, format!("no random numbers: {error}")).into()
+}
+
+/// What a client is told of a key store's refusal.
+pub fn refusal(error: KeyStoreError) -> Refusal {
+    let internal = |error: KeyStoreError| Failure::new(ErrorCode::Internal, error.to_string()).into();
+    match error {
+        KeyStoreError::NotFound(name) | KeyStoreError::InvalidName(name) => {
+            S3Error::with_message(S3ErrorCode::KmsNotFoundException, format!("Invalid keyId '{name}'")).into()
+        }
+        KeyStoreError::Disabled(name) => {
+            S3Error::with_message(S3ErrorCode::KmsDisabledException, format!("{name} is disabled.")).into()
+        }
+        KeyStoreError::Unavailable(failure) => failure.into(),
+        error @ (KeyStoreError::WrongMasterKey(_) | KeyStoreError::NotAuthentic(_) | KeyStoreError::Randomness(_)) => {
+            internal(error)
+        }
+    }
+}
