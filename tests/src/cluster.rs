@@ -109,16 +109,20 @@ impl MiniCluster {
 
     /// Runs `granary admin ARGUMENTS --json`.
     pub fn admin(&self, arguments: &[&str]) -> anyhow::Result<serde_json::Value> {
+        serde_json::from_str(&self.order(&[arguments, &["--json"]].concat())?).context("not JSON")
+    }
+
+    /// Runs `granary admin ARGUMENTS`; what it printed.
+    pub fn order(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let file = self.file()?;
         let endpoint = format!("http://{}", file.gateways[0].s3);
         let mut all = vec!["admin", "--endpoint", &endpoint];
         all.extend(arguments);
-        all.push("--json");
         let environment = [
             ("GRANARY_ROOT_ACCESS_KEY", file.access_key.as_str()),
             ("GRANARY_ROOT_SECRET_KEY", file.secret_key.as_str()),
         ];
-        serde_json::from_str(&run(&all, &environment)?).context("not JSON")
+        run(&all, &environment)
     }
 
     /// The name of the leading namenode.
