@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
-use granary_gateway::config::StoreDefault;
+use granary_gateway::config::{NewBuckets, StoreDefault};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -95,8 +95,20 @@ pub struct DoorOptions {
     /// The region requests are signed for.
     #[arg(long, default_value = "us-east-1", value_name = "REGION")]
     pub region: String,
+    /// What buckets are created with: `guarded` (public access blocked, no access control lists, as AWS does) or `open`
+    /// (neither, as AWS did before April 2023).
+    #[arg(long, default_value = "guarded", value_parser = new_buckets, value_name = "guarded|open")]
+    pub new_buckets: NewBuckets,
     #[command(flatten)]
     pub encryption: EncryptionOptions,
+}
+
+fn new_buckets(word: &str) -> Result<NewBuckets, String> {
+    match word {
+        "guarded" => Ok(NewBuckets::Guarded),
+        "open" => Ok(NewBuckets::Open),
+        _ => Err("either guarded or open".to_owned()),
+    }
 }
 
 /// Server-side encryption.

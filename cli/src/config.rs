@@ -2,7 +2,7 @@
 
 use crate::args::RoleOptions;
 use anyhow::{Context, bail};
-use granary_gateway::config::{EncryptionConfig, KmsConfig};
+use granary_gateway::config::{EncryptionConfig, KmsConfig, NewBuckets};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -104,6 +104,9 @@ pub struct GatewayFile {
     pub public_urls: Vec<String>,
     #[serde(default = "default_region")]
     pub region: String,
+    /// What buckets are created with: `guarded` (default) or `open`.
+    #[serde(default)]
+    pub new_buckets: NewBuckets,
 }
 
 fn default_region() -> String {

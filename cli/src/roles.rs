@@ -13,7 +13,7 @@ use granary_client::remote::{NamenodeCluster, RemoteDatanodes, RemoteNamenode};
 use granary_client::{Client, ClientComponents, ClientConfig};
 use granary_datanode::{Datanode, DatanodeRpc, VolumeConfig};
 use granary_gateway::auth::Secret;
-use granary_gateway::config::{EncryptionConfig, KmsConfig, TlsFiles};
+use granary_gateway::config::{EncryptionConfig, KmsConfig, NewBuckets, TlsFiles};
 use granary_gateway::encryption::MasterKey;
 use granary_gateway::server::Gateway;
 use granary_namenode::server::NamenodeServer;
@@ -130,6 +130,7 @@ pub async fn gateway(options: RoleOptions) -> anyhow::Result<()> {
         s3: file.s3,
         root,
         region: file.region,
+        new_buckets: file.new_buckets,
         tls_cert: file.s3_tls_cert,
         tls_key: file.s3_tls_key,
         public_urls: file.public_urls,
@@ -175,6 +176,7 @@ pub struct DoorSettings {
     pub s3: SocketAddr,
     pub root: RootCredentials,
     pub region: String,
+    pub new_buckets: NewBuckets,
     pub tls_cert: Option<PathBuf>,
     pub tls_key: Option<PathBuf>,
     pub public_urls: Vec<String>,
@@ -193,6 +195,7 @@ pub async fn open_door(
     let config = granary_gateway::config::Config {
         listen: door.s3,
         region: door.region,
+        new_buckets: door.new_buckets,
         public_urls: door.public_urls,
         encryption: door.encryption,
         kms: door.kms,

@@ -58,6 +58,7 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
         s3: options.s3,
         root,
         region: options.door.region.clone(),
+        new_buckets: options.door.new_buckets,
         tls_cert: options.door.tls_cert.clone(),
         tls_key: options.door.tls_key.clone(),
         public_urls: options.door.public_url.clone(),

@@ -191,6 +191,7 @@ impl Cluster {
                 s3_tls_key: None,
                 public_urls: Vec::new(),
                 region: "us-east-1".to_owned(),
+                new_buckets: granary_gateway::config::NewBuckets::default(),
             };
             self.write_configuration(&gateway.name, &file)?;
         }

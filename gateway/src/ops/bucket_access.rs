@@ -45,15 +45,14 @@ pub(super) async fn delete_bucket_policy(state: &GatewayState, request: S3Reques
     delete(state, &request, BucketDocument::Policy).await
 }
 
-/// Whether the policy, or a list that counts, lets the public in.
+/// Whether the policy lets the public in.
 pub(super) async fn get_bucket_policy_status(state: &GatewayState, request: S3Request) -> Outcome {
     let settings = settings_now(state, &request).await?;
     let Some(policy) = settings.document(BucketDocument::Policy) else { return Err(no_policy(&request).into()) };
     // One that cannot be read lets nobody in.
     let is_public = Policy::parse_resource(policy).is_ok_and(|policy| policy.is_public());
     let mut xml = Xml::document("PolicyStatus", 64);
-    // AWS writes the word in capitals.
-    xml.element("IsPublic", if is_public { "TRUE" } else { "FALSE" });
+    xml.plain("IsPublic", is_public);
     Ok(xml.into_response())
 }
 

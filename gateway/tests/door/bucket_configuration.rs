@@ -151,7 +151,7 @@ async fn new_buckets_are_guarded_and_can_be_opened() {
         (404, "NoSuchPublicAccessBlockConfiguration")
     );
     assert_eq!(put(&mut connection, "policy", public).await.status, 204);
-    assert_eq!(get(&mut connection, "policyStatus").await.element("IsPublic"), Some("TRUE"));
+    assert_eq!(get(&mut connection, "policyStatus").await.element("IsPublic"), Some("true"));
     assert_eq!(connection.signed("DELETE", "/bucket?ownershipControls").send().await.status, 204);
     assert_eq!(get(&mut connection, "ownershipControls").await.refusal(), (404, "OwnershipControlsNotFoundError"));
     world.stop().await;
