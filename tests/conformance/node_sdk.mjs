@@ -9,6 +9,7 @@ import { Readable } from "node:stream";
 const load = createRequire(`${process.env.S3_TEST_NODE_MODULES}/`);
 const S3 = load("@aws-sdk/client-s3");
 const { Upload } = load("@aws-sdk/lib-storage");
+const { createPresignedPost } = load("@aws-sdk/s3-presigned-post");
 const { getSignedUrl } = load("@aws-sdk/s3-request-presigner");
 
 const MIB = 1024 * 1024;
@@ -93,6 +94,50 @@ const steps = {
     const read = await fetch(get);
     assert.equal(read.headers.get("content-type"), "text/plain");
     assert.equal(await read.text(), "from fetch");
+  },
+
+  async "presigned post"() {
+    const form = async (Key, file, extra = {}) => {
+      const { url, fields } = await createPresignedPost(client, {
+        Bucket, Key: "n/post/${filename}", Expires: 60,
+        Conditions: [["content-length-range", 1, 100], ["starts-with", "$Content-Type", "text/"]],
+        Fields: { "x-amz-meta-from": "form", success_action_status: "201" },
+      });
+      const data = new FormData();
+      for (const [name, value] of Object.entries({ ...fields, "Content-Type": "text/plain", ...extra })) data.append(name, value);
+      data.append("file", new Blob([file]), Key);
+      return fetch(url, { method: "POST", body: data });
+    };
+    const stored = await form("a ü.txt", "posted");
+    assert.equal(stored.status, 201, await stored.clone().text());
+    assert.match(await stored.text(), /<Key>n\/post\/a ü.txt<\/Key>/);
+    const got = await send("GetObjectCommand", { Key: "n/post/a ü.txt" });
+    assert.equal(await got.Body.transformToString(), "posted");
+    assert.deepEqual([got.ContentType, got.Metadata], ["text/plain", { from: "form" }]);
+
+    const code = async (answer) => [answer.status, (await answer.text()).match(/<Code>(.*)<\/Code>/)[1]];
+    assert.deepEqual(await code(await form("long", "x".repeat(101))), [400, "EntityTooLarge"]);
+    assert.deepEqual(await code(await form("type", "x", { "Content-Type": "image/png" })), [403, "AccessDenied"]);
+    assert.deepEqual(await code(await form("extra", "x", { "x-amz-meta-other": "1" })), [403, "AccessDenied"]);
+    const listed = await send("ListObjectsV2Command", { Prefix: "n/post/" });
+    assert.deepEqual(listed.Contents.map((o) => o.Key), ["n/post/a ü.txt"]);
+  },
+
+  async "parts by presigned URLs"() {
+    const Key = "n/parts by URL";
+    const { UploadId } = await send("CreateMultipartUploadCommand", { Key });
+    const data = [pattern(5 * MIB), pattern(1000)];
+    const signer = connect({ requestChecksumCalculation: "WHEN_REQUIRED" });
+    const Parts = [];
+    for (const [index, body] of data.entries()) {
+      const PartNumber = index + 1;
+      const url = await getSignedUrl(signer, new S3.UploadPartCommand({ Bucket, Key, UploadId, PartNumber }), { expiresIn: 60 });
+      const answer = await fetch(url, { method: "PUT", body });
+      assert.equal(answer.status, 200);
+      Parts.push({ PartNumber, ETag: answer.headers.get("etag") });
+    }
+    await send("CompleteMultipartUploadCommand", { Key, UploadId, MultipartUpload: { Parts } });
+    assert.equal(sha256(await bytesOf(await send("GetObjectCommand", { Key }))), sha256(Buffer.concat(data)));
   },
 
   async "list in pages"() {
