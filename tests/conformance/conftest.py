@@ -3,6 +3,7 @@
 The server under test comes from the environment, so that any S3 server can be tested:
   S3_ENDPOINT     one or more URLs separated by spaces; every test runs against each
   S3_ACCESS_KEY, S3_SECRET_KEY, S3_REGION (us-east-1)
+  S3_OTHER_ACCESS_KEY, S3_OTHER_SECRET_KEY  a second user without any policy, where there is one
   S3_CA_FILE      certificate authority of an https endpoint
   S3_REFERENCE    name of a reference server, so that its known differences are expected failures
   S3_VHOST_DOMAIN domain under which buckets are host names (localhost)

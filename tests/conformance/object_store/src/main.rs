@@ -49,6 +49,7 @@ macro_rules! checks {
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    rustls::crypto::ring::default_provider().install_default().expect("nothing was installed before");
     let mut checks = Checks { failed: 0 };
     checks!(
         checks,
