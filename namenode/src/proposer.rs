@@ -79,7 +79,7 @@ async fn drive(raft: Raft, clock: Arc<dyn Clock>, metrics: Arc<Metrics>, mut wai
     loop {
         tokio::select! {
             biased;
-            Some(()) = in_flight.next(), if !in_flight.is_empty() => continue,
+            Some(()) = in_flight.next(), if !in_flight.is_empty() => {}
             count = waiting.recv_many(&mut gathered, BATCH_COMMANDS_MAX),
                 if gathered.is_empty() && in_flight.len() < BATCHES_IN_FLIGHT =>
             {
@@ -88,6 +88,7 @@ async fn drive(raft: Raft, clock: Arc<dyn Clock>, metrics: Arc<Metrics>, mut wai
                 }
             }
         }
+        // Leaves commands behind only with all batches on their way, so one branch above is always open.
         while !gathered.is_empty() && in_flight.len() < BATCHES_IN_FLIGHT {
             // A clock that steps back must not make a later write look older than an earlier one.
             last = last.max(clock.now());

@@ -3,8 +3,8 @@
 use crate::fake_datanode::FakeDatanode;
 use crate::peers::{Cluster, wait_until};
 use crate::writer::{BUCKET, Writer, create_bucket, get};
-use granary_protocol::namenode::{NamenodeReply, NamenodeRequest, ReplicaReport, ReplicaState};
-use granary_protocol::{ErrorCode, GenerationStamp};
+use granary_protocol::namenode::{DeleteTarget, NamenodeReply, NamenodeRequest, ReplicaReport, ReplicaState};
+use granary_protocol::{BucketName, CanonicalId, ErrorCode, GenerationStamp, ObjectKey};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -151,4 +151,32 @@ async fn the_log_is_purged_and_the_disk_does_not_fill() {
 fn bytes_below(directory: &Path) -> u64 {
     let entries = std::fs::read_dir(directory).unwrap().map(Result::unwrap);
     entries.map(|entry| entry.metadata().unwrap()).filter(|found| found.is_file()).map(|found| found.len()).sum()
+}
+
+/// More than what the batches on their way may hold waits for them, and follows.
+#[tokio::test(flavor = "multi_thread")]
+async fn deletes_of_many_keys_at_once_are_all_done() {
+    const REQUESTS: usize = 24;
+    let (cluster, _datanode, _writer) = cluster_with_objects(1).await;
+    let delete = |request: usize| {
+        let target = |number: usize| DeleteTarget {
+            key: ObjectKey(format!("absent-{request}-{number}")),
+            version: None,
+            if_match: None,
+            if_modified_s: None,
+            if_size: None,
+        };
+        NamenodeRequest::DeleteObjects {
+            bucket: BucketName::from(BUCKET),
+            objects: (0..1000).map(target).collect(),
+            deleter: CanonicalId::default(),
+            bypass_governance: false,
+        }
+    };
+    let deletes = (0..REQUESTS).map(|request| cluster.ask(0, delete(request)));
+    for reply in futures_util::future::join_all(deletes).await {
+        let NamenodeReply::Deleted(outcomes) = reply.unwrap() else { panic!("another reply") };
+        assert!(outcomes.len() == 1000 && outcomes.iter().all(Result::is_ok));
+    }
+    assert!(get(&cluster, "object-0").await.is_ok());
 }
