@@ -81,6 +81,7 @@ s3_error_codes! {
     DeviceNotActiveError 400 "The device is not currently active."
     EntityTooLarge 400 "Your proposed upload exceeds the maximum allowed size"
     EntityTooSmall 400 "Your proposed upload is smaller than the minimum allowed size"
+    ExpectationFailed 417 "The expectation given in the Expect request header could not be met."
     ExpiredToken 400 "The provided token has expired."
     IdempotencyParameterMismatch 400 "The idempotency token was already used with different parameters."
     IllegalLocationConstraintException 400 "The unspecified location constraint is incompatible for the region specific endpoint this request was sent to."

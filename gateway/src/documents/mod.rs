@@ -29,7 +29,7 @@ pub(crate) use notification::{EventTarget, NotificationConfiguration};
 pub(crate) use ownership::{parse_ownership_controls, write_ownership_controls};
 pub(crate) use public_access::{parse_public_access_block, write_public_access_block};
 pub(crate) use request_payment::RequestPayment;
-pub(crate) use tagging::{BUCKET_TAGS_MAX, BucketTagging, parse_tag_set, write_tag_set};
+pub(crate) use tagging::{BUCKET_TAGS_MAX, BucketTagging, check_tags, parse_tag_set, write_tag_set};
 pub(crate) use versioning::VersioningConfiguration;
 pub(crate) use website::{IndexedWebsite, WebsiteConfiguration};
 pub(crate) use website_rules::{Protocol, RedirectTo, RoutingRule};

@@ -7,7 +7,8 @@ use super::Outcome;
 use super::checksums::{algorithm_of, shown};
 use super::copied_content::CopiedContent;
 use super::copy_source::Source;
-use super::object_headers::{read_object_headers, storage_class, write_condition};
+use super::new_object::ObjectSettings;
+use super::object_headers::write_condition;
 use super::refused_headers::refuse_unbuilt;
 use super::response_headers::describe_written_version;
 use super::text::version_text;
@@ -17,17 +18,17 @@ use crate::error::S3Error;
 use crate::server::{GatewayState, S3Request};
 use granary_protocol::VersionId;
 use granary_protocol::namenode::NewObject;
-use granary_protocol::object::{ObjectDetails, ObjectHeaders, ObjectLock, PART_BYTES_MAX};
+use granary_protocol::object::{ObjectHeaders, PART_BYTES_MAX};
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 
 /// Makes a copy, with the source's headers or those of the request.
 pub(super) async fn copy_object(state: &GatewayState, request: S3Request) -> Outcome {
     refuse_unbuilt(&request.headers)?;
-    let class = storage_class(&request.headers)?;
     let condition = write_condition(&request.headers)?;
-    let replaced = replaced_headers(&request)?;
-    check_tagging_directive(&request)?;
+    let replaces_headers = replaces(&request, "x-amz-metadata-directive", "Unknown metadata directive.")?;
+    let replaces_tags = replaces(&request, "x-amz-tagging-directive", "Unknown tagging directive.")?;
+    let ObjectSettings { owner, class, lock, mut details } = ObjectSettings::read(state, &request).await?;
     let asked = Asked::read(&request.headers)?;
     let source = Source::find(state, &request).await?;
     let object = &source.read.object;
@@ -37,7 +38,7 @@ pub(super) async fn copy_object(state: &GatewayState, request: S3Request) -> Out
         ))
         .into());
     }
-    let changes_nothing = replaced.is_none()
+    let changes_nothing = !replaces_headers
         && source.version.is_none()
         && !changes_stored_settings(&request.headers, class == object.class);
     if changes_nothing && source.bucket == request.bucket && source.key == request.key {
@@ -50,19 +51,15 @@ pub(super) async fn copy_object(state: &GatewayState, request: S3Request) -> Out
     let default = request.settings().encryption()?;
     let plan = state.encryption.plan_copy(asked, default, object.details.encryption.as_ref())?;
     let content = CopiedContent::make(state, &request.headers, &source, &plan, class).await?;
-    let new = NewObject {
-        size: object.size,
-        etag: content.etag,
-        owner: state.owner(),
-        class,
-        checksum: content.checksum,
-        lock: ObjectLock::default(),
-        details: ObjectDetails {
-            headers: replaced.unwrap_or_else(|| copied_headers(&object.details.headers, &request.headers)),
-            encryption: content.encryption.clone(),
-            ..ObjectDetails::default()
-        },
-    };
+    if !replaces_headers {
+        details.headers = copied_headers(&object.details.headers, &request.headers);
+    }
+    if !replaces_tags {
+        details.tags.clone_from(&object.details.tags);
+    }
+    details.encryption.clone_from(&content.encryption);
+    let (size, checksum) = (object.size, content.checksum);
+    let new = NewObject { size, etag: content.etag, owner, class, checksum, lock, details };
     let (etag, source_version) = (object.etag, object.version);
     let (client, bucket, key) = (&state.client, request.bucket, request.key);
     let outcome = match content.rewritten {
@@ -92,20 +89,12 @@ pub(super) async fn copy_object(state: &GatewayState, request: S3Request) -> Out
     Ok(response)
 }
 
-/// The request's headers if they replace the source's; `None` to copy those.
-fn replaced_headers(request: &S3Request) -> Result<Option<ObjectHeaders>, S3Error> {
-    match request.header("x-amz-metadata-directive")? {
-        None | Some("" | "COPY") => Ok(None),
-        Some("REPLACE") => read_object_headers(&request.headers).map(Some),
-        Some(other) => Err(S3Error::invalid_argument("Unknown metadata directive.", "x-amz-metadata-directive", other)),
-    }
-}
-
-/// No object has tags yet: copying them and replacing them by none are the same.
-fn check_tagging_directive(request: &S3Request) -> Result<(), S3Error> {
-    match request.header("x-amz-tagging-directive")? {
-        None | Some("" | "COPY" | "REPLACE") => Ok(()),
-        Some(other) => Err(S3Error::invalid_argument("Unknown tagging directive.", "x-amz-tagging-directive", other)),
+/// Whether a directive says that the request's replace the source's.
+fn replaces(request: &S3Request, directive: &'static str, unknown: &'static str) -> Result<bool, S3Error> {
+    match request.header(directive)? {
+        None | Some("" | "COPY") => Ok(false),
+        Some("REPLACE") => Ok(true),
+        Some(other) => Err(S3Error::invalid_argument(unknown, directive, other)),
     }
 }
 

@@ -1,13 +1,15 @@
 //! CreateBucket: a bucket with everything it is configured with from the beginning, in one command.
 
 use super::Outcome;
+use super::acl_request::acl_of_new_bucket;
 use super::bucket::CLASSIC_REGION;
 use super::refused_headers::refuse_unbuilt;
 use crate::config::NewBuckets;
 use crate::documents::{BucketTagging, CreateBucketConfiguration, Document};
 use crate::error::S3Error;
-use crate::server::{GatewayState, ResponseBody, S3Request, S3Response};
+use crate::server::{BucketSettings, GatewayState, ResponseBody, S3Request, S3Response};
 use bytes::Bytes;
+use granary_access::acl::to_document;
 use granary_access::{ObjectOwnership, PublicAccessBlock};
 use granary_protocol::ErrorCode;
 use granary_protocol::bucket::BucketDocument;
@@ -27,6 +29,10 @@ pub(super) async fn create_bucket(state: &GatewayState, mut request: S3Request) 
     let region = &state.config.region;
     configuration.check_location(region)?;
     let mut documents = first_documents(state.config.new_buckets, ownership);
+    let in_force = ownership_of(&documents);
+    if let Some(acl) = acl_of_new_bucket(state, &state.owner(), in_force, &request.headers).await? {
+        documents.push((BucketDocument::Acl, to_document(&acl).into()));
+    }
     if !configuration.tags.is_empty() {
         documents.push((BucketDocument::Tagging, BucketTagging { tags: configuration.tags }.to_xml()));
     }
@@ -58,6 +64,12 @@ fn ownership_asked(request: &S3Request) -> Result<Option<ObjectOwnership>, S3Err
     let ownership = ObjectOwnership::from_name(name);
     let invalid = || S3Error::invalid_argument(format!("Invalid {OWNERSHIP} header: {name}"), OWNERSHIP, name);
     ownership.map(Some).ok_or_else(invalid)
+}
+
+/// Who will own objects in a bucket that starts with these documents.
+fn ownership_of(documents: &[(BucketDocument, Bytes)]) -> ObjectOwnership {
+    let found = documents.iter().find(|(kind, _)| *kind == BucketDocument::OwnershipControls);
+    BucketSettings::ownership_in(found.map(|(_, document)| document))
 }
 
 /// What a bucket is configured with that says no more than who owns its objects.

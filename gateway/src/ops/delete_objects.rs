@@ -1,6 +1,8 @@
 //! DeleteObjects: up to 1,000 keys in one metadata command.
 
 use super::Outcome;
+use super::delete_object::parse_modified_s;
+use super::lock_headers::wants_bypass;
 use super::object_headers::wanted_etag;
 use super::refused_headers::refuse_unbuilt;
 use super::text::{parse_version, version_text};
@@ -8,7 +10,7 @@ use super::xml_reader::{XmlDocument, malformed};
 use super::xml_writer::Xml;
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::ObjectKey;
-use crate::server::{GatewayState, S3Request, s3_code_of};
+use crate::server::{GatewayState, S3Request, message_of, s3_code_of};
 use granary_protocol::namenode::{DeleteOutcome, DeleteTarget};
 use granary_protocol::object::PAGE_ENTRIES_MAX;
 use granary_protocol::{Failure, VersionId};
@@ -43,7 +45,10 @@ pub(super) async fn delete_objects(state: &GatewayState, mut request: S3Request)
     let targets: Vec<DeleteTarget> = asked.objects.iter().filter_map(|object| object.target.clone().ok()).collect();
     let mut outcomes = match targets.is_empty() {
         true => Vec::new(),
-        false => state.client.delete_objects(request.bucket, targets, state.owner(), false).await?,
+        false => {
+            let bypass_governance = wants_bypass(&request.headers);
+            state.client.delete_objects(request.bucket, targets, state.owner(), bypass_governance).await?
+        }
     }
     .into_iter();
     let mut xml = Xml::document("DeleteResult", asked.objects.len() * 128);
@@ -81,25 +86,23 @@ fn parse(document: &[u8]) -> Result<Asked, S3Error> {
 }
 
 fn parse_object(xml: &mut XmlDocument<'_>) -> Result<Object, S3Error> {
-    let (mut key, mut version_text, mut etag, mut refused) = (None, None, None, None);
+    let (mut key, mut version_text, mut etag, mut modified, mut size) = (None, None, None, None, None);
     while let Some(name) = xml.next_child()? {
         match name.as_str() {
             "Key" => key = Some(xml.text()?),
             "VersionId" => version_text = Some(xml.text()?.trim().to_owned()).filter(|text| !text.is_empty()),
             "ETag" => etag = Some(xml.text()?.trim().to_owned()),
-            // Conditions of directory buckets: one that is not checked must not be taken for one that holds.
-            "LastModifiedTime" | "Size" => {
-                xml.skip()?;
-                refused = Some(S3Error::new(S3ErrorCode::NotImplemented).field("Element", name));
-            }
+            "LastModifiedTime" => modified = Some(parse_modified_s(xml.text()?.trim()).ok_or_else(malformed)?),
+            "Size" => size = Some(xml.parsed()?),
             _other => xml.skip()?,
         }
     }
     let key = key.ok_or_else(malformed)?;
-    let target = match refused {
-        Some(error) => Err(error),
-        None => target(&key, version_text.as_deref(), etag.as_deref()),
-    };
+    let target = target(&key, version_text.as_deref(), etag.as_deref()).map(|target| DeleteTarget {
+        if_modified_s: modified,
+        if_size: size,
+        ..target
+    });
     Ok(Object { key, version_text, target })
 }
 
@@ -126,9 +129,9 @@ fn push_deleted(xml: &mut Xml, key: &str, version: Option<&str>, outcome: &Delet
 }
 
 fn push_failure(xml: &mut Xml, object: &Object, failure: &Failure) {
-    let code = s3_code_of(&failure.code);
+    let (code, message) = (s3_code_of(&failure.code), message_of(&failure.code));
     tracing::debug!(%failure, "one delete of many refused");
-    push_error(xml, &object.key, object.version_text.as_deref(), code, code.default_message());
+    push_error(xml, &object.key, object.version_text.as_deref(), code, message);
 }
 
 fn push_error(xml: &mut Xml, key: &str, version: Option<&str>, code: S3ErrorCode, message: &str) {
@@ -151,7 +154,8 @@ mod tests {
         let asked = parse(
             b"<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Object><Key> a&amp;b </Key></Object>\
               <Quiet>true</Quiet><Object><VersionId>null</VersionId><Key>c</Key><ETag>*</ETag></Object>\
-              <Object><Key></Key></Object><Object><Key>d</Key><Size>1</Size></Object></Delete>",
+              <Object><Key></Key></Object><Object><Key>d</Key><Size>1</Size>\
+              <LastModifiedTime>Mon, 12 Oct 2009 17:50:30 GMT</LastModifiedTime></Object></Delete>",
         )
         .unwrap();
         assert!(asked.quiet);
@@ -159,7 +163,9 @@ mod tests {
         assert_eq!(targets[0].unwrap().key.as_str(), " a&b ");
         assert_eq!(targets[1].unwrap().version, Some(VersionId::NULL));
         assert_eq!(targets[1].unwrap().if_match, Some(None));
-        assert!(targets[2].is_none() && targets[3].is_none());
+        assert!(targets[2].is_none());
+        let conditional = targets[3].unwrap();
+        assert_eq!((conditional.if_size, conditional.if_modified_s), (Some(1), Some(1_255_369_830)));
     }
 
     #[test]

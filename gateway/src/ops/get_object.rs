@@ -7,11 +7,11 @@ use super::Outcome;
 use super::bucket_lifecycle::{Expiring, insert_expiration};
 use super::checksums;
 use super::response_headers::{apply_overrides, describe, etag_value, last_modified_value, unix_s};
-use super::text::parse_version;
+use super::version::{explain, requested_version};
 use crate::encryption::{CustomerKey, ObjectReader, check_key, refuse_method_on_read};
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::{ByteRange, ConditionOutcome, Preconditions, ResolvedRange, parse_http_date};
-use crate::server::{GatewayState, ObjectStream, Refusal, ResponseBody, S3Request, S3Response, delete_marker};
+use crate::server::{GatewayState, ObjectStream, Refusal, ResponseBody, S3Request, S3Response};
 use bytes::Bytes;
 use granary_protocol::namenode::{ObjectRead, Window};
 use granary_protocol::object::{ObjectVersion, PARTS_MAX};
@@ -124,7 +124,7 @@ impl Asked {
         };
         let mode = request.headers.get("x-amz-checksum-mode");
         Ok(Self {
-            version: request.query.get_non_empty("versionId").map(parse_version).transpose()?,
+            version: requested_version(request)?,
             selection,
             conditions: Preconditions::for_read(&request.headers),
             customer: CustomerKey::of_object(&request.headers)?,
@@ -144,26 +144,9 @@ impl Asked {
 
     async fn locate(&self, state: &GatewayState, request: &S3Request, window: Window) -> Result<ObjectRead, Refusal> {
         let found = state.client.get_object(request.bucket.clone(), request.key.clone(), self.version, window).await;
-        let read = found.map_err(|failure| self.explain(request, failure))?;
+        let read = found.map_err(|failure| explain(&request.bucket, &request.key, self.version, failure))?;
         check_key(read.object.details.encryption.as_ref(), self.customer.as_ref())?;
         Ok(read)
-    }
-
-    /// What the client is told beside the code.
-    fn explain(&self, request: &S3Request, failure: Failure) -> Refusal {
-        match failure.code {
-            ErrorCode::NoSuchKey => S3Error::new(S3ErrorCode::NoSuchKey).field("Key", request.key.as_str()).into(),
-            ErrorCode::NoSuchBucket => {
-                S3Error::new(S3ErrorCode::NoSuchBucket).field("BucketName", request.bucket.as_str()).into()
-            }
-            ErrorCode::DeleteMarker { version, modified, current: true } => {
-                delete_marker(version, modified, true).field("Key", request.key.as_str()).into()
-            }
-            ErrorCode::DeleteMarker { version, modified, current: false } => {
-                delete_marker(version, modified, false).field("ResourceType", "DeleteMarker").into()
-            }
-            _ => failure.into(),
-        }
     }
 
     /// 304 and 412 come before 416, and 416 says how long the object is.
@@ -226,7 +209,7 @@ impl Asked {
         body: ResponseBody,
     ) -> Outcome {
         let mut headers = HeaderMap::with_capacity(16);
-        describe(&mut headers, &read.object);
+        describe(&mut headers, &read.object, request.versioning());
         if self.version.is_none() {
             insert_expiration(&mut headers, request.settings(), &Expiring::of(request.key.as_str(), &read.object));
         }

@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use super::checksums::{algorithm_of, type_of};
+use super::owners::Owners;
 use super::page::{after_marker, page_size, parse_token, token, wants_url_encoding};
 use super::xml_writer::Xml;
 use crate::error::S3Error;
@@ -75,7 +76,7 @@ pub(super) async fn list_objects(state: &GatewayState, request: S3Request) -> Ou
             ListAfter::Key(name) | ListAfter::Prefix(name) => xml.name("NextMarker", &name),
         }
     }
-    push_entries(&mut xml, state, &listing, true);
+    push_entries(&mut xml, &listing, Some(&owners_of(state, &listing).await?));
     Ok(xml.into_response())
 }
 
@@ -103,14 +104,24 @@ pub(super) async fn list_objects_v2(state: &GatewayState, request: S3Request) ->
         xml.element("NextContinuationToken", &token(&listing.next()));
     }
     let with_owner = query.get("fetch-owner").is_some_and(|flag| flag.eq_ignore_ascii_case("true"));
-    push_entries(&mut xml, state, &listing, with_owner);
+    let owners = if with_owner { Some(owners_of(state, &listing).await?) } else { None };
+    push_entries(&mut xml, &listing, owners.as_ref());
     Ok(xml.into_response())
 }
 
-fn push_entries(xml: &mut Xml, state: &GatewayState, listing: &Listing, with_owner: bool) {
+async fn owners_of(state: &GatewayState, listing: &Listing) -> Result<Owners, Refusal> {
+    let owners = listing.entries.iter().filter_map(|entry| match entry {
+        ListEntry::Object { object, .. } => Some(&object.owner),
+        ListEntry::CommonPrefix(_) => None,
+    });
+    Owners::find(state, owners).await
+}
+
+/// Objects before common prefixes; with their owners if those are known.
+fn push_entries(xml: &mut Xml, listing: &Listing, owners: Option<&Owners>) {
     for entry in &listing.entries {
         if let ListEntry::Object { key, object } = entry {
-            push_object(xml, state, key, object, with_owner);
+            push_object(xml, key, object, owners);
         }
     }
     for entry in &listing.entries {
@@ -122,7 +133,7 @@ fn push_entries(xml: &mut Xml, state: &GatewayState, listing: &Listing, with_own
     }
 }
 
-fn push_object(xml: &mut Xml, state: &GatewayState, key: &ObjectKey, object: &ObjectVersion, with_owner: bool) {
+fn push_object(xml: &mut Xml, key: &ObjectKey, object: &ObjectVersion, owners: Option<&Owners>) {
     xml.open("Contents");
     xml.name("Key", key.as_str());
     xml.time("LastModified", object.modified);
@@ -132,11 +143,8 @@ fn push_object(xml: &mut Xml, state: &GatewayState, key: &ObjectKey, object: &Ob
         xml.plain("ChecksumType", type_of(checksum.kind).name());
     }
     xml.plain("Size", object.size);
-    if with_owner {
-        xml.open("Owner");
-        xml.element("ID", &object.owner.0);
-        xml.element("DisplayName", &state.config.account.display_name);
-        xml.close("Owner");
+    if let Some(owners) = owners {
+        owners.push(xml, "Owner", &object.owner);
     }
     xml.plain("StorageClass", object.class.name());
     xml.close("Contents");

@@ -3,13 +3,13 @@
 use super::Outcome;
 use super::bucket_lifecycle::insert_abort_date;
 use super::checksums::{algorithm_of, shown, type_of};
+use super::owners::Owners;
 use super::page::page_size;
 use super::text::upload_text;
 use super::upload::upload_id;
 use super::xml_writer::Xml;
 use crate::error::S3Error;
 use crate::server::{GatewayState, S3Request};
-use granary_protocol::CanonicalId;
 use granary_protocol::object::ETag;
 
 /// Answers with a page of an upload's parts by number.
@@ -29,12 +29,13 @@ pub(super) async fn list_parts(state: &GatewayState, request: S3Request) -> Outc
         0 => (state.client.get_upload(bucket.clone(), key.clone(), upload).await?, Vec::new(), false),
         limit => state.client.list_parts(bucket.clone(), key.clone(), upload, after, limit).await?,
     };
+    let owners = Owners::find(state, std::iter::once(&info.owner)).await?;
     let mut xml = Xml::document("ListPartsResult", 512 + parts.len() * 256);
     xml.element("Bucket", bucket.as_str());
     xml.element("Key", key.as_str());
     xml.element("UploadId", &upload_text(upload));
-    push_account(&mut xml, state, "Initiator", &info.owner);
-    push_account(&mut xml, state, "Owner", &info.owner);
+    owners.push(&mut xml, "Initiator", &info.owner);
+    owners.push(&mut xml, "Owner", &info.owner);
     xml.plain("StorageClass", info.class.name());
     if let Some((algorithm, kind)) = info.checksum {
         xml.plain("ChecksumAlgorithm", algorithm_of(algorithm).name());
@@ -61,12 +62,4 @@ pub(super) async fn list_parts(state: &GatewayState, request: S3Request) -> Outc
     let mut response = xml.into_response();
     insert_abort_date(response.headers_mut(), &settings, key.as_str(), info.initiated);
     Ok(response)
-}
-
-/// `Owner` or `Initiator`.
-pub(super) fn push_account(xml: &mut Xml, state: &GatewayState, tag: &str, id: &CanonicalId) {
-    xml.open(tag);
-    xml.element("ID", &id.0);
-    xml.element("DisplayName", &state.config.account.display_name);
-    xml.close(tag);
 }

@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use super::checksums::{algorithm_of, type_of};
-use super::list_parts::push_account;
+use super::owners::Owners;
 use super::page::{page_size, wants_url_encoding};
 use super::text::{parse_upload, upload_text};
 use super::xml_writer::Xml;
@@ -33,6 +33,7 @@ pub(super) async fn list_uploads(state: &GatewayState, request: S3Request) -> Ou
             state.client.list_uploads(request.bucket.clone(), prefix, delimiter, after, limit).await?
         }
     };
+    let owners = Owners::find(state, listing.uploads.iter().map(|upload| &upload.owner)).await?;
     let mut xml = Xml::document("ListMultipartUploadsResult", 512 + listing.uploads.len() * 512);
     xml.element("Bucket", request.bucket.as_str());
     xml.encode_names(url_encoded);
@@ -55,8 +56,8 @@ pub(super) async fn list_uploads(state: &GatewayState, request: S3Request) -> Ou
         xml.open("Upload");
         xml.name("Key", upload.key.as_str());
         xml.element("UploadId", &upload_text(upload.upload));
-        push_account(&mut xml, state, "Initiator", &upload.owner);
-        push_account(&mut xml, state, "Owner", &upload.owner);
+        owners.push(&mut xml, "Initiator", &upload.owner);
+        owners.push(&mut xml, "Owner", &upload.owner);
         xml.plain("StorageClass", upload.class.name());
         xml.time("Initiated", upload.initiated);
         if let Some((algorithm, kind)) = upload.checksum {

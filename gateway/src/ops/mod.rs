@@ -3,6 +3,9 @@
 //! Every operation gets a request that was authenticated and allowed, and returns a response or a refusal. None of them
 //! decides what another request may see at the same time: conditions and versions are settled where the metadata change.
 
+mod acl;
+mod acl_document;
+mod acl_request;
 mod bucket;
 mod bucket_access;
 mod bucket_configuration;
@@ -24,18 +27,30 @@ mod list_buckets;
 mod list_objects;
 mod list_parts;
 mod list_uploads;
+mod list_versions;
+mod lock_headers;
+mod new_object;
+mod object_attributes;
 mod object_headers;
+mod object_lock;
+mod object_lock_configuration;
+mod object_tagging;
+mod owners;
 mod page;
 mod post_object;
 mod put_object;
 mod refused_headers;
+mod rename_object;
 mod response_headers;
+mod restore_object;
 mod rewrite;
 mod store_body;
+mod tag_set;
 mod text;
 mod upload;
 mod upload_part;
 mod upload_part_copy;
+mod version;
 mod xml_element;
 pub(crate) mod xml_reader;
 pub(crate) mod xml_writer;
@@ -154,6 +169,27 @@ pub(crate) async fn run(operation: Operation, state: &Arc<GatewayState>, request
         Operation::UploadPart => Box::pin(upload_part::upload_part(state, request)).await,
         Operation::UploadPartCopy => Box::pin(upload_part_copy::upload_part_copy(state, request)).await,
         Operation::CompleteMultipartUpload => Box::pin(complete_upload::complete_upload(state, request)).await,
+        Operation::ListObjectVersions => Box::pin(list_versions::list_object_versions(state, request)).await,
+        Operation::GetBucketAcl => Box::pin(acl::get_bucket_acl(state, request)).await,
+        Operation::PutBucketAcl => Box::pin(acl::put_bucket_acl(state, request)).await,
+        Operation::GetObjectAcl => Box::pin(acl::get_object_acl(state, request)).await,
+        Operation::PutObjectAcl => Box::pin(acl::put_object_acl(state, request)).await,
+        Operation::GetObjectLockConfiguration => {
+            Box::pin(object_lock_configuration::get_object_lock_configuration(request)).await
+        }
+        Operation::PutObjectLockConfiguration => {
+            Box::pin(object_lock_configuration::put_object_lock_configuration(state, request)).await
+        }
+        Operation::GetObjectAttributes => Box::pin(object_attributes::get_object_attributes(state, request)).await,
+        Operation::GetObjectTagging => Box::pin(object_tagging::get_object_tagging(state, request)).await,
+        Operation::PutObjectTagging => Box::pin(object_tagging::put_object_tagging(state, request)).await,
+        Operation::DeleteObjectTagging => Box::pin(object_tagging::delete_object_tagging(state, request)).await,
+        Operation::GetObjectRetention => Box::pin(object_lock::get_object_retention(state, request)).await,
+        Operation::PutObjectRetention => Box::pin(object_lock::put_object_retention(state, request)).await,
+        Operation::GetObjectLegalHold => Box::pin(object_lock::get_object_legal_hold(state, request)).await,
+        Operation::PutObjectLegalHold => Box::pin(object_lock::put_object_legal_hold(state, request)).await,
+        Operation::RenameObject => Box::pin(rename_object::rename_object(state, request)).await,
+        Operation::RestoreObject => Box::pin(restore_object::restore_object(state, request)).await,
         Operation::ListParts => Box::pin(list_parts::list_parts(state, request)).await,
     }
 }

@@ -3,7 +3,7 @@
 use super::text::{NO_SUCH_ETAG, parse_etag};
 use crate::body::stored_content_encoding;
 use crate::error::{S3Error, S3ErrorCode};
-use crate::request::WriteCondition;
+use crate::request::{WriteCondition, decode_header_text};
 use granary_protocol::namenode;
 use granary_protocol::object::{ETag, ObjectHeaders, StorageClass};
 use http::{HeaderMap, HeaderValue};
@@ -34,7 +34,7 @@ pub(super) fn read_object_headers(headers: &HeaderMap) -> Result<ObjectHeaders, 
     for (name, value) in headers {
         let name = name.as_str();
         if let Some(user) = name.strip_prefix(USER_PREFIX) {
-            add_user(&mut kept.user, user, text(name, value)?);
+            add_user(&mut kept.user, user, &decode_header_text(value.as_bytes()));
         } else if SYSTEM_HEADERS.contains(&name) {
             let value = match name {
                 "content-encoding" => stored_content_encoding(text(name, value)?),
@@ -140,7 +140,7 @@ mod tests {
             ("content-encoding", "aws-chunked,gzip"),
             ("content-length", "5"),
             ("cache-control", ""),
-            ("x-amz-meta-a", "é"),
+            ("x-amz-meta-a", "=?UTF-8?Q?=C3=A9?="),
             ("x-amz-meta-b", "1"),
             ("x-amz-meta-b", "2"),
             ("x-amz-date", "now"),

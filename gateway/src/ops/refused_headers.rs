@@ -6,22 +6,16 @@
 use crate::config::Account;
 use crate::error::{S3Error, S3ErrorCode};
 use crate::server::S3Request;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 
 /// Prefixes of headers that ask for more than is built.
-const REFUSED_PREFIXES: [&str; 2] = ["x-amz-object-lock-", "x-amz-write-offset-"];
-const REFUSED: [&str; 5] =
-    ["x-amz-tagging", "x-amz-mfa", "x-amz-if-match-last-modified-time", "x-amz-if-match-size", "x-amz-object-if-match"];
-const GRANT_PREFIX: &str = "x-amz-grant-";
-/// Canned ACLs that say what is true anyway where the bucket's owner owns every object.
-const TRUE_ACLS: [&str; 3] = ["private", "bucket-owner-full-control", "bucket-owner-read"];
-const OTHER_ACLS: [&str; 5] =
-    ["public-read", "public-read-write", "authenticated-read", "aws-exec-read", "log-delivery-write"];
+const REFUSED_PREFIXES: [&str; 1] = ["x-amz-write-offset-"];
+const REFUSED: [&str; 2] = ["x-amz-mfa", "x-amz-object-if-match"];
 
 /// Refuses a request that writes, copies or deletes if it carries one of these headers.
 ///
 /// # Errors
-/// `NotImplemented`; `AccessControlListNotSupported` for ACLs; `InvalidArgument` for an ACL that does not exist.
+/// `NotImplemented`.
 pub(super) fn refuse_unbuilt(headers: &HeaderMap) -> Result<(), S3Error> {
     for (name, value) in headers {
         let name = name.as_str();
@@ -32,24 +26,9 @@ pub(super) fn refuse_unbuilt(headers: &HeaderMap) -> Result<(), S3Error> {
             if !value.is_empty() {
                 return Err(S3Error::new(S3ErrorCode::NotImplemented).field("Header", name));
             }
-        } else if name.starts_with(GRANT_PREFIX) {
-            return Err(S3Error::new(S3ErrorCode::AccessControlListNotSupported));
-        } else if name == "x-amz-acl" {
-            check_canned_acl(value)?;
         }
     }
     Ok(())
-}
-
-fn check_canned_acl(value: &HeaderValue) -> Result<(), S3Error> {
-    let acl = value.to_str().unwrap_or_default().trim();
-    if acl.is_empty() || TRUE_ACLS.contains(&acl) {
-        return Ok(());
-    }
-    if OTHER_ACLS.contains(&acl) {
-        return Err(S3Error::new(S3ErrorCode::AccessControlListNotSupported));
-    }
-    Err(S3Error::invalid_argument("", "x-amz-acl", acl))
 }
 
 /// `x-amz-expected-bucket-owner` and its twin for a copy's source: every bucket belongs to the root account.
@@ -74,7 +53,7 @@ pub(super) fn check_expected_owner(request: &S3Request, account: &Account) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderName;
+    use http::{HeaderName, HeaderValue};
 
     #[test]
     fn what_is_not_built_is_refused() {
@@ -83,26 +62,13 @@ mod tests {
                 [(HeaderName::from_static(name), HeaderValue::from_static(value))].into_iter().collect();
             refuse_unbuilt(&headers).map_err(|error| error.code())
         };
-        for (name, value) in [
-            ("x-amz-object-lock-mode", "GOVERNANCE"),
-            ("x-amz-object-lock-legal-hold", "ON"),
-            ("x-amz-tagging", "a=b"),
-            ("x-amz-mfa", "1 2"),
-        ] {
+        for (name, value) in [("x-amz-write-offset-bytes", "1"), ("x-amz-mfa", "1 2")] {
             assert_eq!(check(name, value), Err(S3ErrorCode::NotImplemented), "{name}");
         }
-        for (name, value, code) in [
-            ("x-amz-acl", "public-read", S3ErrorCode::AccessControlListNotSupported),
-            ("x-amz-acl", "mine", S3ErrorCode::InvalidArgument),
-            ("x-amz-grant-read", "id=x", S3ErrorCode::AccessControlListNotSupported),
-        ] {
-            assert_eq!(check(name, value), Err(code), "{name}");
-        }
         for (name, value) in [
-            ("x-amz-acl", "private"),
-            ("x-amz-acl", "bucket-owner-full-control"),
-            ("x-amz-tagging", ""),
-            ("x-amz-meta-x-amz-tagging", "a"),
+            ("x-amz-mfa", ""),
+            ("x-amz-server-side-encryption", "AES256"),
+            ("x-amz-meta-x-amz-mfa", "a"),
             ("x-amz-storage-class", "STANDARD"),
             ("content-type", "x"),
         ] {

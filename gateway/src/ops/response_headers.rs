@@ -1,20 +1,21 @@
 //! The headers that describe an object in a response.
 
 use super::checksums;
-use super::text::version_text;
+use super::lock_headers::describe_lock;
+use super::version::insert_version;
 use crate::encryption::insert_encryption;
 use crate::error::S3Error;
-use crate::request::{Query, format_http_date};
+use crate::request::{Query, encode_header_text, format_http_date};
+use granary_protocol::UnixMillis;
 use granary_protocol::bucket::Versioning;
 use granary_protocol::namenode::PutOutcome;
 use granary_protocol::object::{ETag, ObjectVersion, StorageClass};
-use granary_protocol::{UnixMillis, VersionId};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, ETAG, EXPIRES,
     HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED,
 };
 
-const VERSION_ID: HeaderName = HeaderName::from_static("x-amz-version-id");
+const TAGGING_COUNT: HeaderName = HeaderName::from_static("x-amz-tagging-count");
 const STORAGE_CLASS: HeaderName = HeaderName::from_static("x-amz-storage-class");
 const DEFAULT_CONTENT_TYPE: HeaderValue = HeaderValue::from_static("binary/octet-stream");
 
@@ -43,7 +44,7 @@ pub(crate) fn last_modified_value(at: UnixMillis) -> HeaderValue {
 }
 
 /// Everything GET and HEAD say about an object, except lengths, ranges and checksums.
-pub(super) fn describe(headers: &mut HeaderMap, object: &ObjectVersion) {
+pub(super) fn describe(headers: &mut HeaderMap, object: &ObjectVersion, versioning: Versioning) {
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(ETAG, etag_value(&object.etag));
     headers.insert(LAST_MODIFIED, last_modified_value(object.modified));
@@ -51,13 +52,17 @@ pub(super) fn describe(headers: &mut HeaderMap, object: &ObjectVersion) {
     if object.class != StorageClass::Standard {
         headers.insert(STORAGE_CLASS, HeaderValue::from_static(object.class.name()));
     }
-    insert_version(headers, object.version);
+    insert_version(headers, object.version, versioning);
+    if !object.details.tags.is_empty() {
+        headers.insert(TAGGING_COUNT, HeaderValue::from(object.details.tags.len()));
+    }
+    describe_lock(headers, &object.lock);
     insert_encryption(headers, object.details.encryption.as_ref());
     for (name, value) in &object.details.headers.system {
         insert_stored(headers, name, value);
     }
     for (name, value) in &object.details.headers.user {
-        insert_stored(headers, &format!("x-amz-meta-{name}"), value);
+        insert_stored(headers, &format!("x-amz-meta-{name}"), &encode_header_text(value));
     }
 }
 
@@ -76,15 +81,6 @@ fn insert_stored(headers: &mut HeaderMap, name: &str, value: &str) {
     }
 }
 
-/// `x-amz-version-id`, unless it is the version of a bucket that keeps none.
-pub(super) fn insert_version(headers: &mut HeaderMap, version: VersionId) {
-    if version != VersionId::NULL
-        && let Ok(value) = HeaderValue::from_str(&version_text(version))
-    {
-        headers.insert(VERSION_ID, value);
-    }
-}
-
 /// What a write answers: tag, checksum, version.
 pub(super) fn describe_write(headers: &mut HeaderMap, outcome: &PutOutcome) {
     headers.insert(ETAG, etag_value(&outcome.etag));
@@ -96,13 +92,7 @@ pub(super) fn describe_write(headers: &mut HeaderMap, outcome: &PutOutcome) {
 
 /// The version a write made, where versions are kept.
 pub(super) fn describe_written_version(headers: &mut HeaderMap, outcome: &PutOutcome) {
-    match outcome.versioning {
-        Versioning::Off => {}
-        Versioning::Enabled => insert_version(headers, outcome.version),
-        Versioning::Suspended => {
-            headers.insert(VERSION_ID, HeaderValue::from_static("null"));
-        }
-    }
+    insert_version(headers, outcome.version, outcome.versioning);
 }
 
 /// Applies `response-*`. Only a signed request may choose what a browser makes of an object.

@@ -11,9 +11,6 @@ use granary_client::StoredContent;
 use granary_protocol::encryption::{SealSalt, sealed_length};
 use granary_protocol::object::{PART_BYTES_MAX, StorageClass};
 
-/// From this size on, what can be checked in the metadata is checked before the body is read. Smaller bodies are already
-/// here, or nearly, and the commit checks everything anyway.
-pub(super) const CHECK_FIRST_BYTES: u64 = 1 << 20;
 /// Up to this size a body is collected whole and verified before its first byte is written.
 const COLLECT_BYTES_MAX: u64 = 128 << 10;
 

@@ -4,6 +4,8 @@ use crate::error::{S3Error, S3ErrorCode};
 use granary_protocol::object::ETag;
 use granary_protocol::{UnixMillis, UploadId, VersionId};
 use time::OffsetDateTime;
+use time::format_description::well_known::Iso8601;
+use time::macros::format_description;
 
 /// A tag that no object has: what a client's tag that cannot be one of ours stands for in a condition.
 pub(super) const NO_SUCH_ETAG: ETag = ETag { md5: [0; 16], parts: Some(0) };
@@ -79,6 +81,17 @@ pub(super) fn push_iso8601(out: &mut String, at: UnixMillis) {
     push((ms % 1000) as u32, 3, 'Z');
 }
 
+/// Reads an ISO 8601 time with a time zone, such as `2009-10-12T17:50:30.000Z`; a date alone is its first moment in UTC.
+/// Times before 1970 are none.
+pub(super) fn parse_iso8601(text: &str) -> Option<UnixMillis> {
+    let text = text.trim();
+    let at = match time::Date::parse(text, format_description!("[year]-[month]-[day]")) {
+        Ok(date) => date.midnight().assume_utc(),
+        Err(_) => OffsetDateTime::parse(text, &Iso8601::DEFAULT).ok()?,
+    };
+    u64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok().map(UnixMillis)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -117,5 +130,22 @@ mod tests {
         text.clear();
         push_iso8601(&mut text, UnixMillis(u64::MAX));
         assert_eq!(text, "9999-12-31T23:59:59.999Z");
+    }
+    #[test]
+    fn times_are_read_back() {
+        for (text, ms) in [
+            ("2009-10-12T17:50:30.007Z", 1_255_369_830_007),
+            ("2009-10-12T17:50:30Z", 1_255_369_830_000),
+            ("2009-10-12T19:50:30.007000+02:00", 1_255_369_830_007),
+            ("20091012T175030Z", 1_255_369_830_000),
+            ("2009-10-12", 1_255_305_600_000),
+        ] {
+            assert_eq!(parse_iso8601(text), Some(UnixMillis(ms)), "{text}");
+        }
+        for text in
+            ["", "now", "2009-13-12", "2009-10-12T17:50:30", "1969-12-31T00:00:00Z", "Mon, 12 Oct 2009 17:50:30 GMT"]
+        {
+            assert_eq!(parse_iso8601(text), None, "{text}");
+        }
     }
 }

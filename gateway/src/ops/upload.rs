@@ -3,7 +3,7 @@
 use super::Outcome;
 use super::bucket_lifecycle::insert_abort_date;
 use super::checksums::{kept_algorithm, kept_type};
-use super::object_headers::{read_object_headers, storage_class};
+use super::new_object::ObjectSettings;
 use super::refused_headers::refuse_unbuilt;
 use super::text::{parse_upload, upload_text};
 use super::xml_writer::Xml;
@@ -12,7 +12,7 @@ use crate::encryption::{Asked, ContentSeal, CustomerKey, check_upload_key, inser
 use crate::error::{S3Error, S3ErrorCode};
 use crate::server::{GatewayState, Refusal, ResponseBody, S3Request, S3Response};
 use granary_protocol::UploadId;
-use granary_protocol::object::{ObjectDetails, ObjectLock, PARTS_MAX, UploadInfo};
+use granary_protocol::object::{PARTS_MAX, UploadInfo};
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 
@@ -56,19 +56,15 @@ pub(super) async fn part_seal(
 /// Starts an upload. Its headers, class and checksum are fixed now.
 pub(super) async fn create_upload(state: &GatewayState, request: S3Request) -> Outcome {
     refuse_unbuilt(&request.headers)?;
-    let class = storage_class(&request.headers)?;
-    let headers = read_object_headers(&request.headers)?;
+    let ObjectSettings { owner, class, lock, mut details } = ObjectSettings::read(state, &request).await?;
     let plan = state.encryption.plan(Asked::read(&request.headers)?, request.settings().encryption()?)?;
     let checksum = requested_checksum(&request)?;
     let kept = checksum.map(|(algorithm, kind)| (kept_algorithm(algorithm), kept_type(kind)));
     let settings = request.settings().clone();
     let encryption = state.encryption.begin(&plan).await?.map(|seal| seal.kept);
-    let details = ObjectDetails { headers, encryption: encryption.clone(), ..ObjectDetails::default() };
+    details.encryption.clone_from(&encryption);
     let (bucket, key) = (request.bucket, request.key);
-    let upload = state
-        .client
-        .create_upload(bucket.clone(), key.clone(), state.owner(), class, kept, ObjectLock::default(), details)
-        .await?;
+    let upload = state.client.create_upload(bucket.clone(), key.clone(), owner, class, kept, lock, details).await?;
     let mut xml = Xml::document("InitiateMultipartUploadResult", 256);
     xml.element("Bucket", bucket.as_str());
     xml.element("Key", key.as_str());

@@ -6,7 +6,7 @@
 use crate::error::{S3Error, S3ErrorCode};
 use quick_xml::Reader;
 use quick_xml::escape::resolve_xml_entity;
-use quick_xml::events::Event;
+use quick_xml::events::{BytesStart, Event};
 
 /// How deep elements may nest.
 const DEPTH_MAX: usize = 8;
@@ -16,6 +16,8 @@ pub(crate) struct XmlDocument<'x> {
     reader: Reader<&'x [u8]>,
     depth: usize,
     elements_left: usize,
+    /// The `type` attribute of the element opened last.
+    kind: Option<String>,
 }
 
 pub(super) enum Step {
@@ -35,7 +37,7 @@ impl<'x> XmlDocument<'x> {
         std::str::from_utf8(text).map_err(|_| malformed())?;
         let mut reader = Reader::from_reader(text);
         reader.config_mut().expand_empty_elements = true;
-        let mut document = Self { reader, depth: 0, elements_left: elements_max };
+        let mut document = Self { reader, depth: 0, elements_left: elements_max, kind: None };
         match document.skip_space()? {
             Step::Open(name) if name == root => Ok(document),
             Step::Open(_) | Step::Text(_) | Step::Close | Step::End => Err(malformed()),
@@ -49,6 +51,11 @@ impl<'x> XmlDocument<'x> {
             Step::Close => Ok(None),
             Step::Text(_) | Step::End => Err(malformed()),
         }
+    }
+
+    /// The `xsi:type` attribute of the element just opened, whatever the prefix.
+    pub fn type_attribute(&self) -> Option<&str> {
+        self.kind.as_deref()
     }
 
     /// The text of the element just opened, to its end, exactly as written.
@@ -105,6 +112,7 @@ impl<'x> XmlDocument<'x> {
                     if self.depth > DEPTH_MAX {
                         return Err(malformed());
                     }
+                    self.kind = type_of(&start)?;
                     Ok(Step::Open(start.local_name().as_ref().to_owned()))
                 }
                 Event::End(_) => {
@@ -126,6 +134,16 @@ impl<'x> XmlDocument<'x> {
             };
         }
     }
+}
+
+fn type_of(start: &BytesStart<'_>) -> Result<Option<String>, S3Error> {
+    for attribute in start.attributes().with_checks(false) {
+        let attribute = attribute.map_err(|_| malformed())?;
+        if attribute.key.local_name().as_ref() == "type" {
+            return Ok(Some(attribute.value.clone().into_owned()));
+        }
+    }
+    Ok(None)
 }
 
 /// `MalformedXML`.

@@ -47,6 +47,23 @@ impl Preconditions {
         Self::from_names(headers, names, true)
     }
 
+    /// `x-amz-rename-source-if-match` and its siblings.
+    pub fn for_rename_source(headers: &HeaderMap) -> Self {
+        let names = [
+            "x-amz-rename-source-if-match",
+            "x-amz-rename-source-if-none-match",
+            "x-amz-rename-source-if-modified-since",
+            "x-amz-rename-source-if-unmodified-since",
+        ];
+        Self::from_names(headers, names, true)
+    }
+
+    /// The dates alone: of what is about to be replaced.
+    pub fn for_write_dates(headers: &HeaderMap) -> Self {
+        let all = Self::for_read(headers);
+        Self { if_match: None, if_none_match: None, is_copy_source: true, ..all }
+    }
+
     fn from_names(headers: &HeaderMap, names: [&str; 4], is_copy_source: bool) -> Self {
         let [if_match, if_none_match, if_modified_since, if_unmodified_since] = names;
         let date = |name| parse_http_date(headers.get(name)?.to_str().ok()?);

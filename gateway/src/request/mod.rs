@@ -6,18 +6,22 @@
 mod conditions;
 mod copy_source;
 mod decode;
+mod encoded_word;
 mod http_date;
 mod name;
 mod query;
 mod range;
+mod rename_source;
 mod target;
 
 pub use conditions::{ConditionOutcome, Preconditions, WriteCondition};
 pub use copy_source::CopySource;
 pub(crate) use decode::hex_value;
 pub use decode::{percent_decode, uri_encode_into};
+pub use encoded_word::{decode_header_text, encode_header_text};
 pub use http_date::{format_http_date, parse_http_date};
 pub use name::{BucketName, KEY_BYTES_MAX, ObjectKey};
 pub use query::{QUERY_PARAMETERS_MAX, Query};
 pub use range::{ByteRange, CopySourceRange, ResolvedRange};
+pub use rename_source::parse_rename_source;
 pub use target::{AddressingStyle, BaseDomains, RequestTarget, Resource, request_host};

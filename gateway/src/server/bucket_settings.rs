@@ -66,7 +66,12 @@ impl BucketSettings {
 
     /// Who owns objects. Without a setting: who writes them, as on AWS; new buckets have one.
     pub fn ownership(&self) -> ObjectOwnership {
-        match self.document(BucketDocument::OwnershipControls) {
+        Self::ownership_in(self.document(BucketDocument::OwnershipControls))
+    }
+
+    /// The same for a bucket that is about to be made.
+    pub fn ownership_in(document: Option<&Bytes>) -> ObjectOwnership {
+        match document {
             None => ObjectOwnership::ObjectWriter,
             document => ObjectOwnership::from_document(document.map(Bytes::as_ref)),
         }

@@ -144,6 +144,7 @@ const OLD_NAMES: &[(&str, Operation)] = &[
 
 /// Operations that are served with a refusal, whatever the request, or with an answer that is always the same.
 const ALWAYS: &[(Operation, &str)] = &[
+    (Operation::RestoreObject, "refused: 403 InvalidObjectState (no object is archived)"),
     (Operation::GetBucketReplication, "refused: 404 ReplicationConfigurationNotFoundError (no bucket has one)"),
     (Operation::DeleteBucketReplication, "works: 204 (no bucket has one)"),
     (Operation::GetBucketAnalyticsConfiguration, "refused: 404 NoSuchConfiguration (no bucket has one)"),
@@ -166,6 +167,7 @@ const NOTES: &[(Operation, &str)] = &[
         Operation::CreateBucket,
         "new buckets block public access and have no access lists, unless `new_buckets = \"open\"`",
     ),
+    (Operation::RenameObject, "in buckets that keep no versions"),
     (Operation::PutBucketVersioning, "MFA Delete is refused: 501 NotImplemented"),
     (Operation::PutBucketEncryption, "`aws:kms:dsse` is refused: 501 NotImplemented"),
     (Operation::PutBucketLifecycleConfiguration, "the configuration; rules are not carried out yet"),
@@ -204,6 +206,7 @@ fn answer(name: &str, scope: Scope, method: &str, query: &str) -> String {
             }
         }
         Route::NotImplemented(_) => "refused: 501 NotImplemented".to_owned(),
+        Route::Refused(_, code) => format!("refused: {} {code}, as AWS does", code.status_u16()),
         Route::MethodNotAllowed => "refused: 405 MethodNotAllowed".to_owned(),
     }
 }

@@ -80,6 +80,7 @@ async fn admit(
     log: &mut Log,
 ) -> Result<S3Response, Refusal> {
     check_header_bytes(&parts.headers, state.config.header_bytes_max)?;
+    check_expectation(&parts.headers)?;
     let target = RequestTarget::parse(request_host(&parts)?, parts.uri.path(), &state.domains)?;
     let bucket = target.resource.bucket().map(|bucket| BucketName(bucket.as_str().to_owned()));
     if parts.method == Method::OPTIONS {
@@ -107,6 +108,7 @@ async fn admit(
     let operation = match route(scope, &parts.method, &query, parts.headers.contains_key("x-amz-copy-source"))? {
         Route::Serve(operation) => operation,
         Route::NotImplemented(name) => return Err(not_implemented(name).into()),
+        Route::Refused(_, code) => return Err(code.into()),
         Route::MethodNotAllowed => return Err(method_not_allowed(scope, &parts.method, &query).into()),
     };
     log.operation = Some(operation);
@@ -163,6 +165,15 @@ fn check_header_bytes(headers: &HeaderMap, bytes_max: usize) -> Result<(), S3Err
         return Ok(());
     }
     Err(S3Error::new(S3ErrorCode::RequestHeaderSectionTooLarge).field("MaxSizeAllowed", bytes_max.to_string()))
+}
+
+/// The one expectation there is, is met when the body is read (RFC 9110 §10.1.1).
+fn check_expectation(headers: &HeaderMap) -> Result<(), S3Error> {
+    let is_met = |value: &HeaderValue| value.is_empty() || value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    match headers.get_all(EXPECT).iter().all(is_met) {
+        true => Ok(()),
+        false => Err(S3Error::new(S3ErrorCode::ExpectationFailed)),
+    }
 }
 
 fn not_implemented(name: &'static str) -> S3Error {

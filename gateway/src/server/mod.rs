@@ -37,6 +37,6 @@ pub use root::RootCredentials;
 
 pub(crate) use body::ObjectStream;
 pub(crate) use bucket_settings::BucketSettings;
-pub(crate) use refusal::{Refusal, delete_marker};
+pub(crate) use refusal::{Refusal, delete_marker, message_of};
 pub(crate) use request::{S3Request, S3Response};
 pub(crate) use state::GatewayState;

@@ -54,7 +54,10 @@ operations! {
     GetBucketMetricsConfiguration DeleteBucketMetricsConfiguration ListBucketMetricsConfigurations
     GetBucketIntelligentTieringConfiguration DeleteBucketIntelligentTieringConfiguration
     ListBucketIntelligentTieringConfigurations
-    ListObjects ListObjectsV2 ListMultipartUploads DeleteObjects PostObject
+    ListObjects ListObjectsV2 ListObjectVersions ListMultipartUploads DeleteObjects PostObject
+    GetBucketAcl PutBucketAcl GetObjectLockConfiguration PutObjectLockConfiguration
+    GetObjectAcl PutObjectAcl GetObjectAttributes GetObjectTagging PutObjectTagging DeleteObjectTagging
+    GetObjectRetention PutObjectRetention GetObjectLegalHold PutObjectLegalHold RenameObject RestoreObject
     PutObject GetObject HeadObject DeleteObject CopyObject
     CreateMultipartUpload UploadPart UploadPartCopy CompleteMultipartUpload AbortMultipartUpload ListParts
 }
@@ -77,6 +80,8 @@ pub enum Route {
     Serve(Operation),
     /// Known to AWS, not built here: 501.
     NotImplemented(&'static str),
+    /// Known to AWS, which refuses it to everybody, or to everybody new.
+    Refused(&'static str, S3ErrorCode),
     /// No such operation: 405.
     MethodNotAllowed,
 }
@@ -110,8 +115,8 @@ const TABLE: &[Row] = &[
     (Bucket, "versioning", &[("GET", Serve(Op::GetBucketVersioning)), ("PUT", Serve(Op::PutBucketVersioning))]),
     (Bucket, "uploads", &[("GET", Serve(Op::ListMultipartUploads))]),
     (Bucket, "delete", &[("POST", Serve(Op::DeleteObjects))]),
-    (Bucket, "versions", &[("GET", missing("ListObjectVersions"))]),
-    (Bucket, "acl", &[("GET", missing("GetBucketAcl")), ("PUT", missing("PutBucketAcl"))]),
+    (Bucket, "versions", &[("GET", Serve(Op::ListObjectVersions))]),
+    (Bucket, "acl", &[("GET", Serve(Op::GetBucketAcl)), ("PUT", Serve(Op::PutBucketAcl))]),
     (Bucket, "abac", &[("GET", missing("GetBucketAbac")), ("PUT", missing("PutBucketAbac"))]),
     (
         Bucket,
@@ -214,7 +219,7 @@ const TABLE: &[Row] = &[
     (
         Bucket,
         "object-lock",
-        &[("GET", missing("GetObjectLockConfiguration")), ("PUT", missing("PutObjectLockConfiguration"))],
+        &[("GET", Serve(Op::GetObjectLockConfiguration)), ("PUT", Serve(Op::PutObjectLockConfiguration))],
     ),
     (
         Bucket,
@@ -298,7 +303,7 @@ const TABLE: &[Row] = &[
             ("DELETE", Serve(Op::AbortMultipartUpload)),
         ],
     ),
-    (Object, "acl", &[("GET", missing("GetObjectAcl")), ("PUT", missing("PutObjectAcl"))]),
+    (Object, "acl", &[("GET", Serve(Op::GetObjectAcl)), ("PUT", Serve(Op::PutObjectAcl))]),
     (
         Object,
         "annotation",
@@ -308,23 +313,23 @@ const TABLE: &[Row] = &[
             ("DELETE", missing("DeleteObjectAnnotation")),
         ],
     ),
-    (Object, "attributes", &[("GET", missing("GetObjectAttributes"))]),
+    (Object, "attributes", &[("GET", Serve(Op::GetObjectAttributes))]),
     (Object, "encryption", &[("PUT", missing("UpdateObjectEncryption"))]),
-    (Object, "legal-hold", &[("GET", missing("GetObjectLegalHold")), ("PUT", missing("PutObjectLegalHold"))]),
-    (Object, "renameObject", &[("PUT", missing("RenameObject"))]),
-    (Object, "restore", &[("POST", missing("RestoreObject"))]),
-    (Object, "retention", &[("GET", missing("GetObjectRetention")), ("PUT", missing("PutObjectRetention"))]),
-    (Object, "select", &[("POST", missing("SelectObjectContent"))]),
+    (Object, "legal-hold", &[("GET", Serve(Op::GetObjectLegalHold)), ("PUT", Serve(Op::PutObjectLegalHold))]),
+    (Object, "renameObject", &[("PUT", Serve(Op::RenameObject))]),
+    (Object, "restore", &[("POST", Serve(Op::RestoreObject))]),
+    (Object, "retention", &[("GET", Serve(Op::GetObjectRetention)), ("PUT", Serve(Op::PutObjectRetention))]),
+    (Object, "select", &[("POST", Route::Refused("SelectObjectContent", S3ErrorCode::MethodNotAllowed))]),
     (
         Object,
         "tagging",
         &[
-            ("GET", missing("GetObjectTagging")),
-            ("PUT", missing("PutObjectTagging")),
-            ("DELETE", missing("DeleteObjectTagging")),
+            ("GET", Serve(Op::GetObjectTagging)),
+            ("PUT", Serve(Op::PutObjectTagging)),
+            ("DELETE", Serve(Op::DeleteObjectTagging)),
         ],
     ),
-    (Object, "torrent", &[("GET", missing("GetObjectTorrent"))]),
+    (Object, "torrent", &[("GET", Route::Refused("GetObjectTorrent", S3ErrorCode::MethodNotAllowed))]),
 ];
 
 /// The operation a request asks for. `has_copy_source` says whether it carries `x-amz-copy-source`.
@@ -439,7 +444,13 @@ mod tests {
             (Object, "GET", "lifecycle", Serve(Op::GetObject)),
             (Object, "GET", "uploadId=x", Serve(Op::ListParts)),
             (Object, "DELETE", "uploadId=x", Serve(Op::AbortMultipartUpload)),
-            (Object, "GET", "tagging&versionId=x", Route::NotImplemented("GetObjectTagging")),
+            (Object, "GET", "tagging&versionId=x", Serve(Op::GetObjectTagging)),
+            (
+                Object,
+                "POST",
+                "select&select-type=2",
+                Route::Refused("SelectObjectContent", S3ErrorCode::MethodNotAllowed),
+            ),
             (Object, "PATCH", "", Route::MethodNotAllowed),
             (Bucket, "PUT", "metadataTable", Route::NotImplemented("GetBucketMetadataTableConfiguration")),
         ] {

@@ -49,8 +49,17 @@ impl Refusal {
         }
         match failure.code {
             ErrorCode::DeleteMarker { version, modified, current } => delete_marker(version, modified, current),
-            _ => S3Error::new(code),
+            _ => S3Error::with_message(code, message_of(&failure.code)),
         }
+    }
+}
+
+/// What the client is told of a refusal of the store: what its S3 code says, or more where that says too little.
+pub(crate) fn message_of(code: &ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::ObjectLocked => "Access Denied because object protected by object lock.",
+        ErrorCode::ObjectLockNotEnabled => "Bucket is missing ObjectLockConfiguration",
+        other => s3_code_of(other).default_message(),
     }
 }
 

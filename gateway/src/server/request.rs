@@ -11,6 +11,7 @@ use crate::form::FormFile;
 use crate::ops::FormReply;
 use crate::request::{self, Query, Resource};
 use bytes::Bytes;
+use granary_protocol::bucket::Versioning;
 use granary_protocol::{BucketName, ObjectKey};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
@@ -81,6 +82,11 @@ impl S3Request {
     /// The settings of its bucket. Operations on the service and CreateBucket have none to ask for.
     pub fn settings(&self) -> &Arc<BucketSettings> {
         self.settings.as_ref().expect("dispatch fetches the settings of every bucket that must exist")
+    }
+
+    /// Whether its bucket keeps versions.
+    pub fn versioning(&self) -> Versioning {
+        self.settings().info.versioning
     }
 
     /// Whether somebody signed it.

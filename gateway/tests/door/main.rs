@@ -11,6 +11,7 @@ mod encryption;
 mod http;
 mod multipart;
 mod namenode;
+mod object_details;
 mod objects;
 mod post_form;
 mod refusals;
