@@ -143,18 +143,19 @@ def test_ownership_life(s3, bucket, refused):
 
 # Encryption
 
-def test_default_encryption(s3, bucket):
+def test_default_encryption(s3, bucket, refused):
+    """Where the store encrypts nothing of itself a bucket must not say that it does."""
     def rule():
         [found] = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
         return found
 
-    assert rule()["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
-    kms = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "my-key"},
-           "BucketKeyEnabled": True}
-    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [kms]})
-    assert rule() == kms
+    refused(rule, "ServerSideEncryptionConfigurationNotFoundError", 404)
+    for by_default in ({"SSEAlgorithm": "AES256"}, {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": "my-key"}):
+        put = {"ApplyServerSideEncryptionByDefault": by_default, "BucketKeyEnabled": True}
+        s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [put]})
+        assert rule() == put
     s3.delete_bucket_encryption(Bucket=bucket)
-    assert rule()["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    refused(rule, "ServerSideEncryptionConfigurationNotFoundError", 404)
 
 
 # Lifecycle

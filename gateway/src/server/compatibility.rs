@@ -173,7 +173,11 @@ const NOTES: &[(Operation, &str)] = &[
     (Operation::PutBucketLifecycleConfiguration, "the configuration; rules are not carried out yet"),
     (Operation::PutBucketAccelerateConfiguration, "kept and shown; there is only one road to this store"),
     (Operation::PutBucketRequestPayment, "kept and shown; nobody is billed"),
-    (Operation::DeleteBucketEncryption, "returns to SSE-S3"),
+    (Operation::DeleteBucketEncryption, "returns to what the store does by default"),
+    (
+        Operation::GetBucketEncryption,
+        "404 ServerSideEncryptionConfigurationNotFoundError where neither bucket nor store encrypts by default",
+    ),
 ];
 
 const HEAD: &str = "# S3 operations
