@@ -53,6 +53,15 @@ impl Store {
         &self.engine
     }
 
+    /// The time of the last command.
+    pub fn now(&self) -> UnixMillis {
+        UnixMillis(self.now)
+    }
+
+    pub fn advance(&mut self, ms: u64) {
+        self.now += ms;
+    }
+
     /// Applies one command as a batch of its own.
     pub fn apply(&mut self, action: Action) -> Result<NamenodeReply, Failure> {
         self.now += 10;

@@ -40,6 +40,9 @@ pub fn check(engine: &dyn Engine, told: &BTreeMap<BlockId, BlockRecord>) {
     check_uploads(engine, &mut references);
     check_contents(engine, &counters, references);
     check_blocks(engine, &counters, told);
+    check_users(engine, &counters);
+    check_events(engine, &counters);
+    check_documents(engine);
 }
 
 fn refer(references: &mut BTreeMap<ContentId, u32>, content: Option<ContentId>) {
@@ -233,4 +236,58 @@ fn check_blocks(engine: &dyn Engine, counters: &Counters, told: &BTreeMap<BlockI
     assert_eq!(counters.live_bytes, blocks.values().map(|block| block.live_bytes).sum::<u64>());
     let stored: BTreeMap<BlockId, BlockRecord> = blocks.into_iter().map(|(id, block)| (BlockId(id), block)).collect();
     assert_eq!(*told, stored, "what effects told against what is stored");
+}
+
+fn named<T: DeserializeOwned>(engine: &dyn Engine, table: u8) -> BTreeMap<String, T> {
+    let decode = |(key, value): &(Bytes, Bytes)| {
+        (String::from_utf8(key[1..].to_vec()).unwrap(), view::decode(key, value).unwrap())
+    };
+    rows(engine, table).iter().map(decode).collect()
+}
+
+fn check_users(engine: &dyn Engine, counters: &Counters) {
+    let users: BTreeMap<String, UserRecord> = named(engine, layout::USER);
+    let (mut ids, mut accounts, mut keys) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut attached = BTreeMap::<String, u64>::new();
+    for (name, user) in &users {
+        assert!(ids.insert(user.canonical_id.as_str().to_owned(), name.clone()).is_none());
+        assert!(accounts.insert(user.account_id.clone(), name.clone()).is_none());
+        for key in &user.keys {
+            assert!(keys.insert(key.access_key.clone(), name.clone()).is_none());
+        }
+        for policy in &user.policies {
+            *attached.entry(policy.clone()).or_default() += 1;
+        }
+    }
+    assert_eq!(named::<String>(engine, layout::USER_ID), ids);
+    assert_eq!(named::<String>(engine, layout::USER_ACCOUNT), accounts);
+    let held: BTreeMap<String, String> =
+        named::<AccessKeyRecord>(engine, layout::ACCESS_KEY).into_iter().map(|(key, held)| (key, held.user)).collect();
+    assert_eq!(held, keys);
+    let policies: BTreeMap<String, PolicyRecord> = named(engine, layout::POLICY);
+    for (name, policy) in &policies {
+        assert_eq!(policy.attached, attached.remove(name).unwrap_or_default(), "policy {name}");
+    }
+    assert!(attached.is_empty(), "policies attached that are gone: {attached:?}");
+    assert_eq!((counters.users, counters.policies), (users.len() as u64, policies.len() as u64));
+    assert_eq!(counters.encryption_keys, rows(engine, layout::ENCRYPTION_KEY).len() as u64);
+}
+
+fn check_events(engine: &dyn Engine, counters: &Counters) {
+    let events: BTreeMap<u64, EventRecord> = records(engine, layout::EVENT);
+    let places: BTreeSet<Vec<u8>> =
+        events.iter().map(|(id, event)| layout::event_due(event.due, granary_protocol::event::EventId(*id))).collect();
+    let stored: BTreeSet<Vec<u8>> = rows(engine, layout::EVENT_DUE).iter().map(|(key, _)| key.to_vec()).collect();
+    assert_eq!(stored, places);
+    let bytes: usize = events.values().map(EventRecord::bytes).sum();
+    assert_eq!((counters.events, counters.event_bytes), (events.len() as u64, bytes as u64));
+}
+
+fn check_documents(engine: &dyn Engine) {
+    let roots: BTreeSet<DirectoryId> =
+        named::<BucketRecord>(engine, layout::BUCKET).into_values().map(|record| record.head.root).collect();
+    for (key, _) in rows(engine, layout::BUCKET_DOCUMENT) {
+        assert!(roots.contains(&directory_of(&key)), "a document of no bucket");
+        assert!(layout::decode_bucket_document(&key).is_some());
+    }
 }

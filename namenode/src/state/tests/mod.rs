@@ -1,10 +1,15 @@
 //! Tests of the hard state: rules by example, and random commands against a naive model.
 
 mod block_rules;
+mod conditions;
+mod entities;
 mod fixture;
 mod invariants;
 mod listing;
+mod locks;
 mod model;
 mod random_commands;
 mod rules;
+mod sealed_rules;
 mod upload_rules;
+mod version_listing;
