@@ -25,7 +25,7 @@ use super::error::RaftLogError;
 use super::record::{self, LogRecord, Nonce, RecordHeader, u32_at, u64_at};
 
 /// The format of the log's files that this version writes and reads.
-pub(super) const LAYOUT_VERSION: u32 = 1;
+pub(super) const LAYOUT_VERSION: u32 = 2;
 
 pub(super) const SEGMENT_HEADER_BYTES: u64 = 64;
 pub(super) const SEGMENT_SUFFIX: &str = ".seg";

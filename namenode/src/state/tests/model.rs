@@ -5,7 +5,7 @@ use crate::state::FoundExtent;
 use granary_protocol::block::Extent;
 use granary_protocol::bucket::Versioning;
 use granary_protocol::namenode::WriteCondition;
-use granary_protocol::object::ETag;
+use granary_protocol::object::{ETag, ObjectLock, Tag};
 use granary_protocol::{ContentId, ErrorCode, UploadId, VersionId};
 use std::collections::BTreeMap;
 
@@ -23,6 +23,8 @@ pub struct Version {
     pub marker: bool,
     pub etag: ETag,
     pub pieces: Vec<Piece>,
+    pub tags: Vec<Tag>,
+    pub lock: ObjectLock,
 }
 
 impl Version {
@@ -78,6 +80,16 @@ impl Model {
             self.keys.remove(key);
         }
         self.versioning != Versioning::Off
+    }
+
+    pub fn version_mut(&mut self, key: &str, id: VersionId) -> Option<&mut Version> {
+        self.keys.get_mut(key)?.iter_mut().find(|version| version.id == id)
+    }
+
+    /// Gives the only version of a key another key.
+    pub fn rename(&mut self, source: &str, key: &str) {
+        let versions = self.keys.remove(source).expect("the source exists");
+        self.keys.insert(key.to_owned(), versions);
     }
 
     /// Deletes a version; whether it was a marker.
@@ -146,5 +158,12 @@ fn push(runs: &mut Vec<Extent>, extent: Extent) {
 
 pub fn version(pieces: Vec<Piece>) -> Version {
     let size = pieces.iter().map(|piece| piece.length).sum();
-    Version { id: VersionId::NULL, marker: false, etag: etag(size), pieces }
+    Version {
+        id: VersionId::NULL,
+        marker: false,
+        etag: etag(size),
+        pieces,
+        tags: Vec::new(),
+        lock: ObjectLock::default(),
+    }
 }

@@ -4,11 +4,11 @@
 use super::fixture::*;
 use super::invariants;
 use super::model::{self, Model, Piece, Version};
-use crate::command::{Action, Command, CopyObject, CopyPart};
+use crate::command::{Action, AmendObject, Command, CopyObject, CopyPart, DeleteObjects, RenameObject};
 use crate::engine::{Engine, MemoryEngine};
 use crate::state::{self, Effect, Transaction};
 use granary_protocol::block::{BlockKind, Extent};
-use granary_protocol::bucket::Versioning;
+use granary_protocol::bucket::{BucketLock, RetentionMode, Versioning};
 use granary_protocol::namenode::*;
 use granary_protocol::object::*;
 use granary_protocol::*;
@@ -44,6 +44,8 @@ struct Run {
     store: Store,
     model: Model,
     writers: Vec<Writer>,
+    /// Whether the bucket has Object Lock: then versioning stays enabled.
+    locked: bool,
 }
 
 #[test]
@@ -60,7 +62,12 @@ fn random_commands_agree_with_the_model() {
 fn run(seed: u64) {
     let mut store = Store::new();
     let writers = (0..2).map(|number| Writer::new(&mut store, &format!("writer-{number}"))).collect();
-    let mut run = Run { random: Random(seed), store, model: Model::default(), writers };
+    let mut run = Run { random: Random(seed), store, model: Model::default(), writers, locked: seed % 3 == 2 };
+    if run.locked {
+        run.store.set_versioning(Versioning::Enabled);
+        run.store.done(Action::SetBucketLock { bucket: BUCKET.into(), lock: BucketLock::default() });
+        run.model.versioning = Versioning::Enabled;
+    }
     for step in 0..STEPS {
         run.step();
         if step % 8 == 0 || step + 1 == STEPS {
@@ -74,7 +81,7 @@ fn run(seed: u64) {
 impl Run {
     fn step(&mut self) {
         let key = *self.random.pick(&KEYS);
-        match self.random.below(26) {
+        match self.random.below(32) {
             0..=7 => self.put(key),
             8..=10 => self.copy(key),
             11..=13 => self.delete(key),
@@ -88,7 +95,89 @@ impl Run {
             23 => self.seal(),
             24 if self.random.chance(3) => self.set_versioning(),
             24 => self.abandon(),
-            _ => self.end_lease(),
+            25 => self.end_lease(),
+            26..=28 => self.amend(key),
+            _ => self.rename(key),
+        }
+    }
+
+    /// A version of the key, or one that does not exist.
+    fn any_version(&mut self, key: &str) -> VersionId {
+        let ids: Vec<VersionId> =
+            self.model.keys.get(key).map_or(&[][..], Vec::as_slice).iter().map(|version| version.id).collect();
+        if ids.is_empty() || self.random.chance(5) { VersionId(999_999) } else { *self.random.pick(&ids) }
+    }
+
+    fn amend(&mut self, key: &str) {
+        let id = self.any_version(key);
+        // The time of the command that is about to be applied.
+        let now = UnixMillis(self.store.now().0 + 10);
+        let change = match self.random.below(if self.locked { 4 } else { 1 }) {
+            0 => {
+                let value = self.random.below(100).to_string();
+                ObjectChange::Tags(vec![Tag { key: "tag".to_owned(), value }])
+            }
+            1 => ObjectChange::LegalHold(self.random.chance(2)),
+            _ => {
+                let mode = *self.random.pick(&[RetentionMode::Governance, RetentionMode::Compliance]);
+                let until = UnixMillis(now.0 + *self.random.pick(&[0, 20, 200, 1_000]));
+                let retention = (!self.random.chance(4)).then_some(Retention { mode, until });
+                ObjectChange::Retention { retention, bypass_governance: self.random.chance(2) }
+            }
+        };
+        let (bucket, key_named) = (BUCKET.into(), key.into());
+        let amend = AmendObject { bucket, key: key_named, version: Some(id), change: change.clone() };
+        let answer = self.store.apply(Action::AmendObject(Box::new(amend))).map_err(|failure| failure.code);
+        let Some(version) = self.model.version_mut(key, id) else {
+            assert_eq!(answer, Err(ErrorCode::NoSuchVersion));
+            return;
+        };
+        if version.marker {
+            assert!(matches!(answer, Err(ErrorCode::DeleteMarker { current: false, .. })));
+            return;
+        }
+        match (change, answer) {
+            (ObjectChange::Tags(tags), Ok(_)) => version.tags = tags,
+            (ObjectChange::LegalHold(hold), Ok(_)) => version.lock.legal_hold = hold,
+            (ObjectChange::Retention { retention, .. }, Err(ErrorCode::InvalidArgument)) => {
+                assert!(retention.unwrap().until <= now);
+            }
+            (ObjectChange::Retention { retention, bypass_governance }, answer) => {
+                let weakened = version.lock.retention.filter(|old| old.until > now).filter(|old| {
+                    retention.is_none_or(|new| new.mode != old.mode || new.until < old.until)
+                        && !(bypass_governance && old.mode == RetentionMode::Governance)
+                });
+                match answer {
+                    Ok(_) => {
+                        assert_eq!(weakened, None);
+                        version.lock.retention = retention;
+                    }
+                    Err(code) => assert_eq!((code, weakened.is_some()), (ErrorCode::ObjectLocked, true)),
+                }
+            }
+            (change, answer) => panic!("{change:?} answered {answer:?}"),
+        }
+    }
+
+    fn rename(&mut self, key: &str) {
+        let source = *self.random.pick(&KEYS);
+        let condition = self.condition(key);
+        let rename = RenameObject {
+            bucket: BUCKET.into(),
+            source: source.into(),
+            source_condition: WriteCondition::default(),
+            key: key.into(),
+            condition: condition.clone(),
+        };
+        let answer = self.store.apply(Action::RenameObject(Box::new(rename))).map_err(|failure| failure.code);
+        let expected = match (self.model.versioning, self.model.visible(source)) {
+            (Versioning::Enabled | Versioning::Suspended, _) => Err(ErrorCode::InvalidBucketState),
+            (Versioning::Off, None) => Err(ErrorCode::NoSuchKey),
+            (Versioning::Off, Some(_)) => self.model.check(key, &condition),
+        };
+        assert_eq!(answer.map(|_| ()), expected, "{source:?} to {key:?}");
+        if expected.is_ok() {
+            self.model.rename(source, key);
         }
     }
 
@@ -192,7 +281,10 @@ impl Run {
             condition: condition.clone(),
         }));
         match found {
-            Some(version) => self.write(key, &condition, version, action),
+            Some(version) => {
+                let copy = Version { tags: Vec::new(), lock: ObjectLock::default(), ..version };
+                self.write(key, &condition, copy, action);
+            }
             None => assert!(self.store.refused(action).absent()),
         }
     }
@@ -208,16 +300,30 @@ impl Run {
     }
 
     fn delete_version(&mut self, key: &str) {
-        let ids: Vec<VersionId> = self
-            .model
-            .keys
-            .get(key)
-            .map(|versions| versions.iter().map(|version| version.id).collect())
-            .unwrap_or_default();
-        let id = if ids.is_empty() || self.random.chance(5) { VersionId(999_999) } else { *self.random.pick(&ids) };
-        let outcome = self.store.delete(key, Some(id));
-        let delete_marker = self.model.delete_version(key, id);
-        assert_eq!(outcome, DeleteOutcome { version: Some(id), delete_marker });
+        let id = self.any_version(key);
+        let bypass_governance = self.random.chance(3);
+        let now = UnixMillis(self.store.now().0 + 10);
+        let action = Action::DeleteObjects(Box::new(DeleteObjects {
+            bucket: BUCKET.into(),
+            objects: vec![target(key, Some(id))],
+            deleter: owner(),
+            bypass_governance,
+        }));
+        let Ok(NamenodeReply::Deleted(mut results)) = self.store.apply(action) else { panic!("not results") };
+        let kept = self.model.version_mut(key, id).is_some_and(|version| {
+            let retained = version.lock.retention.is_some_and(|retention| {
+                retention.until > now && !(bypass_governance && retention.mode == RetentionMode::Governance)
+            });
+            retained || version.lock.legal_hold
+        });
+        match results.pop().unwrap() {
+            Ok(outcome) => {
+                assert!(!kept, "a locked version died");
+                let delete_marker = self.model.delete_version(key, id);
+                assert_eq!(outcome, DeleteOutcome { version: Some(id), delete_marker });
+            }
+            Err(failure) => assert_eq!((failure.code, kept), (ErrorCode::ObjectLocked, true)),
+        }
     }
 
     fn create_upload(&mut self, key: &str) {
@@ -375,6 +481,9 @@ impl Run {
     }
 
     fn set_versioning(&mut self) {
+        if self.locked {
+            return;
+        }
         let versioning = *self.random.pick(&[Versioning::Enabled, Versioning::Enabled, Versioning::Suspended]);
         self.store.set_versioning(versioning);
         self.model.versioning = versioning;
@@ -420,6 +529,7 @@ impl Run {
         let size = version.size();
         let all = self.store.get(key, id, Window::Range { first: 0, last: None }).unwrap();
         assert_eq!((all.object.version, all.object.size, all.object.etag), (version.id, size, version.etag));
+        assert_eq!((&all.object.details.tags, all.object.lock), (&version.tags, version.lock));
         assert_eq!(model::found_runs(&all.extents, 0), self.model.runs(&version.pieces, 0, size));
         if size == 0 {
             return;
@@ -437,11 +547,19 @@ impl Run {
 
     /// Deletes everything that was ever made: nothing may be left behind.
     fn drain(mut self) {
+        // Retentions run out.
+        self.store.advance(1_000);
         for (upload, (key, _)) in std::mem::take(&mut self.model.uploads) {
             self.store.done(Action::AbortUpload { bucket: BUCKET.into(), key: key.into(), upload });
         }
         for (key, versions) in std::mem::take(&mut self.model.keys) {
             for version in versions {
+                if version.lock.legal_hold {
+                    let (bucket, key) = (BUCKET.into(), key.as_str().into());
+                    let change = ObjectChange::LegalHold(false);
+                    let amend = AmendObject { bucket, key, version: Some(version.id), change };
+                    self.store.apply(Action::AmendObject(Box::new(amend))).unwrap();
+                }
                 self.store.delete(&key, Some(version.id));
             }
         }
