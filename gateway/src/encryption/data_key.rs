@@ -4,7 +4,7 @@
 
 use granary_protocol::encryption::SealSalt;
 use ring::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
-use ring::hkdf::{HKDF_SHA256, Salt};
+use ring::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use zeroize::Zeroize;
 
 /// Bytes of every key: AES-256.
@@ -12,6 +12,9 @@ pub const KEY_BYTES: usize = 32;
 
 /// What segment keys are derived for. Changed only together with the format of the sealed bytes.
 const SEGMENT_PURPOSE: &[u8] = b"granary object segments 1";
+
+/// What part tags are derived for.
+const TAG_PURPOSE: &[u8] = b"granary part tags 1";
 
 /// A key in clear.
 pub struct DataKey([u8; KEY_BYTES]);
@@ -57,7 +60,47 @@ pub(super) fn derive(secret: &[u8; KEY_BYTES], salt: &[u8], purpose: &[u8]) -> L
     LessSafeKey::new(UnboundKey::from(okm))
 }
 
+/// Makes the tags of an upload's parts of their MD5s.
+pub struct TagKey(Prk);
+
+impl TagKey {
+    pub(super) fn new(data_key: &DataKey) -> Self {
+        Self(Salt::new(HKDF_SHA256, TAG_PURPOSE).extract(data_key.expose()))
+    }
+
+    /// The tag of what has this MD5.
+    pub fn tag(&self, md5: &[u8; 16]) -> [u8; 16] {
+        let mut tag = [0; 16];
+        let info = [&md5[..]];
+        let made = self.0.expand(&info, TagLength).and_then(|okm| okm.fill(&mut tag));
+        made.expect("a tag is shorter than what HKDF can make");
+        tag
+    }
+}
+
+struct TagLength;
+
+impl KeyType for TagLength {
+    fn len(&self) -> usize {
+        16
+    }
+}
+
 /// The key that seals the segments of one object or part.
 pub(super) fn segment_key(data_key: &DataKey, salt: &SealSalt) -> LessSafeKey {
     derive(data_key.expose(), &salt.0, SEGMENT_PURPOSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn part_tags_repeat_within_an_upload_only() {
+        let (key, other) = (TagKey::new(&DataKey::new([1; 32])), TagKey::new(&DataKey::new([2; 32])));
+        assert_eq!(key.tag(&[3; 16]), key.tag(&[3; 16]));
+        assert_ne!(key.tag(&[3; 16]), key.tag(&[4; 16]));
+        assert_ne!(key.tag(&[3; 16]), other.tag(&[3; 16]));
+        assert_ne!(key.tag(&[3; 16]), [3; 16]);
+    }
 }

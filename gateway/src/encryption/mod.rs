@@ -33,5 +33,5 @@ pub(crate) use plan::{KeyRealm, Plan, hides_md5};
 pub(crate) use reader::ObjectReader;
 pub(crate) use reading::{check_key, check_upload_key};
 pub(crate) use response::{insert_encryption, insert_new_encryption};
-pub(crate) use service::{ContentSeal, Encryption, opaque_tag};
+pub(crate) use service::{ContentSeal, Encryption, TagRule, opaque_tag};
 pub(crate) use writer::ObjectWriter;

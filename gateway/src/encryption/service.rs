@@ -2,7 +2,7 @@
 
 use super::asked::Asked;
 use super::customer_key::CustomerKey;
-use super::data_key::DataKey;
+use super::data_key::{DataKey, TagKey};
 use super::key_name::parse_key_id;
 use super::key_store::{KeyName, KeyStore, KeyStoreError};
 use super::plan::{KeyRealm, Plan, hides_md5, wrapping_context};
@@ -37,15 +37,26 @@ pub struct ContentSeal {
     pub salt: SealSalt,
     /// Seals it.
     pub sealer: StreamSealer,
-    /// Whether the tag must say nothing of the bytes.
-    pub hides_md5: bool,
+    /// What its tag is.
+    pub tag: TagRule,
+}
+
+/// What the entity tag of a sealed content is.
+pub enum TagRule {
+    /// The MD5.
+    Md5,
+    /// Random, which says nothing of the bytes.
+    Random,
+    /// Made of the MD5 and a key: says nothing of the bytes to anybody else, and is the same when a part is sent again.
+    Keyed(TagKey),
 }
 
 impl NewSeal {
     /// For the object written in one piece. To be called once: a salt seals one content.
     pub fn content(&self) -> ContentSeal {
         let salt = self.kept.salt;
-        ContentSeal { salt, sealer: StreamSealer::new(&self.data_key, &salt), hides_md5: hides_md5(&self.kept.mode) }
+        let tag = if hides_md5(&self.kept.mode) { TagRule::Random } else { TagRule::Md5 };
+        ContentSeal { salt, sealer: StreamSealer::new(&self.data_key, &salt), tag }
     }
 }
 
@@ -137,7 +148,9 @@ impl Encryption {
     pub async fn part(&self, kept: &ObjectEncryption, customer: Option<&CustomerKey>) -> Result<ContentSeal, Refusal> {
         let data_key = self.data_key(kept, customer).await?;
         let salt = new_salt()?;
-        Ok(ContentSeal { salt, sealer: StreamSealer::new(&data_key, &salt), hides_md5: hides_md5(&kept.mode) })
+        let hides = hides_md5(&kept.mode);
+        let tag = if hides { TagRule::Keyed(TagKey::new(&data_key)) } else { TagRule::Md5 };
+        Ok(ContentSeal { salt, sealer: StreamSealer::new(&data_key, &salt), tag })
     }
 
     /// Opens the data key of an object. The client's key must have been judged: [`super::check_key`].

@@ -21,7 +21,7 @@ pub(super) async fn rewrite(
     algorithm: ChecksumAlgorithm,
 ) -> Result<StoredBody, Refusal> {
     let (mut writer, sealed_as) = object_writer(state, Some(length), class, seal);
-    let mut hasher = BodyHasher::new(!sealed_as.hides_md5, [algorithm]);
+    let mut hasher = BodyHasher::new(sealed_as.needs_md5(), [algorithm]);
     if length > 0 {
         let mut reader = source.open(state, first, length).await?;
         while let Some(piece) = reader.next().await? {

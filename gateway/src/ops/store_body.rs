@@ -4,7 +4,7 @@
 //! committed nobody can see it, and when it is dropped instead, its space is given back.
 
 use crate::body::{BodyDigests, BodySpec};
-use crate::encryption::{ContentSeal, ObjectWriter, opaque_tag};
+use crate::encryption::{ContentSeal, ObjectWriter, TagRule, opaque_tag};
 use crate::error::{S3Error, S3ErrorCode};
 use crate::server::{GatewayState, Refusal, S3Request};
 use granary_client::StoredContent;
@@ -32,20 +32,27 @@ impl StoredBody {
         let stored = content.as_ref().map_or(0, StoredContent::length);
         let expected = if seal.salt.is_some() { sealed_length(digests.length) } else { digests.length };
         assert_eq!(stored, expected, "the writer stores what it is given");
-        let tag = match digests.md5 {
-            _ if seal.hides_md5 => opaque_tag()?,
-            Some(md5) => md5,
-            None => return Err(S3ErrorCode::InternalError.into()),
+        let tag = match (&seal.tag, digests.md5) {
+            (TagRule::Random, _) => opaque_tag()?,
+            (TagRule::Md5, Some(md5)) => md5,
+            (TagRule::Keyed(key), Some(md5)) => key.tag(&md5),
+            (TagRule::Md5 | TagRule::Keyed(_), None) => return Err(S3ErrorCode::InternalError.into()),
         };
         Ok(Self { content, digests, salt: seal.salt, tag })
     }
 }
 
 /// What remains of a [`ContentSeal`] when its sealer is at work.
-#[derive(Default)]
 pub(super) struct SealedAs {
     pub salt: Option<SealSalt>,
-    pub hides_md5: bool,
+    tag: TagRule,
+}
+
+impl SealedAs {
+    /// Whether the MD5 is needed: by far the most expensive digest is left out where nobody is told of it.
+    pub fn needs_md5(&self) -> bool {
+        !matches!(self.tag, TagRule::Random)
+    }
 }
 
 /// A writer of a content of `length` bytes, sealed or not.
@@ -56,8 +63,8 @@ pub(super) fn object_writer(
     seal: Option<ContentSeal>,
 ) -> (ObjectWriter, SealedAs) {
     let (sealer, sealed_as) = match seal {
-        None => (None, SealedAs::default()),
-        Some(seal) => (Some(seal.sealer), SealedAs { salt: Some(seal.salt), hides_md5: seal.hides_md5 }),
+        None => (None, SealedAs { salt: None, tag: TagRule::Md5 }),
+        Some(seal) => (Some(seal.sealer), SealedAs { salt: Some(seal.salt), tag: seal.tag }),
     };
     (ObjectWriter::new(&state.client, length, class, sealer), sealed_as)
 }
@@ -86,8 +93,7 @@ pub(super) async fn store_body(
 ) -> Result<StoredBody, Refusal> {
     let length = spec.length();
     let (mut writer, sealed_as) = object_writer(state, length, class, seal);
-    // By far the most expensive digest is left out where nobody is told of it.
-    let mut body = request.read_body(if sealed_as.hides_md5 { spec } else { spec.with_md5() });
+    let mut body = request.read_body(if sealed_as.needs_md5() { spec.with_md5() } else { spec });
     let digests = if length.is_some_and(|length| length <= COLLECT_BYTES_MAX) {
         let (bytes, digests) = body.collect().await?;
         writer.write(bytes).await?;
