@@ -222,7 +222,7 @@ METHOD = "x-amz-server-side-encryption"
      "KMS.NotFoundException"),
 ])
 def test_contradicting_headers(wire, bucket, key, headers, code):
-    for method, query in (("PUT", {}), ("POST", {"uploads": ""})):
+    for method, query in (("PUT", []), ("POST", [("uploads", "")])):
         answer = wire.request(method, f"/{bucket}/{key}", query, headers=headers)
         assert (answer.status, answer.code) == (400, code), (method, answer)
         assert KEY not in answer.body.decode()
