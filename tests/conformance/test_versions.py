@@ -128,7 +128,7 @@ def test_listing_is_by_key_and_then_newest_first(s3, make_bucket):
     for size in [1, 3, 4, 5, 1000]:
         found, asked = [], {"MaxKeys": size}
         while True:
-            page = s3.list_object_versions(Bucket=bucket, EncodingType="url", **asked)
+            page = s3.list_object_versions(Bucket=bucket, **asked)
             entries = page.get("Versions", []) + page.get("DeleteMarkers", [])
             assert len(entries) <= size
             found += [(e["Key"], e["VersionId"], e["IsLatest"]) for e in entries]
