@@ -1,7 +1,7 @@
 //! The command line.
 
 use clap::{Args, Parser, Subcommand};
-use granary_gateway::config::{NewBuckets, StoreDefault};
+use granary_gateway::config::{NewBuckets, NotificationSettings, StoreDefault, TargetSettings};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -99,6 +99,18 @@ pub struct DoorOptions {
     /// (neither, as AWS did before April 2023).
     #[arg(long, default_value = "guarded", value_parser = new_buckets, value_name = "guarded|open")]
     pub new_buckets: NewBuckets,
+    /// Serve buckets that have a website configuration as `BUCKET.DOMAIN`. May be repeated.
+    #[arg(long, value_name = "DOMAIN")]
+    pub website_domain: Vec<String>,
+    /// A webhook that buckets may send events to, as arn:aws:sqs:REGION:ACCOUNT:NAME and its like. May be repeated.
+    #[arg(long, value_name = "NAME=URL")]
+    pub notification_target: Vec<NotificationTarget>,
+    /// Let webhooks have addresses of this machine and of private networks.
+    #[arg(long)]
+    pub allow_private_notification_targets: bool,
+    /// How often access logs of buckets are delivered.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub access_log_interval_s: u64,
     #[command(flatten)]
     pub encryption: EncryptionOptions,
 }
@@ -108,6 +120,33 @@ fn new_buckets(word: &str) -> Result<NewBuckets, String> {
         "guarded" => Ok(NewBuckets::Guarded),
         "open" => Ok(NewBuckets::Open),
         _ => Err("either guarded or open".to_owned()),
+    }
+}
+
+impl DoorOptions {
+    /// Where events may go.
+    pub fn notifications(&self) -> NotificationSettings {
+        let target = |target: &NotificationTarget| (target.name.clone(), TargetSettings { url: target.url.clone() });
+        NotificationSettings {
+            targets: self.notification_target.iter().map(target).collect(),
+            allow_private_targets: self.allow_private_notification_targets,
+        }
+    }
+}
+
+/// A webhook, written `NAME=URL`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotificationTarget {
+    pub name: String,
+    pub url: String,
+}
+
+impl std::str::FromStr for NotificationTarget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<NotificationTarget, String> {
+        let (name, url) = text.split_once('=').ok_or("a target is written NAME=URL")?;
+        Ok(NotificationTarget { name: name.to_owned(), url: url.to_owned() })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::args::RoleOptions;
 use anyhow::{Context, bail};
-use granary_gateway::config::{EncryptionConfig, KmsConfig, NewBuckets};
+use granary_gateway::config::{EncryptionConfig, KmsConfig, NewBuckets, NotificationSettings};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -107,10 +107,23 @@ pub struct GatewayFile {
     /// What buckets are created with: `guarded` (default) or `open`.
     #[serde(default)]
     pub new_buckets: NewBuckets,
+    /// Domains below which buckets are served as web sites.
+    #[serde(default)]
+    pub website_domains: Vec<String>,
+    /// How often access logs of buckets are delivered.
+    #[serde(default = "default_access_log_interval_s")]
+    pub access_log_interval_s: u64,
+    /// Where events may go: `[notifications.targets.NAME]` with its `url`.
+    #[serde(default)]
+    pub notifications: NotificationSettings,
 }
 
 fn default_region() -> String {
     "us-east-1".to_owned()
+}
+
+fn default_access_log_interval_s() -> u64 {
+    60
 }
 
 /// Reads a role's file and applies the overrides.

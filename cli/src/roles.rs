@@ -13,7 +13,7 @@ use granary_client::remote::{NamenodeCluster, RemoteDatanodes, RemoteNamenode};
 use granary_client::{Client, ClientComponents, ClientConfig};
 use granary_datanode::{Datanode, DatanodeRpc, VolumeConfig};
 use granary_gateway::auth::Secret;
-use granary_gateway::config::{EncryptionConfig, KmsConfig, NewBuckets, TlsFiles};
+use granary_gateway::config::{EncryptionConfig, KmsConfig, NewBuckets, NotificationSettings, TlsFiles};
 use granary_gateway::encryption::MasterKey;
 use granary_gateway::server::Gateway;
 use granary_namenode::server::NamenodeServer;
@@ -137,6 +137,9 @@ pub async fn gateway(options: RoleOptions) -> anyhow::Result<()> {
         master_key,
         encryption: file.encryption,
         kms: file.kms,
+        website_domains: file.website_domains,
+        access_log_interval_s: file.access_log_interval_s,
+        notifications: file.notifications,
     };
     let gateway = open_door(door, client.clone(), datanodes, shutdown).await?;
     tracing::info!(s3 = %gateway.local_addr(), "gateway is up");
@@ -183,6 +186,9 @@ pub struct DoorSettings {
     pub master_key: Option<MasterKey>,
     pub encryption: EncryptionConfig,
     pub kms: KmsConfig,
+    pub website_domains: Vec<String>,
+    pub access_log_interval_s: u64,
+    pub notifications: NotificationSettings,
 }
 
 /// Opens the S3 door; [`Gateway::run`] then serves it until `shutdown`.
@@ -199,6 +205,9 @@ pub async fn open_door(
         public_urls: door.public_urls,
         encryption: door.encryption,
         kms: door.kms,
+        website_domains: door.website_domains,
+        access_log_interval_s: door.access_log_interval_s,
+        notifications: door.notifications,
         tls: door.tls_cert.zip(door.tls_key).map(|(certificate, key)| TlsFiles { certificate, key }),
         ..granary_gateway::config::Config::default()
     };

@@ -68,6 +68,9 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
             customer_keys_in_clear: options.door.encryption.customer_keys_in_clear,
         },
         kms: KmsConfig { create_missing_keys: !options.door.encryption.no_missing_kms_keys },
+        website_domains: options.door.website_domain.clone(),
+        access_log_interval_s: options.door.access_log_interval_s,
+        notifications: options.door.notifications(),
     };
     // A namenode that cannot go on cancels its own token; the process ends with it.
     let (failed, stop_all) = (stop_namenode.clone(), shutdown.clone());

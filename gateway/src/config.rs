@@ -3,6 +3,8 @@
 //! Credentials are no settings: the root key is handed to [`crate::server::Gateway::start`] beside this, so that a
 //! printed or stored configuration never holds a secret.
 
+use crate::notifications::Targets;
+pub use crate::notifications::{NotificationSettings, TargetError, TargetSettings};
 use crate::request::BaseDomains;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -50,6 +52,12 @@ pub struct Config {
     pub delete_xml_bytes_max: u64,
     /// The body of CompleteMultipartUpload: 10,000 parts with checksums. Default 4 MiB.
     pub complete_xml_bytes_max: u64,
+    /// Domains below which buckets are served as web sites: `BUCKET.DOMAIN`. Default: none.
+    pub website_domains: Vec<String>,
+    /// Where events may go.
+    pub notifications: NotificationSettings,
+    /// How often access logs are delivered. Default 60 s.
+    pub access_log_interval_s: u64,
 }
 
 /// What buckets are created with where a request does not say it.
@@ -165,6 +173,9 @@ impl Default for Config {
             xml_bytes_max: 1 << 20,
             delete_xml_bytes_max: 2 << 20,
             complete_xml_bytes_max: 4 << 20,
+            website_domains: Vec::new(),
+            notifications: NotificationSettings::default(),
+            access_log_interval_s: 60,
         }
     }
 }
@@ -207,6 +218,14 @@ impl Config {
             ("xml_bytes_max", "at least 1 KiB", self.xml_bytes_max >= 1024),
             ("delete_xml_bytes_max", "at least 1 KiB", self.delete_xml_bytes_max >= 1024),
             ("complete_xml_bytes_max", "at least 1 KiB", self.complete_xml_bytes_max >= 1024),
+            ("website_domains", "domain names, other than those of public_urls and localhost", {
+                let taken = self.base_domains();
+                self.website_domains.iter().all(|domain| is_domain(domain) && !taken.contains(domain))
+            }),
+            ("notifications.targets", "words naming http:// or https:// URLs", {
+                Targets::new(&self.notifications, &self.region).is_ok()
+            }),
+            ("access_log_interval_s", "1 to 86400", (1..=86_400).contains(&self.access_log_interval_s)),
         ];
         match rules.into_iter().find(|(_, _, holds)| !holds) {
             Some((field, must, _)) => Err(ConfigError { field, must }),
@@ -221,6 +240,11 @@ impl Config {
         BaseDomains::new(names.chain(["localhost"]))
     }
 
+    /// The domains below which the first labels of a Host name a bucket that is a web site.
+    pub(crate) fn website_domains(&self) -> BaseDomains {
+        BaseDomains::new(&self.website_domains)
+    }
+
     /// The `Host` values a client of the public URLs signs.
     pub(crate) fn public_hosts(&self) -> Vec<String> {
         self.public_urls.iter().filter_map(|url| public_authority(url)).collect()
@@ -229,6 +253,10 @@ impl Config {
     pub(crate) fn stall_timeout(&self) -> Duration {
         Duration::from_millis(self.stall_timeout_ms)
     }
+}
+
+fn is_domain(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
 }
 
 /// `host[:port]` of a URL, without the scheme's default port; `None` unless it is just that.
@@ -254,6 +282,10 @@ mod tests {
         assert_eq!(Config::default().validate(), Ok(()));
         let bad = Config { connections_max: 0, ..Config::default() };
         assert_eq!(bad.validate().unwrap_err().field, "connections_max");
+        for (domain, is_good) in [("site.example", true), ("LOCALHOST", false), ("a b", false), ("", false)] {
+            let config = Config { website_domains: vec![domain.to_owned()], ..Config::default() };
+            assert_eq!(config.validate().is_ok(), is_good, "{domain}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The S3 door: signatures, presigned URLs, request parsing, body decoding, checksums and errors, and on top of them
 //! one file per operation family. This file lists the modules and nothing else.
 
+mod access_log;
 mod admin;
 pub mod auth;
 pub mod body;
@@ -10,6 +11,8 @@ mod documents;
 pub mod encryption;
 pub mod error;
 mod form;
+mod notifications;
 mod ops;
 pub mod request;
 pub mod server;
+mod website;

@@ -7,7 +7,7 @@ use crate::credentials::RootCredentials;
 use crate::master_key;
 use crate::node_certificate;
 use anyhow::{Context, bail};
-use granary_gateway::config::{EncryptionConfig, KmsConfig};
+use granary_gateway::config::{EncryptionConfig, KmsConfig, NotificationSettings};
 use granary_namenode::config::PeerConfig;
 use granary_protocol::{NodeName, PeerId};
 use granary_rpc::{ClusterCa, ClusterName};
@@ -190,6 +190,9 @@ impl Cluster {
                 s3_tls_cert: None,
                 s3_tls_key: None,
                 public_urls: Vec::new(),
+                website_domains: Vec::new(),
+                access_log_interval_s: 60,
+                notifications: NotificationSettings::default(),
                 region: "us-east-1".to_owned(),
                 new_buckets: granary_gateway::config::NewBuckets::default(),
             };

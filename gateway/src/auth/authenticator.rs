@@ -294,14 +294,19 @@ impl Authenticator {
             .field("SignatureProvided", signature))
     }
 
-    /// A POST form that presents no credentials: anonymous, with a body nothing is known of.
-    pub fn anonymous_post_form(&self) -> AuthenticatedRequest {
-        AuthenticatedRequest {
-            identity: Identity::Anonymous,
-            method: AuthMethod::Anonymous,
-            signed_at_s: None,
-            payload: PayloadMode::Unsigned,
-        }
+    /// A request that presents no credentials by nature: a page of a web site, a POST form without a policy.
+    pub(crate) fn anonymous(&self) -> AuthenticatedRequest {
+        Self::unsigned(Identity::Anonymous)
+    }
+
+    /// A request that a service of this store makes itself.
+    pub(crate) fn service(&self, name: &'static str) -> AuthenticatedRequest {
+        Self::unsigned(Identity::Service(name))
+    }
+
+    fn unsigned(identity: Identity) -> AuthenticatedRequest {
+        let (method, payload) = (AuthMethod::Anonymous, PayloadMode::Unsigned);
+        AuthenticatedRequest { identity, method, signed_at_s: None, payload }
     }
 
     async fn lookup(&self, access_key_id: &str) -> Result<Option<Credential>, S3Error> {

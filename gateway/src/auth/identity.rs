@@ -56,13 +56,15 @@ pub enum Identity {
     Anonymous,
     /// Proved who it is.
     Principal(Principal),
+    /// A service of this store, by the name policies know it: `logging.s3.amazonaws.com`.
+    Service(&'static str),
 }
 
 impl Identity {
     /// The principal, unless anonymous.
     pub fn principal(&self) -> Option<&Principal> {
         match self {
-            Identity::Anonymous => None,
+            Identity::Anonymous | Identity::Service(_) => None,
             Identity::Principal(principal) => Some(principal),
         }
     }

@@ -3,10 +3,12 @@
 use super::Outcome;
 use super::acl_document::{acl_document, parse_acl};
 use super::acl_request::{AclRules, RequestedAcl, acl_of_headers, replaced_acl};
+use super::events::announce_change;
 use super::object_tagging::amend;
 use super::owners::Owners;
 use super::version::{explain, insert_version, requested_version};
 use crate::error::{S3Error, S3ErrorCode};
+use crate::notifications::EventKind;
 use crate::server::{BucketSettings, GatewayState, Refusal, ResponseBody, S3Request, S3Response};
 use bytes::Bytes;
 use granary_access::acl::{from_document, to_document};
@@ -74,6 +76,7 @@ pub(super) async fn put_object_acl(state: &GatewayState, mut request: S3Request)
     let changed = amend(state, &request, Some(object.version), ObjectChange::Acl(acl)).await?;
     let mut response = S3Response::new(ResponseBody::empty());
     insert_version(response.headers_mut(), changed, request.versioning());
+    announce_change(&mut response, EventKind::AclPut, &request, changed);
     Ok(response)
 }
 

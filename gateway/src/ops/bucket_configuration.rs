@@ -10,10 +10,12 @@ use crate::documents::{
     LoggingTarget, NotificationConfiguration, RequestPayment, VersioningConfiguration, WebsiteConfiguration,
 };
 use crate::error::{S3Error, S3ErrorCode};
+use crate::notifications::ObjectEvents;
 use crate::server::{GatewayState, Refusal, ResponseBody, S3Request, S3Response};
 use granary_access::ObjectOwnership;
 use granary_protocol::bucket::{BucketDocument, Versioning};
 use granary_protocol::{BucketName, ErrorCode};
+use std::collections::BTreeSet;
 
 /// The largest CORS document, as AWS bounds it.
 const CORS_BYTES_MAX: usize = 64 << 10;
@@ -129,7 +131,34 @@ pub(super) async fn put_bucket_notification(state: &GatewayState, mut request: S
         made += 1;
         format!("{id}{made:04x}")
     })?;
-    put(state, &request, &notification).await
+    // As on AWS the caller may vouch for destinations that are not there yet.
+    let is_vouched_for = request.header("x-amz-skip-destination-validation")?.is_some_and(|value| value == "true");
+    check_destinations(state, &notification, is_vouched_for)?;
+    let mut response = put(state, &request, &notification).await?;
+    let arns: BTreeSet<String> = notification.targets.into_iter().map(|target| target.arn).collect();
+    ObjectEvents::announce_test(response.extensions_mut(), arns.into_iter().collect());
+    Ok(response)
+}
+
+/// Every destination must be a webhook the operator has named.
+fn check_destinations(
+    state: &GatewayState,
+    notification: &NotificationConfiguration,
+    is_vouched_for: bool,
+) -> Result<(), S3Error> {
+    if notification.event_bridge {
+        return Err(S3Error::new(S3ErrorCode::NotImplemented).field("Element", "EventBridgeConfiguration"));
+    }
+    let unknown = notification.targets.iter().find(|target| state.targets.find(&target.arn).is_none());
+    match unknown.filter(|_| !is_vouched_for) {
+        Some(target) => Err(S3Error::with_message(
+            S3ErrorCode::InvalidArgument,
+            "Unable to validate the following destination configurations",
+        )
+        .field("ArgumentName", &target.arn)
+        .field("ArgumentValue", "The destination does not exist")),
+        None => Ok(()),
+    }
 }
 
 /// Where the access log goes; an empty document for nowhere.

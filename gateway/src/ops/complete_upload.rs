@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use super::checksums::{algorithm_of, checksum_of, kept_algorithm, kept_type, shown, type_of};
+use super::events::announce_write;
 use super::object_headers::write_condition;
 use super::response_headers::describe_written_version;
 use super::text::parse_etag;
@@ -13,6 +14,7 @@ use crate::checksum::{
 };
 use crate::encryption::{CustomerKey, check_upload_key, insert_encryption};
 use crate::error::{S3Error, S3ErrorCode};
+use crate::notifications::EventKind;
 use crate::server::{GatewayState, Refusal, S3Request};
 use granary_protocol::namenode::CompletedPart;
 use granary_protocol::object::{
@@ -41,14 +43,14 @@ pub(super) async fn complete_upload(state: &GatewayState, mut request: S3Request
     let named = parse(&document)?;
     let etag = object_etag(&named)?;
     let mut encryption = None;
-    let checksum = match stored_parts(state, &request, upload).await? {
+    let (checksum, size) = match stored_parts(state, &request, upload).await? {
         Some((info, parts)) => {
             encryption = info.details.encryption.clone();
             check_upload_key(encryption.as_ref(), CustomerKey::of_object(&request.headers)?.as_ref())?;
-            judge(&named, &info, &parts, &request.headers)?
+            (judge(&named, &info, &parts, &request.headers)?, Some(size_of(&named, &parts)))
         }
         // Gone: completed before, perhaps by this request's first attempt. The namenode knows.
-        None => None,
+        None => (None, None),
     };
     let completed = named
         .into_iter()
@@ -72,7 +74,17 @@ pub(super) async fn complete_upload(state: &GatewayState, mut request: S3Request
     let mut response = xml.into_response();
     describe_written_version(response.headers_mut(), &outcome);
     insert_encryption(response.headers_mut(), encryption.as_ref());
+    announce_write(&mut response, EventKind::CreatedComplete, &key, size, &outcome);
     Ok(response)
+}
+
+/// Bytes of the object that the named parts make.
+fn size_of(named: &[NamedPart], stored: &[PartInfo]) -> u64 {
+    let size = |part: &NamedPart| {
+        let at = stored.binary_search_by_key(&part.number, |stored| stored.number).ok()?;
+        Some(stored[at].size)
+    };
+    named.iter().filter_map(size).sum()
 }
 
 /// A checksum as the metadata command names it. A part's covers the part.

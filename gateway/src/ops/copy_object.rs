@@ -7,6 +7,7 @@ use super::Outcome;
 use super::checksums::{algorithm_of, shown};
 use super::copied_content::CopiedContent;
 use super::copy_source::Source;
+use super::events::announce_write;
 use super::new_object::ObjectSettings;
 use super::object_headers::write_condition;
 use super::refused_headers::refuse_unbuilt;
@@ -15,6 +16,7 @@ use super::text::version_text;
 use super::xml_writer::Xml;
 use crate::encryption::{Asked, insert_new_encryption};
 use crate::error::S3Error;
+use crate::notifications::EventKind;
 use crate::server::{GatewayState, S3Request};
 use granary_protocol::VersionId;
 use granary_protocol::namenode::NewObject;
@@ -61,6 +63,7 @@ pub(super) async fn copy_object(state: &GatewayState, request: S3Request) -> Out
     let (size, checksum) = (object.size, content.checksum);
     let new = NewObject { size, etag: content.etag, owner, class, checksum, lock, details };
     let (etag, source_version) = (object.etag, object.version);
+    let written_key = request.key.clone();
     let (client, bucket, key) = (&state.client, request.bucket, request.key);
     let outcome = match content.rewritten {
         Some(rewritten) => client.put_object(bucket, key, rewritten, new, condition).await?,
@@ -81,6 +84,7 @@ pub(super) async fn copy_object(state: &GatewayState, request: S3Request) -> Out
     let mut response = xml.into_response();
     describe_written_version(response.headers_mut(), &outcome);
     insert_new_encryption(response.headers_mut(), content.encryption.as_ref());
+    announce_write(&mut response, EventKind::CreatedCopy, &written_key, Some(size), &outcome);
     if source_version != VersionId::NULL
         && let Ok(value) = HeaderValue::from_str(&version_text(source_version))
     {

@@ -1,6 +1,7 @@
 //! DeleteObject.
 
 use super::Outcome;
+use super::events::announce_delete;
 use super::lock_headers::wants_bypass;
 use super::object_headers::write_condition;
 use super::refused_headers::refuse_unbuilt;
@@ -38,9 +39,10 @@ pub(super) async fn delete_object(state: &GatewayState, request: S3Request) -> O
     if outcome.delete_marker {
         insert_delete_marker(headers);
     }
-    if let Some(version) = outcome.version {
-        insert_version(headers, version, request.versioning());
+    if let Some(affected) = outcome.version {
+        insert_version(headers, affected, request.versioning());
     }
+    announce_delete(&mut response, &request.key, version, &outcome);
     Ok(response)
 }
 

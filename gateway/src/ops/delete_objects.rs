@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use super::delete_object::parse_modified_s;
+use super::events::announce_delete;
 use super::lock_headers::wants_bypass;
 use super::object_headers::wanted_etag;
 use super::refused_headers::refuse_unbuilt;
@@ -52,22 +53,29 @@ pub(super) async fn delete_objects(state: &GatewayState, mut request: S3Request)
     }
     .into_iter();
     let mut xml = Xml::document("DeleteResult", asked.objects.len() * 128);
+    let mut deleted: Vec<(DeleteTarget, DeleteOutcome)> = Vec::new();
     for object in asked.objects {
         match object.target {
             Err(error) => {
                 push_error(&mut xml, &object.key, object.version_text.as_deref(), error.code(), error.message())
             }
-            Ok(_) => match outcomes.next() {
-                Some(Ok(outcome)) if !asked.quiet => {
-                    push_deleted(&mut xml, &object.key, object.version_text.as_deref(), &outcome);
+            Ok(ref target) => match outcomes.next() {
+                Some(Ok(outcome)) => {
+                    if !asked.quiet {
+                        push_deleted(&mut xml, &object.key, object.version_text.as_deref(), &outcome);
+                    }
+                    deleted.push((target.clone(), outcome));
                 }
-                Some(Ok(_)) => {}
                 Some(Err(failure)) => push_failure(&mut xml, &object, &failure),
                 None => push_failure(&mut xml, &object, &Failure::from(granary_protocol::ErrorCode::Internal)),
             },
         }
     }
-    Ok(xml.into_response())
+    let mut response = xml.into_response();
+    for (target, outcome) in &deleted {
+        announce_delete(&mut response, &target.key, target.version, outcome);
+    }
+    Ok(response)
 }
 
 fn parse(document: &[u8]) -> Result<Asked, S3Error> {

@@ -21,6 +21,7 @@ mod cors;
 mod create_bucket;
 mod delete_object;
 mod delete_objects;
+mod events;
 mod form_headers;
 mod get_object;
 mod list_buckets;

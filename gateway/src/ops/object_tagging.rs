@@ -1,9 +1,11 @@
 //! GetObjectTagging, PutObjectTagging, DeleteObjectTagging: the tags of a version, without touching its bytes.
 
 use super::Outcome;
+use super::events::announce_change;
 use super::tag_set::parse_object_tagging;
 use super::version::{explain, insert_version, requested_version};
 use crate::documents::write_tag_set;
+use crate::notifications::EventKind;
 use crate::server::{GatewayState, Refusal, ResponseBody, S3Request, S3Response};
 use granary_protocol::VersionId;
 use granary_protocol::namenode::{ObjectChange, Window};
@@ -31,6 +33,7 @@ pub(super) async fn put_object_tagging(state: &GatewayState, mut request: S3Requ
     let changed = amend(state, &request, version, ObjectChange::Tags(tags)).await?;
     let mut response = S3Response::new(ResponseBody::empty());
     insert_version(response.headers_mut(), changed, request.versioning());
+    announce_change(&mut response, EventKind::TaggingPut, &request, changed);
     Ok(response)
 }
 
@@ -41,6 +44,7 @@ pub(super) async fn delete_object_tagging(state: &GatewayState, request: S3Reque
     let mut response = S3Response::new(ResponseBody::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     insert_version(response.headers_mut(), changed, request.versioning());
+    announce_change(&mut response, EventKind::TaggingDelete, &request, changed);
     Ok(response)
 }
 

@@ -3,6 +3,7 @@
 use super::Outcome;
 use super::bucket_lifecycle::{Expiring, insert_expiration};
 use super::checksums::kept_of;
+use super::events::announce_write;
 use super::lock_headers::check_digest_sent;
 use super::new_object::ObjectSettings;
 use super::object_headers::write_condition;
@@ -11,6 +12,7 @@ use super::response_headers::describe_write;
 use super::store_body::{store_body, upload_spec};
 use crate::checksum::ChecksumAlgorithm;
 use crate::encryption::{Asked, insert_new_encryption};
+use crate::notifications::EventKind;
 use crate::server::{GatewayState, ResponseBody, S3Request, S3Response};
 use granary_protocol::namenode::NewObject;
 use granary_protocol::object::ETag;
@@ -47,5 +49,7 @@ pub(super) async fn put_object(state: &GatewayState, mut request: S3Request) -> 
     let written = Expiring { key: key.as_str(), size, tags: &tags, written: outcome.modified, class };
     insert_expiration(response.headers_mut(), &settings, &written);
     insert_new_encryption(response.headers_mut(), encryption.as_ref());
+    let kind = if request.form.is_some() { EventKind::CreatedPost } else { EventKind::CreatedPut };
+    announce_write(&mut response, kind, &key, Some(size), &outcome);
     Ok(response)
 }

@@ -112,8 +112,13 @@ impl BaseDomains {
         Self { domains }
     }
 
+    /// Whether this is one of the domains.
+    pub(crate) fn contains(&self, domain: &str) -> bool {
+        self.domains.iter().any(|other| other.eq_ignore_ascii_case(domain.trim_matches('.')))
+    }
+
     /// The bucket part of a Host below one of the domains, lower-cased, not yet validated.
-    fn bucket_label(&self, host: &str) -> Option<String> {
+    pub(crate) fn bucket_label(&self, host: &str) -> Option<String> {
         let name = host_name(host);
         if self.domains.is_empty() || is_address(name) {
             return None;

@@ -18,6 +18,7 @@ use crate::error::{S3Error, S3ErrorCode};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -42,17 +43,18 @@ pub(super) struct Listening {
 /// Serves a connection to its end. Failures of the peer are not ours to report louder than debug.
 pub(super) async fn serve(listening: Arc<Listening>, socket: TcpStream) {
     let _open = listening.state.metrics.connection_opens();
+    let peer = socket.peer_addr().ok();
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY");
     }
     let stall_timeout = listening.state.config.stall_timeout();
     let Some(tls) = &listening.tls else {
-        let is_private = socket.peer_addr().is_ok_and(|peer| peer.ip().to_canonical().is_loopback());
-        return serve_http(&listening, WriteStall::new(socket, stall_timeout), is_private).await;
+        let is_private = peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+        return serve_http(&listening, peer, WriteStall::new(socket, stall_timeout), is_private).await;
     };
     let limit = Duration::from_millis(listening.state.config.handshake_timeout_ms);
     match tokio::time::timeout(limit, tls.accept(socket)).await {
-        Ok(Ok(stream)) => serve_http(&listening, WriteStall::new(stream, stall_timeout), true).await,
+        Ok(Ok(stream)) => serve_http(&listening, peer, WriteStall::new(stream, stall_timeout), true).await,
         Ok(Err(error)) => {
             listening.state.metrics.connection_refused();
             tracing::debug!(%error, "TLS handshake");
@@ -64,6 +66,7 @@ pub(super) async fn serve(listening: Arc<Listening>, socket: TcpStream) {
 /// Whether a connection `is_private` (nobody else's machine carries it in clear) decides what may be sent through it.
 async fn serve_http<T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     listening: &Listening,
+    peer: Option<SocketAddr>,
     stream: T,
     is_private: bool,
 ) {
@@ -71,7 +74,7 @@ async fn serve_http<T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
         .timer(TokioTimer::new())
         .header_read_timeout(Duration::from_millis(listening.state.config.header_timeout_ms))
         .max_buf_size(BUFFER_BYTES_MAX)
-        .serve_connection(TokioIo::new(Guarded::new(stream)), listening.front.for_connection(is_private));
+        .serve_connection(TokioIo::new(Guarded::new(stream)), listening.front.for_connection(peer, is_private));
     let ended = tokio::select! {
         ended = poll_fn(|context| connection.poll_without_shutdown(context)) => ended,
         () = listening.shutdown.cancelled() => {

@@ -3,19 +3,24 @@
 use super::authorize::authorize;
 use super::body::ResponseBody;
 use super::bucket_settings::BucketSettings;
+use super::events::queue_events;
 use super::front::PrivateConnection;
 use super::hoisted::add_hoisted;
-use super::operation::{Operation, Route, Scope, allowed_methods, route};
+use super::operation::{Operation, Route, Scope, allowed_methods, route, subresource};
 use super::post_form::open_form;
 use super::refusal::Refusal;
 use super::request::{RequestBody, S3Request, S3Response};
+use super::request_facts::RequestFacts;
 use super::request_id::RequestId;
+use super::request_log::Log;
 use super::state::GatewayState;
-use crate::auth::AuthMethod;
+use super::website::answer_page;
+use crate::access_log::resource_type;
+use crate::auth::{AuthMethod, AuthenticatedRequest};
 use crate::encryption::refuse_customer_key;
 use crate::error::{HOST_ID_HEADER, REQUEST_ID_HEADER, S3Error, S3ErrorCode};
 use crate::ops::{self, CrossOrigin};
-use crate::request::{Query, RequestTarget, Resource, request_host};
+use crate::request::{ObjectKey, Query, RequestTarget, Resource, request_host};
 use granary_protocol::BucketName;
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, EXPECT, ORIGIN, SERVER};
 use http::request::Parts;
@@ -36,11 +41,15 @@ pub(super) async fn answer(state: &Arc<GatewayState>, request: Request<Incoming>
     let body_end = body.end_mark();
     // Reading on would tell a client that waits for permission to send.
     let may_drain = !parts.headers.contains_key(EXPECT);
-    let mut log = Log { operation: None, bucket: None };
+    let mut log = Log::new(request_id, &parts);
     let cross_origin = if method == Method::OPTIONS { None } else { CrossOrigin::of(&method, &parts.headers) };
-    let outcome = admit(state, parts, body, &mut log).await;
+    let outcome = match website_bucket(state, &parts) {
+        Some(bucket) => Ok(Box::pin(answer_page(state, &parts, bucket, &mut log)).await),
+        None => admit(state, parts, body, &mut log).await,
+    };
     let mut response = outcome.unwrap_or_else(|refusal| {
         let error = refusal.into_error(request_id.as_str()).or_resource(|| uri.path().to_owned());
+        log.error = Some(error.code());
         let host_id = state.request_ids.host_id().to_str().unwrap_or_default();
         error.to_response(request_id.as_str(), host_id, &method).map(ResponseBody::Known)
     });
@@ -63,14 +72,8 @@ pub(super) async fn answer(state: &Arc<GatewayState>, request: Request<Incoming>
         ms = took.as_millis() as u64,
         "request"
     );
+    log.note(state, &method, &uri, &response, took);
     response
-}
-
-/// What is known of the request for the log and the last headers, however far it came.
-struct Log {
-    operation: Option<Operation>,
-    /// Only where somebody asks: in a verbose log, or for a page of another origin.
-    bucket: Option<BucketName>,
 }
 
 async fn admit(
@@ -91,6 +94,7 @@ async fn admit(
         log.bucket.clone_from(&bucket);
     }
     let authenticated = state.authenticator.authenticate(&parts, Some(&target), state.now_s()).await?;
+    log.identify(&authenticated);
     // A stranger learns nothing of the routes. An upload form says who sent it further down.
     if parts.method != Method::POST {
         authorize(authenticated.identity())?;
@@ -112,23 +116,60 @@ async fn admit(
         Route::MethodNotAllowed => return Err(method_not_allowed(scope, &parts.method, &query).into()),
     };
     log.operation = Some(operation);
+    let resource = resource_type(scope == Scope::Object, subresource(scope, &query), parts.method.as_str());
     let request = match (&target.resource, operation) {
         (Resource::Bucket(name), Operation::PostObject) => {
             let form = open_form(state, &parts, &target, name.clone(), &authenticated, body).await?;
+            log.identify(&form.authenticated);
             authorize(form.authenticated.identity())?;
             let settings = settings_of(state, operation, bucket).await?;
-            S3Request::of_form(form, settings)
+            log.settle(settings, Some(form.key.as_str()), "OBJECT", &parts.headers);
+            S3Request::of_form(form, log.settings.clone())
         }
         (_, _) => {
             authorize(authenticated.identity())?;
             let settings = settings_of(state, operation, bucket).await?;
-            S3Request::new(target.resource, query, parts.headers, settings, authenticated, body)
+            log.settle(settings, target.resource.key().map(ObjectKey::as_str), resource, &parts.headers);
+            S3Request::new(target.resource, query, parts.headers, log.settings.clone(), authenticated, body)
         }
     };
     if !is_private && !state.config.encryption.customer_keys_in_clear {
         refuse_customer_key(&request.headers)?;
     }
-    ops::run(operation, state, request).await
+    let mut response = ops::run(operation, state, request).await?;
+    queue_events(state, log.settings.as_deref(), &log.facts, &mut response).await?;
+    Ok(response)
+}
+
+/// A request on an object that this server makes itself: allowed or refused like any other, and told of like any other.
+pub(super) async fn serve_internally(
+    state: &Arc<GatewayState>,
+    operation: Operation,
+    facts: &RequestFacts,
+    request: InternalRequest,
+) -> Result<S3Response, Refusal> {
+    let InternalRequest { bucket, key, headers, settings, authenticated, body } = request;
+    authorize(authenticated.identity())?;
+    let resource = Resource::Object(bucket, key);
+    let request = S3Request::new(resource, Query::default(), headers, Some(settings.clone()), authenticated, body);
+    let mut response = ops::run(operation, state, request).await?;
+    queue_events(state, Some(&settings), facts, &mut response).await?;
+    Ok(response)
+}
+
+/// What [`serve_internally`] is asked.
+pub(super) struct InternalRequest {
+    pub bucket: crate::request::BucketName,
+    pub key: ObjectKey,
+    pub headers: HeaderMap,
+    pub settings: Arc<BucketSettings>,
+    pub authenticated: AuthenticatedRequest,
+    pub body: RequestBody,
+}
+
+/// The bucket whose site a request is for.
+fn website_bucket(state: &GatewayState, parts: &Parts) -> Option<String> {
+    state.website_domains.bucket_label(request_host(parts).ok()?)
 }
 
 /// The settings of the request's bucket, which must exist unless it is to be created.

@@ -7,6 +7,7 @@
 use super::body::ResponseBody;
 use super::dispatch;
 use super::request::RequestBody;
+use super::request_facts::Peer;
 use super::state::GatewayState;
 use crate::admin;
 use crate::request::{AddressingStyle, RequestTarget, request_host};
@@ -19,6 +20,7 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -28,6 +30,7 @@ pub(super) struct Front {
     state: Arc<GatewayState>,
     service: Router,
     is_private: bool,
+    peer: Option<SocketAddr>,
 }
 
 /// Marks requests of connections that nobody can listen to: those under TLS and those from this machine.
@@ -45,12 +48,12 @@ impl Front {
             .merge(admin::routes())
             .fallback(|| async { StatusCode::NOT_FOUND })
             .with_state(state.clone());
-        Self { state, service, is_private: false }
+        Self { state, service, peer: None, is_private: false }
     }
 
     /// The same for one connection.
-    pub(super) fn for_connection(&self, is_private: bool) -> Self {
-        Self { is_private, ..self.clone() }
+    pub(super) fn for_connection(&self, peer: Option<SocketAddr>, is_private: bool) -> Self {
+        Self { peer, is_private, ..self.clone() }
     }
 }
 
@@ -62,6 +65,9 @@ impl hyper::service::Service<Request<Incoming>> for Front {
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         if self.is_private {
             request.extensions_mut().insert(PrivateConnection);
+        }
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(Peer(peer));
         }
         if is_for_service(&self.state, &request) {
             let mut service = self.service.clone();

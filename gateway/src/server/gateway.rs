@@ -5,14 +5,17 @@ use super::clock::Clock;
 use super::connection::{Listening, serve};
 use super::front::Front;
 use super::health::Readiness;
+use super::log_delivery;
 use super::metrics::Metrics;
 use super::request_id::RequestIds;
 use super::root::{RootCredentials, RootStore};
 use super::state::GatewayState;
 use super::tls::{TlsError, acceptor};
+use crate::access_log::LogBuffer;
 use crate::auth::Authenticator;
 use crate::config::{Config, ConfigError, StoreDefault};
 use crate::encryption::{Encryption, KeyRealm, KeyStore, LocalKeyStore, MasterKey};
+use crate::notifications::{Delivery, TargetError, Targets};
 use granary_client::Client;
 use granary_protocol::datanode::DatanodeConnector;
 use std::io;
@@ -20,7 +23,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -51,6 +54,9 @@ pub enum StartError {
     /// A setting is out of its range.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A webhook cannot be used.
+    #[error(transparent)]
+    Target(#[from] TargetError),
     /// The certificate or key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -99,6 +105,7 @@ impl Gateway {
         let local_addr = listener.local_addr().map_err(listen_failed)?;
         let store = Arc::new(RootStore::new(root));
         let encryption = encryption(&config, &components.client, components.master_key);
+        let targets = Arc::new(Targets::new(&config.notifications, &config.region)?);
         let state = Arc::new(GatewayState {
             authenticator: Authenticator::new(store, config.region.clone(), config.public_hosts()),
             domains: config.base_domains(),
@@ -110,6 +117,11 @@ impl Gateway {
             encryption,
             request_ids: RequestIds::new(seed),
             readiness: Readiness::default(),
+            website_domains: config.website_domains(),
+            targets,
+            events_queued: Arc::default(),
+            access_log: LogBuffer::default(),
+            access_log_full: Notify::new(),
             enrolments: Semaphore::new(ENROLMENTS_MAX),
             config,
         });
@@ -127,6 +139,9 @@ impl Gateway {
         let drain_timeout = Duration::from_millis(config.drain_timeout_ms);
         let permits = Arc::new(Semaphore::new(config.connections_max));
         let connections = TaskTracker::new();
+        // Ends after the last request, so that what that did is logged.
+        let served = CancellationToken::new();
+        let workers = self.start_workers(&served);
         // Cancelled when the time for a graceful end is over.
         let abort = CancellationToken::new();
         let listening = Arc::new(Listening {
@@ -155,7 +170,24 @@ impl Gateway {
             abort.cancel();
             connections.wait().await;
         }
+        served.cancel();
+        workers.wait().await;
         tracing::info!("gateway has stopped");
+    }
+
+    /// What goes on beside requests: access logs are delivered until `served`, events until shutdown.
+    fn start_workers(&self, served: &CancellationToken) -> TaskTracker {
+        let workers = TaskTracker::new();
+        workers.spawn(log_delivery::run(self.state.clone(), served.clone()));
+        if !self.state.targets.is_empty() {
+            let state = &self.state;
+            let allow_private = state.config.notifications.allow_private_targets;
+            let (targets, queued) = (state.targets.clone(), state.events_queued.clone());
+            let delivery = Delivery::new(state.client.clone(), targets, allow_private, state.clock.clone(), queued);
+            workers.spawn(delivery.run(self.shutdown.clone()));
+        }
+        workers.close();
+        workers
     }
 
     /// The next connection and its share of the bound; `None` at shutdown.

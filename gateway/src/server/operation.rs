@@ -373,6 +373,11 @@ pub(super) fn allowed_methods(scope: Scope, query: &Query) -> String {
     rows.flat_map(|(_, _, methods)| methods.iter().map(|(method, _)| *method)).collect::<Vec<_>>().join(", ")
 }
 
+/// The subresource a query names; empty if none, or more than one.
+pub(super) fn subresource(scope: Scope, query: &Query) -> &'static str {
+    subresource_of(scope, query).unwrap_or_default()
+}
+
 fn subresource_of(scope: Scope, query: &Query) -> Result<&'static str, S3Error> {
     let mut found = "";
     for (parameter, _) in query.iter() {

@@ -44,7 +44,7 @@ pub(super) async fn open_form(
     let key = ObjectKey::parse(fields.require("key")?)?;
     let authenticator = &state.authenticator;
     let (authenticated, range) = match fields.credentials()? {
-        FormCredentials::Nothing => (authenticator.anonymous_post_form(), None),
+        FormCredentials::Nothing => (authenticator.anonymous(), None),
         FormCredentials::Signed(credentials) => {
             let authenticated = authenticator.authenticate_post_form(&credentials, state.now_s()).await?;
             let policy = PostPolicy::parse(fields.require("policy")?)?;

@@ -154,6 +154,8 @@ type BodyFailure = Box<dyn Error + Send + Sync>;
 /// A request's bytes: counted, and given up when the client stalls.
 pub(crate) struct RequestBody {
     incoming: Option<Incoming>,
+    /// Set instead when the bytes are here already.
+    made: Option<Bytes>,
     /// Set when the bytes are those of a form's file.
     file: Option<Box<FormFile>>,
     metrics: Arc<Metrics>,
@@ -218,7 +220,14 @@ impl RequestBody {
         let metrics = state.metrics.clone();
         let end = BodyEnd((!incoming.is_end_stream()).then(Arc::default));
         let stall_timeout = state.config.stall_timeout();
-        Self { incoming: Some(incoming), file: None, metrics, stall_timeout, stall: None, end }
+        Self { incoming: Some(incoming), made: None, file: None, metrics, stall_timeout, stall: None, end }
+    }
+
+    /// Bytes this server has made itself.
+    pub(super) fn of_bytes(bytes: Bytes, state: &GatewayState) -> Self {
+        let (metrics, stall_timeout) = (state.metrics.clone(), state.config.stall_timeout());
+        let end = BodyEnd::default();
+        Self { incoming: None, made: Some(bytes), file: None, metrics, stall_timeout, stall: None, end }
     }
 
     /// From here on the bytes are those of the file.
@@ -234,12 +243,14 @@ impl RequestBody {
     fn take(&mut self) -> Self {
         let metrics = self.metrics.clone();
         let end = self.end.clone();
-        let (incoming, file) = (self.incoming.take(), self.file.take());
-        Self { incoming, file, metrics, stall_timeout: self.stall_timeout, stall: None, end }
+        let (incoming, made, file) = (self.incoming.take(), self.made.take(), self.file.take());
+        Self { incoming, made, file, metrics, stall_timeout: self.stall_timeout, stall: None, end }
     }
 
     fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {
-        let Some(incoming) = &mut self.incoming else { return Poll::Ready(None) };
+        let Some(incoming) = &mut self.incoming else {
+            return Poll::Ready(self.made.take().map(|bytes| Ok(Frame::data(bytes))));
+        };
         if let Poll::Ready(frame) = Pin::new(incoming).poll_frame(context) {
             self.stall = None;
             match &frame {
@@ -290,14 +301,14 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.file.is_none() && self.incoming.as_ref().is_none_or(Body::is_end_stream)
+        self.file.is_none() && self.made.is_none() && self.incoming.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
         match (&self.file, &self.incoming) {
             (Some(_), _) => SizeHint::default(),
             (None, Some(incoming)) => incoming.size_hint(),
-            (None, None) => SizeHint::with_exact(0),
+            (None, None) => SizeHint::with_exact(self.made.as_ref().map_or(0, Bytes::len) as u64),
         }
     }
 }

@@ -46,6 +46,11 @@ impl RequestId {
         std::str::from_utf8(&self.0).expect("hexadecimal digits are ASCII")
     }
 
+    /// The id as a number.
+    pub(super) fn number(&self) -> u64 {
+        u64::from_str_radix(self.as_str(), 16).expect("16 hexadecimal digits are 64 bits")
+    }
+
     pub(super) fn header_value(&self) -> HeaderValue {
         HeaderValue::from_bytes(&self.0).expect("hexadecimal digits are visible ASCII")
     }

@@ -6,17 +6,19 @@ use super::clock::Clock;
 use super::health::Readiness;
 use super::metrics::Metrics;
 use super::request_id::RequestIds;
+use crate::access_log::LogBuffer;
 use crate::auth::{Authenticator, PayloadMode};
 use crate::config::Config;
 use crate::encryption::Encryption;
 use crate::error::S3Error;
+use crate::notifications::Targets;
 use crate::request::BaseDomains;
 use granary_client::Client;
 use granary_protocol::datanode::DatanodeConnector;
 use granary_protocol::{CanonicalId, UnixMillis};
 use http::request::Parts;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 /// One gateway's settings and components.
 pub(crate) struct GatewayState {
@@ -32,6 +34,16 @@ pub(crate) struct GatewayState {
     pub(super) domains: BaseDomains,
     pub(super) request_ids: RequestIds,
     pub(super) readiness: Readiness,
+    /// Domains whose buckets are web sites.
+    pub(super) website_domains: BaseDomains,
+    /// Where events may go.
+    pub targets: Arc<Targets>,
+    /// Told when events were queued here.
+    pub(super) events_queued: Arc<Notify>,
+    /// Lines of access logs that wait for their delivery.
+    pub(super) access_log: LogBuffer,
+    /// Told when they should not wait for their time.
+    pub(super) access_log_full: Notify,
     /// Enrolments being answered: they come without a signature, so few at a time.
     pub enrolments: Semaphore,
 }

@@ -6,6 +6,7 @@ use granary_protocol::admin::{BlockDescription, ObjectBlocks, Redundancy};
 use granary_protocol::block::{BlockKind, DatanodeEndpoint, Extent, LocatedBlock, ReplicaLocation};
 use granary_protocol::bucket::{BucketDocument, BucketInfo, BucketLock, BucketSettings, Versioning};
 use granary_protocol::encryption::{SealSalt, SealedRun, sealed_length, sealed_range};
+use granary_protocol::event::{EventId, NewEvent, QueuedEvent};
 use granary_protocol::namenode::*;
 use granary_protocol::object::*;
 use granary_protocol::token::{AccessMode, BlockKey, BlockToken};
@@ -26,8 +27,16 @@ struct Tables {
     uploads: BTreeMap<u64, Upload>,
     blocks: HashMap<BlockId, BlockKind>,
     encryption_keys: BTreeMap<String, EncryptionKey>,
+    events: BTreeMap<u64, Waiting>,
     next_id: u64,
     now_ms: u64,
+}
+
+/// An event of the queue. One that is to be tried again is due at once.
+struct Waiting {
+    event: NewEvent,
+    attempts: u32,
+    claimed: bool,
 }
 
 #[derive(Default)]
@@ -263,6 +272,38 @@ impl Tables {
             Q::SealBlock { .. } => Ok(R::Sealed(GenerationStamp(1))),
             Q::ClaimCompaction { .. } => Ok(R::Compaction(None)),
             Q::CloseLease { .. } | Q::AbandonBlocks { .. } => Ok(R::Done),
+            Q::AppendEvents { events } => {
+                for event in events {
+                    self.next_id += 1;
+                    let waiting = Waiting { event, attempts: 0, claimed: false };
+                    self.events.insert(self.next_id, waiting);
+                }
+                Ok(R::Done)
+            }
+            Q::ClaimEvents { limit, .. } => {
+                let due = self.events.iter_mut().filter(|(_, waiting)| !waiting.claimed).take(limit as usize);
+                let claim = |(id, waiting): (&u64, &mut Waiting)| {
+                    waiting.claimed = true;
+                    QueuedEvent {
+                        id: EventId(*id),
+                        target: waiting.event.target.clone(),
+                        body: waiting.event.body.clone(),
+                        attempts: waiting.attempts,
+                        queued: UnixMillis(u64::MAX),
+                    }
+                };
+                Ok(R::Events(due.map(claim).collect()))
+            }
+            Q::SettleEvents { settled, retry } => {
+                settled.iter().for_each(|id| drop(self.events.remove(&id.0)));
+                for (id, _) in retry {
+                    if let Some(waiting) = self.events.get_mut(&id.0) {
+                        waiting.claimed = false;
+                        waiting.attempts += 1;
+                    }
+                }
+                Ok(R::Done)
+            }
             Q::Status => Ok(R::Status(Box::new(admin::ClusterStatus {
                 cluster: "memory".into(),
                 peers: Vec::new(),

@@ -65,7 +65,12 @@ impl World {
 
     /// With a bucket called `bucket`.
     pub async fn with_bucket() -> (World, Connection) {
-        let world = World::new().await;
+        World::with_bucket_and(|_| {}).await
+    }
+
+    /// With a bucket called `bucket` and settings changed.
+    pub async fn with_bucket_and(change: impl FnOnce(&mut Config)) -> (World, Connection) {
+        let world = World::with(change).await;
         let mut connection = world.connect().await;
         assert_eq!(connection.signed("PUT", "/bucket").send().await.status, 200);
         (world, connection)

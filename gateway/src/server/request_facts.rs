@@ -1,0 +1,28 @@
+//! What is told about a request afterwards: in events and in access logs.
+
+use super::request_id::RequestId;
+use crate::auth::Identity;
+use std::net::{IpAddr, SocketAddr};
+
+/// Where a request came from; put into its extensions by the connection. Of a proxy's headers nothing is believed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub SocketAddr);
+
+/// Who did something, from where, in which request.
+#[derive(Clone)]
+pub(super) struct RequestFacts {
+    pub request_id: RequestId,
+    pub remote_ip: Option<IpAddr>,
+    pub identity: Identity,
+}
+
+impl RequestFacts {
+    /// Who did it, as events name it.
+    pub(super) fn principal(&self) -> String {
+        match &self.identity {
+            Identity::Anonymous => "Anonymous".to_owned(),
+            Identity::Principal(principal) => format!("AWS:{}", principal.user),
+            Identity::Service(name) => (*name).to_owned(),
+        }
+    }
+}
