@@ -2,6 +2,7 @@
 
 use super::http::{Answer, Connection};
 use super::world::World;
+use granary_gateway::config::TargetSettings;
 
 /// Each document: its subresource, a body, the code without one (`None` where AWS has a default), whether it can be
 /// deleted, and whether a digest is asked for.
@@ -94,7 +95,12 @@ fn inner(text: &str) -> &str {
 
 #[tokio::test]
 async fn documents_come_back_as_they_were_put() {
-    let (world, mut connection) = World::with_bucket().await;
+    let (world, mut connection) = World::with_bucket_and(|config| {
+        // The queue of the notification document; nothing is sent to it.
+        let target = TargetSettings { url: "http://127.0.0.1:1/".to_owned() };
+        config.notifications.targets.insert("q".to_owned(), target);
+    })
+    .await;
     for (subresource, body, missing, deletable) in DOCUMENTS {
         let before = get(&mut connection, subresource).await;
         match missing {
