@@ -51,7 +51,7 @@ class Server:
         self._env = {**os.environ, **env}
         self._log = folder / "server.log"
         self._folder = folder
-        self._ca_file = ca_file
+        self.ca_file = ca_file
         self._process = None
 
     def start(self):
@@ -89,7 +89,7 @@ class Server:
         return self._log.read_bytes()[-LOG_TAIL_BYTES:].decode(errors="replace")
 
     def _answers(self):
-        context = ssl.create_default_context(cafile=self._ca_file) if self._ca_file else None
+        context = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
         try:
             with urllib.request.urlopen(self.url, timeout=2, context=context) as response:
                 return response.status < 500
@@ -115,6 +115,19 @@ def granary(binary, folder, keys, tls):
         argv += ["--tls-cert", str(tls / "server.pem"), "--tls-key", str(tls / "server.key")]
     env = {"GRANARY_ROOT_ACCESS_KEY": keys[0], "GRANARY_ROOT_SECRET_KEY": keys[1]}
     return Server("granary", argv, _url(ports[0], tls), folder, env, tls and tls / "ca.pem")
+
+
+def add_user(binary, server, name, root, keys):
+    """Adds a user with the given key pair to a running Granary."""
+    argv = [str(binary), "admin", "--endpoint", server.url, "user", "add", name, "--access-key", keys[0]]
+    if server.ca_file:
+        argv += ["--ca-file", str(server.ca_file)]
+    env = {
+        **os.environ, "GRANARY_ROOT_ACCESS_KEY": root[0], "GRANARY_ROOT_SECRET_KEY": root[1], "GRANARY_USER_SECRET_KEY": keys[1],
+    }
+    done = subprocess.run(argv, env=env, text=True, capture_output=True)
+    if done.returncode:
+        raise ServerFailed(f"user {name} was not added: {done.stderr}")
 
 
 def moto(bin_folder, folder, keys, tls):
