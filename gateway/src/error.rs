@@ -113,6 +113,7 @@ s3_error_codes! {
     InvalidRange 416 "The requested range is not satisfiable"
     InvalidRegion 403 "The requested region is not valid."
     InvalidRequest 400 "Invalid Request"
+    InvalidRetentionPeriod 400 "The retention period must be a positive integer."
     InvalidSecurity 403 "The provided security credentials are not valid."
     InvalidSessionException 400 "The session is not valid."
     InvalidSignature 400 "The request signature that the server calculated does not match the signature that you provided."

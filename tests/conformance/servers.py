@@ -117,6 +117,11 @@ def granary(binary, folder, keys, tls):
     return Server("granary", argv, _url(ports[0], tls), folder, env, tls and tls / "ca.pem")
 
 
+def has_users(binary):
+    """Whether this binary knows users at all."""
+    return subprocess.run([str(binary), "admin", "user", "--help"], capture_output=True).returncode == 0
+
+
 def add_user(binary, server, name, root, keys):
     """Adds a user with the given key pair to a running Granary."""
     argv = [str(binary), "admin", "--endpoint", server.url, "user", "add", name, "--access-key", keys[0]]

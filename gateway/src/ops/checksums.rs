@@ -76,10 +76,15 @@ pub(super) fn shown(kept: &ObjectChecksum, parts: Option<u16>) -> Option<String>
 /// Adds `x-amz-checksum-…` and `x-amz-checksum-type`.
 pub(super) fn insert_headers(headers: &mut HeaderMap, kept: &ObjectChecksum, parts: Option<u16>) {
     insert_value(headers, kept, parts);
+    insert_type(headers, kept);
+}
+
+/// Adds `x-amz-checksum-type`.
+pub(super) fn insert_type(headers: &mut HeaderMap, kept: &ObjectChecksum) {
     headers.insert(CHECKSUM_TYPE, HeaderValue::from_static(type_of(kept.kind).name()));
 }
 
-/// Adds `x-amz-checksum-…` alone: of a part, which has no type.
+/// Adds `x-amz-checksum-…` alone: of a part, which has no type of its own.
 pub(super) fn insert_value(headers: &mut HeaderMap, kept: &ObjectChecksum, parts: Option<u16>) {
     let name = HeaderName::from_static(algorithm_of(kept.algorithm).header_name());
     if let Some(value) = shown(kept, parts).and_then(|text| HeaderValue::from_str(&text).ok()) {

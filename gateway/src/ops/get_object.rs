@@ -246,6 +246,8 @@ impl Asked {
             (Selection::Part(_), Some(part)) => {
                 if let Some(checksum) = &part.checksum {
                     checksums::insert_value(headers, checksum, None);
+                    // The type is the object's: it says how the parts' checksums make the whole's.
+                    whole.into_iter().for_each(|whole| checksums::insert_type(headers, whole));
                 }
             }
             (Selection::Range(_), _) => {}

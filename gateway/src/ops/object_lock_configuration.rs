@@ -109,7 +109,7 @@ fn period(unit: &'static str, number: i64, max: u32) -> Result<u32, S3Error> {
         Ok(number) if number <= max => return Ok(number),
         Ok(_) | Err(_) => "Default retention period too large.",
     };
-    Err(S3Error::invalid_argument(message, unit, number.to_string()))
+    Err(S3Error::with_message(S3ErrorCode::InvalidRetentionPeriod, message).field(unit, number.to_string()))
 }
 
 #[cfg(test)]
@@ -144,11 +144,11 @@ mod tests {
     #[test]
     fn refuses_the_rest() {
         for (text, code) in [
-            (rule("<Mode>GOVERNANCE</Mode><Days>0</Days>"), S3ErrorCode::InvalidArgument),
-            (rule("<Mode>GOVERNANCE</Mode><Days>-1</Days>"), S3ErrorCode::InvalidArgument),
-            (rule("<Mode>GOVERNANCE</Mode><Days>36501</Days>"), S3ErrorCode::InvalidArgument),
-            (rule("<Mode>GOVERNANCE</Mode><Years>101</Years>"), S3ErrorCode::InvalidArgument),
-            (rule("<Mode>GOVERNANCE</Mode><Years>99999999999</Years>"), S3ErrorCode::InvalidArgument),
+            (rule("<Mode>GOVERNANCE</Mode><Days>0</Days>"), S3ErrorCode::InvalidRetentionPeriod),
+            (rule("<Mode>GOVERNANCE</Mode><Days>-1</Days>"), S3ErrorCode::InvalidRetentionPeriod),
+            (rule("<Mode>GOVERNANCE</Mode><Days>36501</Days>"), S3ErrorCode::InvalidRetentionPeriod),
+            (rule("<Mode>GOVERNANCE</Mode><Years>101</Years>"), S3ErrorCode::InvalidRetentionPeriod),
+            (rule("<Mode>GOVERNANCE</Mode><Years>99999999999</Years>"), S3ErrorCode::InvalidRetentionPeriod),
             (rule("<Mode>GOVERNANCE</Mode><Days>1</Days><Years>1</Years>"), S3ErrorCode::MalformedXML),
             (rule("<Mode>GOVERNANCE</Mode>"), S3ErrorCode::MalformedXML),
             (rule("<Days>1</Days>"), S3ErrorCode::MalformedXML),

@@ -6,10 +6,10 @@ use super::version::insert_version;
 use crate::encryption::insert_encryption;
 use crate::error::S3Error;
 use crate::request::{Query, encode_header_text, format_http_date};
-use granary_protocol::UnixMillis;
 use granary_protocol::bucket::Versioning;
 use granary_protocol::namenode::PutOutcome;
 use granary_protocol::object::{ETag, ObjectVersion, StorageClass};
+use granary_protocol::{UnixMillis, VersionId};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_TYPE, ETAG, EXPIRES,
     HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED,
@@ -90,9 +90,11 @@ pub(super) fn describe_write(headers: &mut HeaderMap, outcome: &PutOutcome) {
     }
 }
 
-/// The version a write made, where versions are kept.
+/// The version a write made, where versions are kept. The `null` version of a suspended bucket is not announced.
 pub(super) fn describe_written_version(headers: &mut HeaderMap, outcome: &PutOutcome) {
-    insert_version(headers, outcome.version, outcome.versioning);
+    if outcome.version != VersionId::NULL {
+        insert_version(headers, outcome.version, outcome.versioning);
+    }
 }
 
 /// Applies `response-*`. Only a signed request may choose what a browser makes of an object.
