@@ -179,6 +179,15 @@ pub fn decide_operation(caller: &Caller, action: &str, context: &RequestContext)
     }
 }
 
+/// Decides about what a caller does with itself, such as `sts:AssumeRole`: it may, unless a policy denies it.
+pub fn decide_own(caller: &Caller, action: &str, resource: &str, context: &RequestContext) -> Decision {
+    let question = Question { requester: Requester::Caller(caller), action, resource, context };
+    match judge_caller(Some(caller), &question, Some(Verdict::Silent)) {
+        Err(decision) => decision,
+        Ok(_) => Decision::AllowedAsOwner,
+    }
+}
+
 fn question<'a>(request: &Request<'a>, resource: &'a str) -> Question<'a> {
     Question { requester: request.requester, action: request.action.name(), resource, context: request.context }
 }

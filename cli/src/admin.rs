@@ -10,21 +10,40 @@ use granary_protocol::admin::{
     JoinTokenQuestion, SpaceReport,
 };
 use hyper::Method;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::SystemTime;
 
 const PREFIX: &str = "/-/granary/v1";
 
-async fn get<T: DeserializeOwned>(connection: &Connection, path: &str) -> anyhow::Result<(Bytes, T)> {
+pub(crate) async fn get<T: DeserializeOwned>(connection: &Connection, path: &str) -> anyhow::Result<(Bytes, T)> {
     let body = AdminClient::new(connection)?.signed(Method::GET, &format!("{PREFIX}/{path}"), Bytes::new()).await?;
     let parsed =
         serde_json::from_slice(&body).context("the gateway's answer is not understood; is it another version?")?;
     Ok((body, parsed))
 }
 
-fn print_json(body: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn print_json(body: &[u8]) -> anyhow::Result<()> {
     let value: serde_json::Value = serde_json::from_slice(body)?;
     println!("{}", serde_json::to_string_pretty(&value)?);
+    Ok(())
+}
+
+/// Sends a question and reads the answer.
+pub(crate) async fn send<Q: Serialize, A: DeserializeOwned>(
+    connection: &Connection,
+    method: Method,
+    path: &str,
+    question: &Q,
+) -> anyhow::Result<A> {
+    let body = serde_json::to_vec(question)?;
+    let answer = AdminClient::new(connection)?.signed(method, &format!("{PREFIX}/{path}"), body.into()).await?;
+    serde_json::from_slice(&answer).context("the gateway's answer is not understood; is it another version?")
+}
+
+/// Removes something.
+pub(crate) async fn delete(connection: &Connection, path: &str) -> anyhow::Result<()> {
+    AdminClient::new(connection)?.signed(Method::DELETE, &format!("{PREFIX}/{path}"), Bytes::new()).await?;
     Ok(())
 }
 
@@ -192,7 +211,7 @@ pub async fn join_token(connection: &Connection, name: Option<String>, hours: u6
 }
 
 /// Percent-encodes all but unreserved characters, as SigV4 wants query values.
-fn encode(text: &str) -> String {
+pub(crate) fn encode(text: &str) -> String {
     let unreserved = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
     text.bytes()
         .map(|byte| if unreserved(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })

@@ -364,6 +364,17 @@ pub enum AdminCommand {
     /// Keys of SSE-KMS.
     #[command(subcommand)]
     KmsKey(KmsKeyCommand),
+    /// Users of the store and their access keys.
+    ///
+    /// Each user is an account of its own: it owns the buckets it makes and has no right to anything else, until a policy
+    /// gives it one.
+    #[command(subcommand, after_help = USER_EXAMPLES)]
+    User(UserCommand),
+    /// Identity policies: what users may do beyond their own buckets, in the AWS policy language.
+    ///
+    /// readonly, readwrite, writeonly and consoleAdmin can be attached without being put first.
+    #[command(subcommand, after_help = POLICY_EXAMPLES)]
+    Policy(PolicyCommand),
     /// Make a token with which one new node can enrol.
     JoinToken {
         /// Only for a node of this name.
@@ -373,6 +384,119 @@ pub enum AdminCommand {
         #[arg(long, default_value_t = 24)]
         hours: u64,
     },
+}
+
+const USER_EXAMPLES: &str = "\
+Examples:
+  granary admin user add ann                       # prints a new key, once
+  granary admin user key add ann                   # a second key, to replace the first
+  granary admin user key remove ann AKIA…
+  granary admin user disable ann                   # none of ann's keys opens anything any more";
+
+const POLICY_EXAMPLES: &str = "\
+Examples:
+  granary admin policy attach readonly ann         # ann may read every bucket of the store
+  granary admin policy put uploads uploads.json
+  granary admin policy attach uploads ann
+  granary admin policy detach readonly ann
+
+uploads.json:
+  {\"Version\": \"2012-10-17\", \"Statement\": [{\"Effect\": \"Allow\", \"Action\": \"s3:PutObject\",
+   \"Resource\": \"arn:aws:s3:::inbox/${aws:username}/*\"}]}";
+
+#[derive(Debug, Subcommand)]
+pub enum UserCommand {
+    /// Add a user, with a key that is printed once.
+    Add {
+        /// Letters, digits and +=,.@_-, at most 64.
+        name: String,
+        /// A key of your choice instead of a new one.
+        #[arg(long, requires = "secret_key", value_name = "K")]
+        access_key: Option<String>,
+        /// Its secret, at least 8 characters. Better from the environment than from a command line others can read.
+        #[arg(
+            long,
+            requires = "access_key",
+            env = "GRANARY_USER_SECRET_KEY",
+            hide_env_values = true,
+            value_name = "S"
+        )]
+        secret_key: Option<String>,
+    },
+    /// All users.
+    List {
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// A user with its ARN, canonical id, keys and policies.
+    Show {
+        name: String,
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let none of its keys open anything. Its buckets stay.
+    Disable { name: String },
+    /// Take that back.
+    Enable { name: String },
+    /// Remove a user and its keys. Its buckets and objects stay and keep their owner.
+    Remove { name: String },
+    /// Its keys.
+    #[command(subcommand)]
+    Key(UserKeyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UserKeyCommand {
+    /// Add a further key, printed once.
+    Add {
+        user: String,
+        /// A key of your choice instead of a new one.
+        #[arg(long, requires = "secret_key", value_name = "K")]
+        access_key: Option<String>,
+        /// Its secret, at least 8 characters.
+        #[arg(
+            long,
+            requires = "access_key",
+            env = "GRANARY_USER_SECRET_KEY",
+            hide_env_values = true,
+            value_name = "S"
+        )]
+        secret_key: Option<String>,
+    },
+    /// Let a key open nothing, and the temporary credentials made with it neither.
+    Disable { user: String, access_key: String },
+    /// Take that back.
+    Enable { user: String, access_key: String },
+    /// Remove a key.
+    Remove { user: String, access_key: String },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Add or replace a policy; users it is attached to follow within a second.
+    Put {
+        /// Letters, digits and +=,.@_-, at most 128.
+        name: String,
+        /// JSON in the policy language, at most 20 KiB.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// The names of all policies.
+    List {
+        /// For machines, with the documents.
+        #[arg(long)]
+        json: bool,
+    },
+    /// A policy's document.
+    Show { name: String },
+    /// Remove a policy that is attached to nobody.
+    Remove { name: String },
+    /// Give a user what a policy allows.
+    Attach { name: String, user: String },
+    /// Take it away again.
+    Detach { name: String, user: String },
 }
 
 #[derive(Debug, Subcommand)]

@@ -20,6 +20,7 @@ mod role_http;
 mod roles;
 mod server;
 mod shutdown;
+mod users;
 
 use args::{AdminCommand, Arguments, Command, LocalCommand};
 use clap::Parser;
@@ -68,6 +69,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
             AdminCommand::Blocks { url, json } => admin::blocks(&options.connection, &url, json).await,
             AdminCommand::Datanode(command) => admin::datanode(&options.connection, command).await,
             AdminCommand::KmsKey(command) => kms_key::run(&options.connection, command).await,
+            AdminCommand::User(command) => users::user(&options.connection, command).await,
+            AdminCommand::Policy(command) => users::policy(&options.connection, command).await,
             AdminCommand::JoinToken { name, hours } => admin::join_token(&options.connection, name, hours).await,
         },
     }

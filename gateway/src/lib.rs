@@ -15,4 +15,5 @@ mod notifications;
 mod ops;
 pub mod request;
 pub mod server;
+mod sts;
 mod website;

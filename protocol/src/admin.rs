@@ -255,3 +255,95 @@ pub struct KmsKeyDescription {
     /// Whether it neither encrypts nor decrypts.
     pub disabled: bool,
 }
+
+/// The JSON body of `POST /-/granary/v1/users`, and, with the user's name, of `POST /-/granary/v1/keys`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UserQuestion {
+    pub name: String,
+    /// A key of the operator's choice; generated if absent. Both halves or none.
+    #[serde(default)]
+    pub access_key: Option<String>,
+    #[serde(default)]
+    pub secret_key: Option<String>,
+}
+
+/// The answer to both: the only time the secret is shown.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserKeyAnswer {
+    pub user: UserAnswer,
+    pub access_key: String,
+    pub secret_key: String,
+}
+
+/// A user as the admin routes show it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserAnswer {
+    pub name: String,
+    pub canonical_id: String,
+    pub account_id: String,
+    pub arn: String,
+    pub display_name: String,
+    pub created_ms: u64,
+    pub disabled: bool,
+    pub keys: Vec<AccessKeyAnswer>,
+    pub policies: Vec<String>,
+}
+
+/// A key without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessKeyAnswer {
+    pub access_key: String,
+    pub created_ms: u64,
+    pub disabled: bool,
+}
+
+/// The answer of `GET /-/granary/v1/users`: a page by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsersAnswer {
+    pub users: Vec<UserAnswer>,
+    /// Whether there are more, after the last of these.
+    pub truncated: bool,
+}
+
+/// The body of `POST /-/granary/v1/users/state`, and with a key, of `POST /-/granary/v1/keys/state`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StateQuestion {
+    pub user: String,
+    #[serde(default)]
+    pub access_key: Option<String>,
+    pub disabled: bool,
+}
+
+/// A named policy: the body of `PUT /-/granary/v1/policies`, and an element of [`PoliciesAnswer`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PolicyQuestion {
+    pub name: String,
+    /// JSON text in the policy language.
+    pub document: String,
+}
+
+/// The answer of `GET /-/granary/v1/policies`: a page by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoliciesAnswer {
+    pub policies: Vec<PolicyQuestion>,
+    /// Whether there are more, after the last of these.
+    pub truncated: bool,
+}
+
+/// The body of `POST /-/granary/v1/policies/attachments`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AttachmentQuestion {
+    pub user: String,
+    pub policy: String,
+    pub attached: bool,
+}
+
+/// The answer of what has nothing to say but that it was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DoneAnswer {
+    pub done: bool,
+}

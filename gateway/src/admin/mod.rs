@@ -1,4 +1,5 @@
-//! The admin routes below `/-/granary/v1/`: JSON, signed with the root key exactly like an S3 request.
+//! The admin routes below `/-/granary/v1/`: JSON, signed exactly like an S3 request by the root key, or by a
+//! user whom an identity policy allows the route's action (`admin:GetStatus`, `admin:ChangeUsers` …).
 //!
 //! `-` can be no bucket, so none of these paths is ever an S3 request. One route, enrolment, is unsigned: the join token in
 //! its body is the credential.
@@ -8,8 +9,10 @@ mod cluster;
 mod enrol;
 mod json;
 mod kms_keys;
+mod policies;
 mod refusal;
 mod signed;
+mod users;
 
 use crate::server::GatewayState;
 use axum::Router;
@@ -26,4 +29,10 @@ pub(crate) fn routes() -> Router<Arc<GatewayState>> {
         .route("/-/granary/v1/join-tokens", post(enrol::create_join_token))
         .route("/-/granary/v1/enrol", post(enrol::enrol))
         .route("/-/granary/v1/kms-keys", get(kms_keys::list).post(kms_keys::create).put(kms_keys::set_disabled))
+        .route("/-/granary/v1/users", get(users::list).post(users::add).delete(users::remove))
+        .route("/-/granary/v1/users/state", post(users::set_state))
+        .route("/-/granary/v1/keys", post(users::add_key).delete(users::remove_key))
+        .route("/-/granary/v1/keys/state", post(users::set_key_state))
+        .route("/-/granary/v1/policies", get(policies::list).put(policies::put).delete(policies::remove))
+        .route("/-/granary/v1/policies/attachments", post(policies::attach))
 }

@@ -7,14 +7,18 @@ use http::request::Parts;
 use super::amz_date::AmzDate;
 use super::canonical::SignedParts;
 use super::chunk::ChunkSigner;
-use super::claim::{self, Claim, ClaimKind, Head, Presented};
-use super::identity::{Credential, CredentialStore, Identity, Principal, Secret};
+use super::claim::{self, Claim, ClaimKind, CredentialScope, Head, Presented};
+use super::identity::{Credential, CredentialStore, CredentialStoreError, Identity, Principal, Secret};
 use super::keys::{SIGNING_KEYS_MAX, SigningKey, SigningKeyCache};
 use super::payload::PayloadMode;
 use super::sigv2::{self, QueryClaim, SignedRequest};
 use super::sigv4;
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::{AddressingStyle, RequestTarget, request_host};
+
+/// The services a request may be signed for.
+const S3_SERVICE: &str = "s3";
+const STS_SERVICE: &str = "sts";
 
 /// How a request authenticated; `s3:authType` in policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +155,7 @@ impl Authenticator {
         now_s: i64,
     ) -> Result<AuthenticatedRequest, S3Error> {
         let head = Head { headers: &parts.headers, raw_query: parts.uri.query().unwrap_or_default() };
-        match (claim::read_claim(head, &self.region, now_s)?, target) {
+        match (claim::read_claim(head, &self.region, S3_SERVICE, now_s)?, target) {
             (Presented::Nothing, _) => Ok(AuthenticatedRequest {
                 identity: Identity::Anonymous,
                 method: AuthMethod::Anonymous,
@@ -167,6 +171,18 @@ impl Authenticator {
             }
             (Presented::Version2(claim), Some(target)) => self.verify_version2(parts, claim, target, now_s).await,
             (Presented::Version2(_), None) => Err(claim::unsupported_mechanism()),
+        }
+    }
+
+    /// Verifies a request to the token service: signed in its header, for the service `sts`. Its body must have been read
+    /// and its hash put into `x-amz-content-sha256`, which clients of other services than S3 leave out.
+    ///
+    /// Errors as [`Authenticator::authenticate`]; `MissingAuthenticationToken` for a request that is not signed so.
+    pub async fn authenticate_sts(&self, parts: &Parts, now_s: i64) -> Result<AuthenticatedRequest, S3Error> {
+        let head = Head { headers: &parts.headers, raw_query: parts.uri.query().unwrap_or_default() };
+        match claim::read_claim(head, &self.region, STS_SERVICE, now_s)? {
+            Presented::Version4(claim) => self.verify_version4(parts, claim, AddressingStyle::Path, now_s).await,
+            Presented::Nothing | Presented::Version2(_) => Err(S3Error::new(S3ErrorCode::MissingAuthenticationToken)),
         }
     }
 
@@ -192,11 +208,11 @@ impl Authenticator {
             AddressingStyle::Path => self.public_hosts.as_slice(),
             AddressingStyle::VirtualHosted => &[],
         };
-        let found = self.lookup(claim.credential.access_key_id()).await?;
+        let found = self.lookup(claim.credential.access_key_id(), claim.session_token.as_deref()).await?;
         let secret = found.as_ref().map_or(&self.decoy, |credential| &credential.secret_access_key);
         let cached = self.keys.get(claim.credential.text(), secret);
         let is_cached = cached.is_some();
-        let key = cached.unwrap_or_else(|| self.derive(secret, claim.credential.date()));
+        let key = cached.unwrap_or_else(|| self.derive(secret, &claim.credential));
         let verdict = sigv4::verify(&signed, other_hosts, &claim, &key)?;
         let credential = found.ok_or_else(|| unknown_key(claim.credential.access_key_id()))?;
         let signature = verdict.map_err(|mismatch| mismatch.into_error(&claim))?;
@@ -220,7 +236,7 @@ impl Authenticator {
             headers: &parts.headers,
             target,
         };
-        let found = self.lookup(claim.access_key_id()).await?;
+        let found = self.lookup(claim.access_key_id(), claim.session_token()).await?;
         let secret = found.as_ref().map_or(&self.decoy, |credential| &credential.secret_access_key);
         let verdict = sigv2::verify(&signed, &claim, secret)?;
         let credential = found.ok_or_else(|| unknown_key(claim.access_key_id()))?;
@@ -250,18 +266,27 @@ impl Authenticator {
                 }
                 let signed_at = AmzDate::parse(date)
                     .ok_or_else(|| S3Error::invalid_argument("x-amz-date is not valid", "x-amz-date", date))?;
-                let scope = claim::parse_credential(credential.into(), &self.region, &signed_at, ClaimKind::Header)?;
+                let scope = claim::parse_credential(
+                    credential.into(),
+                    &self.region,
+                    S3_SERVICE,
+                    &signed_at,
+                    ClaimKind::Header,
+                )?;
                 let is_signed = |secret: &Secret| {
-                    let computed = self.derive(secret, scope.date()).sign(policy_base64.as_bytes());
+                    let computed = self.derive(secret, &scope).sign(policy_base64.as_bytes());
                     sigv4::signatures_equal(&computed, signature)
                 };
-                let credential = self.verify_policy(scope.access_key_id(), policy_base64, signature, is_signed).await?;
+                let credential = self
+                    .verify_policy(scope.access_key_id(), security_token, policy_base64, signature, is_signed)
+                    .await?;
                 check_session(&credential, security_token, now_s)?;
                 (credential.principal, Some(signed_at.unix_s()))
             }
             PostFormCredentials::Version2 { policy_base64, access_key_id, signature, security_token } => {
                 let is_signed = |secret: &Secret| sigv2::policy_signature_holds(policy_base64, secret, signature);
-                let credential = self.verify_policy(access_key_id, policy_base64, signature, is_signed).await?;
+                let credential =
+                    self.verify_policy(access_key_id, security_token, policy_base64, signature, is_signed).await?;
                 check_session(&credential, security_token, now_s)?;
                 (credential.principal, None)
             }
@@ -278,11 +303,12 @@ impl Authenticator {
     async fn verify_policy(
         &self,
         access_key_id: &str,
+        session_token: Option<&str>,
         policy_base64: &str,
         signature: &str,
         is_signed: impl Fn(&Secret) -> bool,
     ) -> Result<Credential, S3Error> {
-        let found = self.lookup(access_key_id).await?;
+        let found = self.lookup(access_key_id, session_token).await?;
         let holds = is_signed(found.as_ref().map_or(&self.decoy, |credential| &credential.secret_access_key));
         let credential = found.ok_or_else(|| unknown_key(access_key_id))?;
         if holds {
@@ -309,15 +335,18 @@ impl Authenticator {
         AuthenticatedRequest { identity, method, signed_at_s: None, payload }
     }
 
-    async fn lookup(&self, access_key_id: &str) -> Result<Option<Credential>, S3Error> {
-        self.store.lookup(access_key_id).await.map_err(|error| {
-            tracing::error!(%error, "cannot verify a request");
-            S3Error::new(S3ErrorCode::ServiceUnavailable)
+    async fn lookup(&self, access_key_id: &str, session_token: Option<&str>) -> Result<Option<Credential>, S3Error> {
+        self.store.lookup(access_key_id, session_token).await.map_err(|error| match error {
+            CredentialStoreError::InvalidToken => S3Error::new(S3ErrorCode::InvalidToken),
+            CredentialStoreError::Unavailable { .. } => {
+                tracing::error!(%error, "cannot verify a request");
+                S3Error::new(S3ErrorCode::ServiceUnavailable)
+            }
         })
     }
 
-    fn derive(&self, secret: &Secret, date: &str) -> SigningKey {
-        SigningKey::derive(secret, date, &self.region, "s3")
+    fn derive(&self, secret: &Secret, scope: &CredentialScope<'_>) -> SigningKey {
+        SigningKey::derive(secret, scope.date(), &self.region, scope.service())
     }
 }
 

@@ -16,7 +16,6 @@ use crate::request::{parse_http_date, percent_decode};
 
 /// The one algorithm of version 4 that is verified.
 pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-const SERVICE: &str = "s3";
 const TERMINATOR: &str = "aws4_request";
 /// How far a client's clock may be off, either way.
 pub(super) const CLOCK_SKEW_MAX_S: i64 = 15 * 60;
@@ -55,12 +54,13 @@ pub(super) struct Claim<'r> {
     pub(super) payload: DeclaredPayload,
 }
 
-/// `access key id/date/region/service/aws4_request`, checked against the region and service.
+/// `access key id/date/region/service/aws4_request`, checked against the region and the service expected.
 #[derive(Debug)]
 pub(super) struct CredentialScope<'r> {
     text: Cow<'r, str>,
     access_key_len: usize,
     date: [u8; 8],
+    service: &'static str,
 }
 
 impl CredentialScope<'_> {
@@ -78,6 +78,10 @@ impl CredentialScope<'_> {
         &self.text[self.access_key_len + 1..]
     }
 
+    pub(super) fn service(&self) -> &'static str {
+        self.service
+    }
+
     pub(super) fn date(&self) -> &str {
         std::str::from_utf8(&self.date).expect("eight ASCII digits")
     }
@@ -91,7 +95,12 @@ pub(super) struct Head<'r> {
 }
 
 /// Reads what is presented. Credentials in two places, or of two versions, are refused.
-pub(super) fn read_claim<'r>(head: Head<'r>, region: &str, now_s: i64) -> Result<Presented<'r>, S3Error> {
+pub(super) fn read_claim<'r>(
+    head: Head<'r>,
+    region: &str,
+    service: &'static str,
+    now_s: i64,
+) -> Result<Presented<'r>, S3Error> {
     let mut authorizations = head.headers.get_all(AUTHORIZATION).iter();
     let authorization = authorizations.next();
     let query = QueryCredentials::read(head.raw_query)?;
@@ -106,9 +115,9 @@ pub(super) fn read_claim<'r>(head: Head<'r>, region: &str, now_s: i64) -> Result
         ));
     }
     match authorization {
-        Some(value) => claim_from_header(head, value, region, now_s).map(Presented::Version4),
+        Some(value) => claim_from_header(head, value, region, service, now_s).map(Presented::Version4),
         None if query.version2 => QueryClaim::read(head, now_s).map(Presented::Version2),
-        None if version4 => claim_from_query(head, query, region, now_s).map(Presented::Version4),
+        None if version4 => claim_from_query(head, query, region, service, now_s).map(Presented::Version4),
         None => Ok(Presented::Nothing),
     }
 }
@@ -122,6 +131,7 @@ fn claim_from_header<'r>(
     head: Head<'r>,
     value: &'r HeaderValue,
     region: &str,
+    service: &'static str,
     now_s: i64,
 ) -> Result<Claim<'r>, S3Error> {
     let text = value.to_str().map_err(|_| header_malformed("the header holds bytes that are not ASCII"))?;
@@ -134,7 +144,8 @@ fn claim_from_header<'r>(
     }
     let fields = AuthorizationFields::parse(rest)?;
     let signed_at = header_date(head.headers)?;
-    let credential = parse_credential(Cow::Borrowed(fields.credential), region, &signed_at, ClaimKind::Header)?;
+    let credential =
+        parse_credential(Cow::Borrowed(fields.credential), region, service, &signed_at, ClaimKind::Header)?;
     if (now_s - signed_at.unix_s()).abs() > CLOCK_SKEW_MAX_S {
         return Err(S3Error::new(S3ErrorCode::RequestTimeTooSkewed)
             .field("RequestTime", signed_at.as_str())
@@ -275,6 +286,7 @@ fn claim_from_query<'r>(
     head: Head<'r>,
     query: QueryCredentials<'r>,
     region: &str,
+    service: &'static str,
     now_s: i64,
 ) -> Result<Claim<'r>, S3Error> {
     let (Some(algorithm), Some(credential), Some(date), Some(expires), Some(signed_headers), Some(signature)) =
@@ -292,7 +304,7 @@ fn claim_from_query<'r>(
     let kind = ClaimKind::Presigned { expires_s };
     let signed_at = AmzDate::parse(&date)
         .ok_or_else(|| query_error("X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\""))?;
-    let credential = parse_credential(credential, region, &signed_at, kind)?;
+    let credential = parse_credential(credential, region, service, &signed_at, kind)?;
     check_presigned_window(&signed_at, expires_s, now_s)?;
     check_signed_headers(head.headers, &signed_headers, kind)?;
     let header_hash = single(head.headers, "x-amz-content-sha256")?;
@@ -369,12 +381,13 @@ fn check_presigned_window(signed_at: &AmzDate, expires_s: u32, now_s: i64) -> Re
 pub(super) fn parse_credential<'r>(
     text: Cow<'r, str>,
     region: &str,
+    service: &'static str,
     signed_at: &AmzDate,
     kind: ClaimKind,
 ) -> Result<CredentialScope<'r>, S3Error> {
     let mut elements = text.split('/');
     let mut next = || elements.next().filter(|element| !element.is_empty());
-    let (Some(access_key_id), Some(date), Some(asked_region), Some(service), Some(terminator), None) =
+    let (Some(access_key_id), Some(date), Some(asked_region), Some(asked_service), Some(terminator), None) =
         (next(), next(), next(), next(), next(), elements.next())
     else {
         return Err(scope_error(
@@ -394,10 +407,10 @@ pub(super) fn parse_credential<'r>(
         let message = format!("the region '{asked_region}' is wrong; expecting '{region}'");
         return Err(scope_error(kind, message).field("Region", region));
     }
-    if service != SERVICE {
+    if asked_service != service {
         return Err(scope_error(
             kind,
-            format!("incorrect service \"{service}\". This endpoint belongs to \"{SERVICE}\"."),
+            format!("incorrect service \"{asked_service}\". This endpoint belongs to \"{service}\"."),
         ));
     }
     if terminator != TERMINATOR {
@@ -407,7 +420,7 @@ pub(super) fn parse_credential<'r>(
         ));
     }
     let date = signed_at.date().as_bytes().try_into().expect("a date is eight characters");
-    Ok(CredentialScope { text, access_key_len, date })
+    Ok(CredentialScope { text, access_key_len, date, service })
 }
 
 /// `host` and every `x-amz-*` header present must be signed, and every signed header must be present.

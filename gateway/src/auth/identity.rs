@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use granary_access::Caller;
 use subtle::ConstantTimeEq;
 
 /// A secret access key or session token. Never printed, compared in constant time.
@@ -39,18 +40,16 @@ impl fmt::Debug for Secret {
 }
 
 /// Who a request acts for. What it may do is asked elsewhere, about this value.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Principal {
-    /// The user's name: the identity every door shares.
-    pub user: Arc<str>,
     /// The key the request was signed with.
     pub access_key_id: Arc<str>,
-    /// Whether this is the cluster's root user.
-    pub is_root: bool,
+    /// The identity every door shares.
+    pub caller: Arc<Caller>,
 }
 
 /// The caller of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Identity {
     /// Sent no credentials at all.
     Anonymous,
@@ -83,16 +82,27 @@ pub struct Credential {
     pub principal: Principal,
 }
 
-/// The store could not answer; the request is refused with 503, never let through.
+/// Why a store has no answer. The request is refused, never let through.
 #[derive(Debug, thiserror::Error)]
-#[error("credential store unavailable: {reason}")]
-pub struct CredentialStoreError {
-    /// For the log; clients are not told.
-    pub reason: String,
+pub enum CredentialStoreError {
+    /// It could not be asked: 503.
+    #[error("credential store unavailable: {reason}")]
+    Unavailable {
+        /// For the log; clients are not told.
+        reason: String,
+    },
+    /// The session token was not made here, or for another key: `InvalidToken`.
+    #[error("session token is not valid")]
+    InvalidToken,
 }
 
 /// Looks up access keys.
 pub trait CredentialStore: Send + Sync + 'static {
-    /// `Ok(None)` for a key that does not exist or is disabled. Called once per request: answer from memory.
-    fn lookup<'a>(&'a self, access_key_id: &'a str) -> BoxFuture<'a, Result<Option<Credential>, CredentialStoreError>>;
+    /// `Ok(None)` for a key that does not exist or is disabled. Temporary credentials are found by the session token that
+    /// comes with them. Called once per request: answer from memory.
+    fn lookup<'a>(
+        &'a self,
+        access_key_id: &'a str,
+        session_token: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Option<Credential>, CredentialStoreError>>;
 }

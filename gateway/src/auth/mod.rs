@@ -18,6 +18,7 @@ mod claim;
 mod identity;
 mod keys;
 mod payload;
+mod session_token;
 mod sigv2;
 #[cfg(test)]
 mod sigv2_tests;
@@ -31,3 +32,4 @@ pub use chunk::ChunkSigner;
 pub use identity::{Credential, CredentialStore, CredentialStoreError, Identity, Principal, Secret};
 pub use keys::{SIGNING_KEYS_MAX, SigningKey};
 pub use payload::PayloadMode;
+pub use session_token::SessionClaim;

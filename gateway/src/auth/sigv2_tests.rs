@@ -46,7 +46,7 @@ fn published_example_and_its_window() {
     for parts in [hosted, by_path] {
         for now_s in [1_175_139_620, 1_175_139_620 - 604_800 - 900] {
             let accepted = verify_at(&parts, now_s).unwrap();
-            assert_eq!(accepted.identity().principal().unwrap().user.as_ref(), "alice");
+            assert_eq!(accepted.identity().principal().unwrap().caller.user, "alice");
             assert_eq!((accepted.method(), accepted.signed_at_s()), (AuthMethod::QueryString, None));
             assert!(matches!(accepted.payload(), PayloadMode::Unsigned));
         }

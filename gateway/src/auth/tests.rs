@@ -10,6 +10,8 @@ use aws_sigv4::http_request::{
 use aws_sigv4::sign::v4;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use granary_access::Caller;
+use granary_protocol::CanonicalId;
 use http::request::Parts;
 use http::{HeaderValue, Request};
 use proptest::prelude::*;
@@ -26,18 +28,34 @@ const EMPTY_SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495
 
 struct TestStore;
 
+fn alice() -> Arc<Caller> {
+    Arc::new(Caller {
+        canonical_id: CanonicalId("a".repeat(64)),
+        account_id: "111111111111".to_owned(),
+        user: "alice".to_owned(),
+        display_name: "alice".to_owned(),
+        is_root: false,
+        policies: Vec::new(),
+        session: None,
+    })
+}
+
 impl CredentialStore for TestStore {
-    fn lookup<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<Option<Credential>, CredentialStoreError>> {
+    fn lookup<'a>(
+        &'a self,
+        id: &'a str,
+        _session_token: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<Option<Credential>, CredentialStoreError>> {
         let credential = |session_token: Option<&str>, expires_at_s| Credential {
             secret_access_key: Secret::new(SECRET),
             session_token: session_token.map(Secret::new),
             expires_at_s,
-            principal: Principal { user: "alice".into(), access_key_id: id.into(), is_root: false },
+            principal: Principal { access_key_id: id.into(), caller: alice() },
         };
         let found = match id {
             KEY_ID => Ok(Some(credential(None, None))),
             "ASIATEMPORARY" => Ok(Some(credential(Some("token"), Some(NOW_S + 100)))),
-            "BROKENSTORE" => Err(CredentialStoreError { reason: "test".to_owned() }),
+            "BROKENSTORE" => Err(CredentialStoreError::Unavailable { reason: "test".to_owned() }),
             _unknown => Ok(None),
         };
         async move { found }.boxed()
@@ -103,7 +121,7 @@ fn published_header_examples() {
         let parts =
             request("GET", target, &[EXAMPLE_HOST, EXAMPLE_DATE, EXAMPLE_EMPTY, ("authorization", &authorization)]);
         let accepted = verify(&parts).unwrap();
-        assert_eq!(accepted.identity().principal().unwrap().user.as_ref(), "alice");
+        assert_eq!(accepted.identity().principal().unwrap().caller.user, "alice");
         assert_eq!(accepted.method(), AuthMethod::Header);
     }
     let put = authorization(
@@ -372,7 +390,7 @@ fn published_post_form() {
         authenticator().authenticate_post_form(&form, NOW_S).now_or_never().expect("the test store answers at once")
     };
     let signed = check(form(policy, credential, None)).unwrap();
-    assert_eq!(signed.identity().principal().unwrap().user.as_ref(), "alice");
+    assert_eq!(signed.identity().principal().unwrap().caller.user, "alice");
     assert_eq!((signed.method(), signed.signed_at_s()), (AuthMethod::PostForm, Some(1_451_347_200)));
     assert_eq!(check(form("e30=", credential, None)).unwrap_err().code(), S3ErrorCode::SignatureDoesNotMatch);
     let nobody = "NOBODY/20151229/us-east-1/s3/aws4_request";

@@ -6,9 +6,16 @@ use crate::checksum::ChecksumAlgorithm;
 use crate::encryption::{CustomerKey, ObjectReader, check_key};
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::{ConditionOutcome, CopySource, Preconditions};
-use crate::server::{GatewayState, Refusal, S3Request};
+use crate::server::{AccessTarget, GatewayState, Refusal, S3Request};
+use granary_access::Action;
 use granary_protocol::namenode::{ObjectRead, Window};
 use granary_protocol::{BucketName, ErrorCode, Failure, ObjectKey, VersionId};
+
+/// Whether a copy takes the source's tags along. A part takes bytes only.
+fn copies_tags(request: &S3Request) -> Result<bool, S3Error> {
+    let is_part = request.query.get("uploadId").is_some();
+    Ok(!is_part && request.header("x-amz-tagging-directive")? != Some("REPLACE"))
+}
 
 /// A source whose conditions hold.
 pub(super) struct Source {
@@ -30,7 +37,22 @@ impl Source {
         let bucket = BucketName(source.bucket.into_string());
         let key = ObjectKey(source.key.into_string());
         let customer = CustomerKey::of_copy_source(&request.headers)?;
-        let read = Self::locate(state, &bucket, &key, version, Window::Nothing).await?;
+        let settings = state.settings.get(&bucket).await?;
+        let target = AccessTarget { settings: &settings, key: Some(&key), version };
+        let reading = if version.is_some() { Action::GetObjectVersion } else { Action::GetObject };
+        request.require(state, target, reading).await?;
+        let found = Self::locate(state, &bucket, &key, version, Window::Nothing).await;
+        let read = match found {
+            Err(refusal) if !request.may_list(&settings, key.as_str()) => return Err(refusal.without_existence()),
+            found => found?,
+        };
+        if !read.object.details.tags.is_empty() && copies_tags(request)? {
+            let of_version = version.is_some();
+            let reading = if of_version { Action::GetObjectVersionTagging } else { Action::GetObjectTagging };
+            request.require(state, target, reading).await?;
+            let copy = AccessTarget { settings: request.settings(), key: Some(&request.key), version: None };
+            request.require(state, copy, Action::PutObjectTagging).await?;
+        }
         check_key(read.object.details.encryption.as_ref(), customer.as_ref())?;
         let conditions = Preconditions::for_copy_source(&request.headers);
         let object = &read.object;

@@ -30,14 +30,14 @@ pub(super) async fn create_bucket(state: &GatewayState, mut request: S3Request) 
     configuration.check_location(region)?;
     let mut documents = first_documents(state.config.new_buckets, ownership);
     let in_force = ownership_of(&documents);
-    if let Some(acl) = acl_of_new_bucket(state, &state.owner(), in_force, &request.headers).await? {
+    if let Some(acl) = acl_of_new_bucket(state, &request.maker(), in_force, &request.headers).await? {
         documents.push((BucketDocument::Acl, to_document(&acl).into()));
     }
     if !configuration.tags.is_empty() {
         documents.push((BucketDocument::Tagging, BucketTagging { tags: configuration.tags }.to_xml()));
     }
     let bucket = request.bucket.clone();
-    let created = state.client.create_bucket(bucket, state.owner(), region.clone(), object_lock, documents).await;
+    let created = state.client.create_bucket(bucket, request.maker(), region.clone(), object_lock, documents).await;
     state.settings.forget(&request.bucket);
     match created {
         Err(failure) if failure.code == ErrorCode::BucketAlreadyOwnedByYou && region == CLASSIC_REGION => {}

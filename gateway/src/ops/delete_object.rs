@@ -30,7 +30,7 @@ pub(super) async fn delete_object(state: &GatewayState, request: S3Request) -> O
         if_size: if_size(&request)?,
     };
     let bypass_governance = wants_bypass(&request.headers);
-    let deleted = state.client.delete_objects(request.bucket.clone(), vec![target], state.owner(), bypass_governance);
+    let deleted = state.client.delete_objects(request.bucket.clone(), vec![target], request.maker(), bypass_governance);
     let outcome = deleted.await?.pop();
     let outcome = outcome.ok_or_else(|| Failure::new(ErrorCode::Internal, "a delete without an outcome"))??;
     let mut response = S3Response::new(ResponseBody::empty());

@@ -11,7 +11,8 @@ use super::xml_reader::{XmlDocument, malformed};
 use super::xml_writer::Xml;
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::ObjectKey;
-use crate::server::{GatewayState, S3Request, message_of, s3_code_of};
+use crate::server::{AccessTarget, GatewayState, Refusal, S3Request, message_of, s3_code_of};
+use granary_access::Action;
 use granary_protocol::namenode::{DeleteOutcome, DeleteTarget};
 use granary_protocol::object::PAGE_ENTRIES_MAX;
 use granary_protocol::{Failure, VersionId};
@@ -42,13 +43,17 @@ pub(super) async fn delete_objects(state: &GatewayState, mut request: S3Request)
         return Err(S3Error::invalid_request("Missing required header for this request: Content-MD5").into());
     }
     let document = request.document(spec, state.config.delete_xml_bytes_max).await?;
-    let asked = parse(&document)?;
+    let mut asked = parse(&document)?;
+    for object in &mut asked.objects {
+        check_access(state, &request, object).await?;
+    }
+    let maker = request.maker();
     let targets: Vec<DeleteTarget> = asked.objects.iter().filter_map(|object| object.target.clone().ok()).collect();
     let mut outcomes = match targets.is_empty() {
         true => Vec::new(),
         false => {
             let bypass_governance = wants_bypass(&request.headers);
-            state.client.delete_objects(request.bucket, targets, state.owner(), bypass_governance).await?
+            state.client.delete_objects(request.bucket, targets, maker, bypass_governance).await?
         }
     }
     .into_iter();
@@ -76,6 +81,21 @@ pub(super) async fn delete_objects(state: &GatewayState, mut request: S3Request)
         announce_delete(&mut response, &target.key, target.version, outcome);
     }
     Ok(response)
+}
+
+/// Objects that the caller may not delete are refused one by one.
+async fn check_access(state: &GatewayState, request: &S3Request, object: &mut Object) -> Result<(), Refusal> {
+    let Ok(target) = &object.target else { return Ok(()) };
+    let settings = request.settings();
+    let access = AccessTarget { settings, key: Some(&target.key), version: target.version };
+    let action = if target.version.is_some() { Action::DeleteObjectVersion } else { Action::DeleteObject };
+    let bypasses = request.header("x-amz-bypass-governance-retention")?.is_some_and(|value| value == "true");
+    let allowed = request.may(state, access, action).await?
+        && (!bypasses || request.may(state, access, Action::BypassGovernanceRetention).await?);
+    if !allowed {
+        object.target = Err(S3Error::new(S3ErrorCode::AccessDenied));
+    }
+    Ok(())
 }
 
 fn parse(document: &[u8]) -> Result<Asked, S3Error> {

@@ -3,7 +3,7 @@
 use super::Outcome;
 use super::page::{parse_token, token};
 use super::xml_writer::Xml;
-use crate::error::S3Error;
+use crate::error::{S3Error, S3ErrorCode};
 use crate::server::{GatewayState, S3Request};
 use granary_protocol::BucketName;
 use granary_protocol::namenode::ListAfter;
@@ -14,6 +14,7 @@ const BUCKETS_MAX: usize = 10_000;
 
 /// Answers with the caller's buckets by name, all of them unless `max-buckets` asks for fewer.
 pub(super) async fn list_buckets(state: &GatewayState, request: S3Request) -> Outcome {
+    let Some(caller) = request.caller() else { return Err(S3ErrorCode::AccessDenied.into()) };
     let query = &request.query;
     let wanted = match query.get_non_empty("max-buckets") {
         None => BUCKETS_MAX,
@@ -34,12 +35,12 @@ pub(super) async fn list_buckets(state: &GatewayState, request: S3Request) -> Ou
         let (page, more) = state.client.list_buckets(prefix.to_owned(), after.take(), limit).await?;
         truncated = more && !page.is_empty();
         after = page.last().map(|bucket| bucket.name.clone());
-        found.extend(page);
+        found.extend(page.into_iter().filter(|bucket| bucket.owner == caller.canonical_id));
     }
     let mut xml = Xml::document("ListAllMyBucketsResult", 256 + found.len() * 128);
     xml.open("Owner");
-    xml.element("ID", &state.config.account.canonical_id);
-    xml.element("DisplayName", &state.config.account.display_name);
+    xml.element("ID", caller.canonical_id.as_str());
+    xml.element("DisplayName", &caller.display_name);
     xml.close("Owner");
     xml.open("Buckets");
     for bucket in &found {

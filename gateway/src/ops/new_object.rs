@@ -31,7 +31,8 @@ impl ObjectSettings {
         let requested = acl_of_headers(headers)?;
         let kept = read_object_headers(headers)?;
         let rules = AclRules::of(request.settings());
-        let (owner, acl) = acl_of_new_object(state, &rules, Some(&state.owner()), requested).await?;
+        let (owner, acl) =
+            acl_of_new_object(state, &rules, request.caller().map(|caller| &caller.canonical_id), requested).await?;
         let details = ObjectDetails { headers: kept, tags, acl, encryption: None };
         Ok(Self { owner, class, lock, details })
     }

@@ -3,31 +3,22 @@
 use super::xml_writer::Xml;
 use crate::server::{GatewayState, Refusal};
 use granary_protocol::CanonicalId;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The names of some owners. One who is not known any more has an id and no name.
 pub(super) struct Owners {
-    names: HashMap<CanonicalId, String>,
+    names: HashMap<CanonicalId, Arc<str>>,
 }
 
 impl Owners {
-    /// Looks the names up: with one request to the namenode, or none if only the root account is among them.
+    /// Looks the names up, all that are not remembered at once.
     pub async fn find<'i>(
         state: &GatewayState,
         owners: impl Iterator<Item = &'i CanonicalId>,
     ) -> Result<Self, Refusal> {
-        let account = &state.config.account;
-        let root = CanonicalId(account.canonical_id.clone());
-        let others: Vec<CanonicalId> =
-            owners.filter(|owner| **owner != root).collect::<BTreeSet<_>>().into_iter().cloned().collect();
-        let mut names: HashMap<_, _> = match others.is_empty() {
-            true => HashMap::new(),
-            false => {
-                let found = state.client.find_owners(others).await?;
-                found.into_iter().map(|(id, _account, name)| (id, name)).collect()
-            }
-        };
-        names.insert(root, account.display_name.clone());
+        let found = state.owners.find_all(owners).await?;
+        let names = found.into_iter().map(|(id, owner)| (id, owner.display_name)).collect();
         Ok(Self { names })
     }
 

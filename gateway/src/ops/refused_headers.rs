@@ -3,9 +3,7 @@
 //! An object stored "locked" or "tagged" by a client that was told 200 must be that. Until it can be, the
 //! request is answered `NotImplemented`.
 
-use crate::config::Account;
 use crate::error::{S3Error, S3ErrorCode};
-use crate::server::S3Request;
 use http::HeaderMap;
 
 /// Prefixes of headers that ask for more than is built.
@@ -27,25 +25,6 @@ pub(super) fn refuse_unbuilt(headers: &HeaderMap) -> Result<(), S3Error> {
                 return Err(S3Error::new(S3ErrorCode::NotImplemented).field("Header", name));
             }
         }
-    }
-    Ok(())
-}
-
-/// `x-amz-expected-bucket-owner` and its twin for a copy's source: every bucket belongs to the root account.
-///
-/// # Errors
-/// `AccessDenied` for another account, `InvalidBucketOwnerAWSAccountID` for what is none.
-pub(super) fn check_expected_owner(request: &S3Request, account: &Account) -> Result<(), S3Error> {
-    for name in ["x-amz-expected-bucket-owner", "x-amz-source-expected-bucket-owner"] {
-        let Some(expected) = request.header(name)? else { continue };
-        if expected == account.account_id || expected == account.canonical_id {
-            continue;
-        }
-        let is_account = expected.len() == 12 && expected.bytes().all(|byte| byte.is_ascii_digit());
-        return Err(match is_account {
-            true => S3Error::new(S3ErrorCode::AccessDenied),
-            false => S3Error::new(S3ErrorCode::InvalidBucketOwnerAWSAccountID),
-        });
     }
     Ok(())
 }

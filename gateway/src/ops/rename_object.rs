@@ -11,7 +11,8 @@ use super::response_headers::unix_s;
 use super::version::explain;
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::{ConditionOutcome, Preconditions, parse_rename_source};
-use crate::server::{GatewayState, Refusal, ResponseBody, S3Request, S3Response};
+use crate::server::{AccessTarget, GatewayState, Refusal, ResponseBody, S3Request, S3Response};
+use granary_access::Action;
 use granary_protocol::namenode::{Window, WriteCondition};
 use granary_protocol::{ErrorCode, ObjectKey as Key};
 
@@ -21,6 +22,10 @@ pub(super) async fn rename_object(state: &GatewayState, request: S3Request) -> O
     let source = Key(parse_rename_source(header, request.bucket.as_str())?.into_string());
     if source == request.key {
         return Err(S3Error::invalid_request("The source and the destination of a rename are the same.").into());
+    }
+    let target = AccessTarget { settings: request.settings(), key: Some(&source), version: None };
+    for action in [Action::GetObject, Action::DeleteObject] {
+        request.require(state, target, action).await?;
     }
     let condition = write_condition(&request.headers)?;
     let dates = Preconditions::for_write_dates(&request.headers);

@@ -34,7 +34,7 @@ pub(crate) fn version_text(version: VersionId) -> String {
 }
 
 /// `InvalidArgument` for what no version is called.
-pub(super) fn parse_version(text: &str) -> Result<VersionId, S3Error> {
+pub(crate) fn parse_version(text: &str) -> Result<VersionId, S3Error> {
     if text == "null" {
         return Ok(VersionId::NULL);
     }

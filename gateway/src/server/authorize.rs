@@ -1,15 +1,86 @@
-//! May this caller do this? Deny by default.
-//!
-//! In this version the root user and the store's own services may do everything and nobody else anything. An anonymous caller gets the same answer
-//! whether the bucket exists or not, because nothing was looked up.
+//! May this request go on to its operation? Deny by default: an operation that the table of required actions does not
+//! know is nobody's.
 
-use crate::auth::{Identity, Principal};
+use super::access::AccessTarget;
+use super::operation::Operation;
+use super::owners::Owner;
+use super::refusal::Refusal;
+use super::request::S3Request;
+use super::state::GatewayState;
 use crate::error::{S3Error, S3ErrorCode};
+use crate::request::CopySource;
+use granary_access::acl::GRANT_HEADERS;
+use granary_access::{OperationTraits, required_actions};
+use granary_protocol::{BucketName, CanonicalId};
+use http::HeaderMap;
 
-/// Whether it may go on.
-pub(super) fn authorize(identity: &Identity) -> Result<(), S3Error> {
-    match identity {
-        Identity::Principal(Principal { is_root: true, .. }) | Identity::Service(_) => Ok(()),
-        Identity::Principal(_) | Identity::Anonymous => Err(S3Error::new(S3ErrorCode::AccessDenied)),
+/// Lets a request through that may do all that its operation needs.
+///
+/// # Errors
+/// `AccessDenied`; `NoSuchKey` where the caller may know that; what the store answers.
+pub(super) async fn authorize(state: &GatewayState, operation: Operation, request: &S3Request) -> Result<(), Refusal> {
+    let actions = required_actions(operation.name(), traits_of(request)).ok_or(S3ErrorCode::AccessDenied)?;
+    let Some(settings) = request.settings_if_any() else {
+        for action in actions {
+            request.require_account(action)?;
+        }
+        return Ok(());
+    };
+    let version = request.query.get_non_empty("versionId").map(crate::ops::parse_version).transpose()?;
+    let key = (!request.key.as_str().is_empty()).then_some(&request.key);
+    for action in actions {
+        request.require(state, AccessTarget { settings, key, version }, action).await?;
     }
+    check_expected_owner(state, request, "x-amz-expected-bucket-owner", &settings.info.owner).await?;
+    if let Some(header) = request.headers.get("x-amz-copy-source")
+        && request.headers.contains_key("x-amz-source-expected-bucket-owner")
+        && let Ok(source) = CopySource::parse(header.as_bytes())
+    {
+        let source = state.settings.get(&BucketName(source.bucket.into_string())).await?;
+        check_expected_owner(state, request, "x-amz-source-expected-bucket-owner", &source.info.owner).await?;
+    }
+    Ok(())
+}
+
+fn traits_of(request: &S3Request) -> OperationTraits {
+    let headers: &HeaderMap = &request.headers;
+    let has = |name: &str| headers.get(name).is_some_and(|value| !value.is_empty());
+    let is_true = |name: &str| headers.get(name).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
+    OperationTraits {
+        version: request.query.get_non_empty("versionId").is_some(),
+        tags: has("x-amz-tagging"),
+        acl: sets_acl(request),
+        retention: has("x-amz-object-lock-mode") || has("x-amz-object-lock-retain-until-date"),
+        legal_hold: has("x-amz-object-lock-legal-hold"),
+        bypass_governance: is_true("x-amz-bypass-governance-retention"),
+        bucket_lock: is_true("x-amz-bucket-object-lock-enabled"),
+        ownership: has("x-amz-object-ownership"),
+    }
+}
+
+/// Whether it sets a list that gives anything to anybody. Where lists do not count, one that is accepted changes nothing.
+fn sets_acl(request: &S3Request) -> bool {
+    let lists_count = request.settings_if_any().is_none_or(|settings| settings.ownership().acls_count());
+    let canned = request.headers.get("x-amz-acl").is_some_and(|value| !value.is_empty() && value != "private");
+    lists_count && (canned || GRANT_HEADERS.iter().any(|(name, _)| request.headers.contains_key(*name)))
+}
+
+/// `x-amz-expected-bucket-owner` and its twin for a copy's source.
+async fn check_expected_owner(
+    state: &GatewayState,
+    request: &S3Request,
+    header: &'static str,
+    owner: &CanonicalId,
+) -> Result<(), Refusal> {
+    let Some(expected) = request.header(header)? else { return Ok(()) };
+    let is_account = expected.len() == 12 && expected.bytes().all(|byte| byte.is_ascii_digit());
+    let is_owner = |found: &Owner| *found.account_id == *expected;
+    if expected == owner.as_str() || state.owners.find(owner).await?.as_ref().is_some_and(is_owner) {
+        return Ok(());
+    }
+    Err(S3Error::new(match is_account {
+        true => S3ErrorCode::AccessDenied,
+        false => S3ErrorCode::InvalidBucketOwnerAWSAccountID,
+    })
+    .into())
 }

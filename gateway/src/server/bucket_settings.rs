@@ -4,6 +4,7 @@
 //! request takes them; what this gateway changed is not taken from memory again; a bucket whose settings cannot be
 //! fetched serves nothing. Not here: what settings mean for a request.
 
+use super::bucket_access::BucketAccess;
 use crate::documents::{
     CorsConfiguration, DefaultEncryption, Document, LoggingConfiguration, NotificationConfiguration, RequestPayment,
     StoredLifecycle, WebsiteConfiguration,
@@ -35,6 +36,7 @@ pub(crate) struct BucketSettings {
     logging: Reading<LoggingConfiguration>,
     website: Reading<WebsiteConfiguration>,
     request_payment: Reading<RequestPayment>,
+    access: OnceLock<BucketAccess>,
 }
 
 /// A document that is read at most once: nothing if there is none, or that it cannot be read.
@@ -56,7 +58,13 @@ impl BucketSettings {
             logging: OnceLock::new(),
             website: OnceLock::new(),
             request_payment: OnceLock::new(),
+            access: OnceLock::new(),
         }
+    }
+
+    /// Who may do what in it.
+    pub fn access(&self) -> &BucketAccess {
+        self.access.get_or_init(|| BucketAccess::read(self))
     }
 
     /// A document as it is stored.

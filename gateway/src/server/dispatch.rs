@@ -9,8 +9,8 @@ use super::hoisted::add_hoisted;
 use super::operation::{Operation, Route, Scope, allowed_methods, route, subresource};
 use super::post_form::open_form;
 use super::refusal::Refusal;
-use super::request::{RequestBody, S3Request, S3Response};
-use super::request_facts::RequestFacts;
+use super::request::{RequestBody, S3Request, S3Response, Sender};
+use super::request_facts::{Peer, RequestFacts};
 use super::request_id::RequestId;
 use super::request_log::Log;
 use super::state::GatewayState;
@@ -21,6 +21,7 @@ use crate::encryption::refuse_customer_key;
 use crate::error::{HOST_ID_HEADER, REQUEST_ID_HEADER, S3Error, S3ErrorCode};
 use crate::ops::{self, CrossOrigin};
 use crate::request::{ObjectKey, Query, RequestTarget, Resource, request_host};
+use crate::sts;
 use granary_protocol::BucketName;
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, EXPECT, ORIGIN, SERVER};
 use http::request::Parts;
@@ -45,7 +46,7 @@ pub(super) async fn answer(state: &Arc<GatewayState>, request: Request<Incoming>
     let cross_origin = if method == Method::OPTIONS { None } else { CrossOrigin::of(&method, &parts.headers) };
     let outcome = match website_bucket(state, &parts) {
         Some(bucket) => Ok(Box::pin(answer_page(state, &parts, bucket, &mut log)).await),
-        None => admit(state, parts, body, &mut log).await,
+        None => admit(state, parts, body, request_id, &mut log).await,
     };
     let mut response = outcome.unwrap_or_else(|refusal| {
         let error = refusal.into_error(request_id.as_str()).or_resource(|| uri.path().to_owned());
@@ -80,11 +81,15 @@ async fn admit(
     state: &Arc<GatewayState>,
     mut parts: Parts,
     body: RequestBody,
+    request_id: RequestId,
     log: &mut Log,
 ) -> Result<S3Response, Refusal> {
     check_header_bytes(&parts.headers, state.config.header_bytes_max)?;
     check_expectation(&parts.headers)?;
     let target = RequestTarget::parse(request_host(&parts)?, parts.uri.path(), &state.domains)?;
+    if parts.method == Method::POST && matches!(target.resource, Resource::Service) {
+        return Ok(Box::pin(sts::answer(state, parts, body, request_id)).await);
+    }
     let bucket = target.resource.bucket().map(|bucket| BucketName(bucket.as_str().to_owned()));
     if parts.method == Method::OPTIONS {
         let is_object = matches!(target.resource, Resource::Object(..));
@@ -95,10 +100,7 @@ async fn admit(
     }
     let authenticated = state.authenticator.authenticate(&parts, Some(&target), state.now_s()).await?;
     log.identify(&authenticated);
-    // A stranger learns nothing of the routes. An upload form says who sent it further down.
-    if parts.method != Method::POST {
-        authorize(authenticated.identity())?;
-    }
+    let remote_ip = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
     let query = Query::parse(parts.uri.query())?;
     if authenticated.method() == AuthMethod::QueryString {
         add_hoisted(&mut parts.headers, &query)?;
@@ -119,26 +121,40 @@ async fn admit(
     let resource = resource_type(scope == Scope::Object, subresource(scope, &query), parts.method.as_str());
     let request = match (&target.resource, operation) {
         (Resource::Bucket(name), Operation::PostObject) => {
-            let form = open_form(state, &parts, &target, name.clone(), &authenticated, body).await?;
-            log.identify(&form.authenticated);
-            authorize(form.authenticated.identity())?;
+            let (form, authenticated) = open_form(state, &parts, &target, name.clone(), &authenticated, body).await?;
+            log.identify(&authenticated);
             let settings = settings_of(state, operation, bucket).await?;
             log.settle(settings, Some(form.key.as_str()), "OBJECT", &parts.headers);
-            S3Request::of_form(form, log.settings.clone())
+            S3Request::of_form(form, log.settings.clone(), Sender::new(authenticated, state, remote_ip))
         }
         (_, _) => {
-            authorize(authenticated.identity())?;
             let settings = settings_of(state, operation, bucket).await?;
             log.settle(settings, target.resource.key().map(ObjectKey::as_str), resource, &parts.headers);
-            S3Request::new(target.resource, query, parts.headers, log.settings.clone(), authenticated, body)
+            let sender = Sender::new(authenticated, state, remote_ip);
+            S3Request::new(target.resource, query, parts.headers, log.settings.clone(), sender, body)
         }
     };
+    authorize(state, operation, &request).await?;
     if !is_private && !state.config.encryption.customer_keys_in_clear {
         refuse_customer_key(&request.headers)?;
     }
-    let mut response = ops::run(operation, state, request).await?;
+    let mut response = run_allowed(state, operation, request).await?;
     queue_events(state, log.settings.as_deref(), &log.facts, &mut response).await?;
     Ok(response)
+}
+
+/// Runs an operation that was allowed. Who may not list the bucket is not told which keys it has.
+async fn run_allowed(
+    state: &Arc<GatewayState>,
+    operation: Operation,
+    request: S3Request,
+) -> Result<S3Response, Refusal> {
+    // Decided before the operation: it takes the request away.
+    let may_know = request.settings_if_any().is_none_or(|settings| request.may_list(settings, request.key.as_str()));
+    ops::run(operation, state, request).await.map_err(|refusal| match may_know {
+        true => refusal,
+        false => refusal.without_existence(),
+    })
 }
 
 /// A request on an object that this server makes itself: allowed or refused like any other, and told of like any other.
@@ -149,10 +165,11 @@ pub(super) async fn serve_internally(
     request: InternalRequest,
 ) -> Result<S3Response, Refusal> {
     let InternalRequest { bucket, key, headers, settings, authenticated, body } = request;
-    authorize(authenticated.identity())?;
+    let sender = Sender::new(authenticated, state, facts.remote_ip);
     let resource = Resource::Object(bucket, key);
-    let request = S3Request::new(resource, Query::default(), headers, Some(settings.clone()), authenticated, body);
-    let mut response = ops::run(operation, state, request).await?;
+    let request = S3Request::new(resource, Query::default(), headers, Some(settings.clone()), sender, body);
+    authorize(state, operation, &request).await?;
+    let mut response = run_allowed(state, operation, request).await?;
     queue_events(state, Some(&settings), facts, &mut response).await?;
     Ok(response)
 }

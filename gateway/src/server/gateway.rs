@@ -7,8 +7,9 @@ use super::front::Front;
 use super::health::Readiness;
 use super::log_delivery;
 use super::metrics::Metrics;
+use super::owners::Owners;
+use super::principals::{PrincipalStore, RootCredentials};
 use super::request_id::RequestIds;
-use super::root::{RootCredentials, RootStore};
 use super::state::GatewayState;
 use super::tls::{TlsError, acceptor};
 use crate::access_log::LogBuffer;
@@ -103,10 +104,13 @@ impl Gateway {
         let listen_failed = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen_failed)?;
         let local_addr = listener.local_addr().map_err(listen_failed)?;
-        let store = Arc::new(RootStore::new(root));
+        let store = Arc::new(PrincipalStore::new(root, &config.account, components.client.clone()));
         let encryption = encryption(&config, &components.client, components.master_key);
         let targets = Arc::new(Targets::new(&config.notifications, &config.region)?);
         let state = Arc::new(GatewayState {
+            owners: Owners::new(components.client.clone(), &config.account),
+            principals: store.clone(),
+            region: config.region.as_str().into(),
             authenticator: Authenticator::new(store, config.region.clone(), config.public_hosts()),
             domains: config.base_domains(),
             settings: BucketSettingsCache::new(components.client.clone()),

@@ -3,8 +3,11 @@
 //! Invariant: an operation runs only with an [`S3Request`], which only `dispatch` makes, after the signature was verified
 //! and the caller was allowed.
 
+mod access;
+mod access_context;
 mod authorize;
 mod body;
+mod bucket_access;
 mod bucket_settings;
 mod clock;
 #[cfg(test)]
@@ -21,13 +24,14 @@ mod hoisted;
 mod log_delivery;
 mod metrics;
 mod operation;
+mod owners;
 mod post_form;
+mod principals;
 mod refusal;
 mod request;
 mod request_facts;
 mod request_id;
 mod request_log;
-mod root;
 mod state;
 mod tls;
 mod website;
@@ -37,11 +41,14 @@ pub use body::ResponseBody;
 pub use clock::{Clock, SystemClock};
 pub use gateway::{Components, Gateway, StartError};
 pub use operation::{Operation, Route, Scope, route};
+pub use principals::RootCredentials;
 pub use refusal::s3_code_of;
-pub use root::RootCredentials;
 
+pub(crate) use access::AccessTarget;
 pub(crate) use body::ObjectStream;
 pub(crate) use bucket_settings::BucketSettings;
 pub(crate) use refusal::{Refusal, delete_marker, message_of};
-pub(crate) use request::{S3Request, S3Response};
+pub(crate) use request::{RequestBody, S3Request, S3Response, Sender};
+pub(crate) use request_facts::Peer;
+pub(crate) use request_id::RequestId;
 pub(crate) use state::GatewayState;

@@ -30,7 +30,7 @@ pub(super) async fn open_form(
     bucket: BucketName,
     outer: &AuthenticatedRequest,
     mut body: RequestBody,
-) -> Result<FormRequest, S3Error> {
+) -> Result<(FormRequest, AuthenticatedRequest), S3Error> {
     if outer.method() != AuthMethod::Anonymous {
         return Err(S3Error::invalid_argument(
             "Only one auth mechanism allowed; a form is signed by its fields",
@@ -59,7 +59,8 @@ pub(super) async fn open_form(
         }
     }
     let reply = FormReply::new(&fields, location(state, parts, target.style, &bucket, &key)?);
-    Ok(FormRequest { bucket, key, headers, authenticated, body: body.with_file(FormFile::new(parser, range)), reply })
+    let body = body.with_file(FormFile::new(parser, range));
+    Ok((FormRequest { bucket, key, headers, body, reply }, authenticated))
 }
 
 /// Everything before the file, and the parser at its first byte.

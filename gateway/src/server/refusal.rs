@@ -33,6 +33,18 @@ impl From<Failure> for Refusal {
 }
 
 impl Refusal {
+    /// The same for somebody who may not list the bucket: whether there is such a key or version is not told.
+    pub(crate) fn without_existence(self) -> Refusal {
+        let tells = match &self {
+            Self::S3(error) => matches!(error.code(), S3ErrorCode::NoSuchKey | S3ErrorCode::NoSuchVersion),
+            Self::Store(failure) => matches!(
+                failure.code,
+                ErrorCode::NoSuchKey | ErrorCode::NoSuchVersion | ErrorCode::DeleteMarker { current: true, .. }
+            ),
+        };
+        if tells { S3ErrorCode::AccessDenied.into() } else { self }
+    }
+
     /// The error for the client. What the store said in detail is logged here, once, if the client is not told all of it.
     pub(crate) fn into_error(self, request_id: &str) -> S3Error {
         let failure = match self {

@@ -1,16 +1,18 @@
 //! A request as operations see it, and its body.
 
+use super::access_context::{Arrival, context_of};
 use super::body::ResponseBody;
 use super::bucket_settings::BucketSettings;
 use super::metrics::Metrics;
 use super::state::GatewayState;
-use crate::auth::{AuthMethod, AuthenticatedRequest, PayloadMode};
+use crate::auth::{AuthMethod, AuthenticatedRequest, Identity, PayloadMode};
 use crate::body::{BodyReader, BodySpec};
-use crate::error::S3Error;
+use crate::error::{S3Error, S3ErrorCode};
 use crate::form::FormFile;
 use crate::ops::FormReply;
 use crate::request::{self, Query, Resource};
 use bytes::Bytes;
+use granary_access::{Caller, RequestContext, authorizer};
 use granary_protocol::bucket::Versioning;
 use granary_protocol::{BucketName, ObjectKey};
 use http::HeaderMap;
@@ -19,6 +21,7 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use std::error::Error;
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,6 +36,57 @@ const DRAIN_WITHIN: Duration = Duration::from_millis(500);
 /// What operations answer.
 pub(crate) type S3Response = http::Response<ResponseBody>;
 
+/// Who sent a request and how it came, proven.
+pub(crate) struct Sender {
+    caller: Option<Arc<Caller>>,
+    service: Option<&'static str>,
+    arrival: Arrival,
+    region: Arc<str>,
+    payload: PayloadMode,
+}
+
+impl Sender {
+    /// Takes apart what was authenticated.
+    pub fn new(authenticated: AuthenticatedRequest, state: &GatewayState, remote_ip: Option<IpAddr>) -> Self {
+        let arrival = Arrival {
+            remote_ip,
+            secure: state.config.tls.is_some(),
+            method: authenticated.method(),
+            signed_at_s: authenticated.signed_at_s(),
+            now: state.now(),
+        };
+        let (identity, payload) = authenticated.into_parts();
+        let caller = identity.principal().map(|principal| principal.caller.clone());
+        let service = match identity {
+            Identity::Service(name) => Some(name),
+            Identity::Anonymous | Identity::Principal(_) => None,
+        };
+        Self { caller, service, arrival, region: state.region.clone(), payload }
+    }
+
+    /// Who sent it, if anybody is known to have.
+    pub fn caller(&self) -> Option<&Arc<Caller>> {
+        self.caller.as_ref()
+    }
+
+    /// What policies may ask about it.
+    pub fn context(&self, headers: &HeaderMap) -> RequestContext {
+        context_of(&self.arrival, self.caller.as_deref(), headers, &Query::default(), &self.region)
+    }
+
+    /// Whether it may do something that is none of S3's; how its body is framed.
+    ///
+    /// # Errors
+    /// `AccessDenied`.
+    pub fn authorize_operation(self, action: &str, headers: &HeaderMap) -> Result<PayloadMode, S3Error> {
+        let context = self.context(headers);
+        match &self.caller {
+            Some(caller) if authorizer::decide_operation(caller, action, &context).is_allowed() => Ok(self.payload),
+            Some(_) | None => Err(S3Error::new(S3ErrorCode::AccessDenied)),
+        }
+    }
+}
+
 /// A request that was authenticated and allowed. Only dispatch makes one.
 pub(crate) struct S3Request {
     /// The bucket; empty for operations on the service.
@@ -46,7 +100,10 @@ pub(crate) struct S3Request {
     /// How an upload form is answered; `None` for any other request.
     pub form: Option<FormReply>,
     settings: Option<Arc<BucketSettings>>,
-    method: AuthMethod,
+    pub(super) caller: Option<Arc<Caller>>,
+    pub(super) service: Option<&'static str>,
+    pub(super) arrival: Arrival,
+    pub(super) region: Arc<str>,
     payload: PayloadMode,
     body: RequestBody,
 }
@@ -57,7 +114,7 @@ impl S3Request {
         query: Query,
         headers: HeaderMap,
         settings: Option<Arc<BucketSettings>>,
-        authenticated: AuthenticatedRequest,
+        sender: Sender,
         body: RequestBody,
     ) -> Self {
         let (bucket, key) = match resource {
@@ -65,17 +122,16 @@ impl S3Request {
             Resource::Bucket(bucket) => (bucket.into_string(), String::new()),
             Resource::Object(bucket, key) => (bucket.into_string(), key.into_string()),
         };
-        let method = authenticated.method();
-        let (_authorized, payload) = authenticated.into_parts();
-        let form = None;
-        Self { bucket: BucketName(bucket), key: ObjectKey(key), query, headers, form, settings, method, payload, body }
+        let Sender { caller, service, arrival, region, payload } = sender;
+        let (bucket, key) = (BucketName(bucket), ObjectKey(key));
+        Self { bucket, key, query, headers, form: None, settings, caller, service, arrival, region, payload, body }
     }
 
     /// An upload form is a request on the object it writes.
-    pub(super) fn of_form(form: FormRequest, settings: Option<Arc<BucketSettings>>) -> Self {
+    pub(super) fn of_form(form: FormRequest, settings: Option<Arc<BucketSettings>>, sender: Sender) -> Self {
         let resource = Resource::Object(form.bucket, form.key);
         let query = Query::default();
-        let request = Self::new(resource, query, form.headers, settings, form.authenticated, form.body);
+        let request = Self::new(resource, query, form.headers, settings, sender, form.body);
         Self { form: Some(form.reply), ..request }
     }
 
@@ -89,9 +145,14 @@ impl S3Request {
         self.settings().info.versioning
     }
 
+    /// The same, where there may be none.
+    pub(super) fn settings_if_any(&self) -> Option<&Arc<BucketSettings>> {
+        self.settings.as_ref()
+    }
+
     /// Whether somebody signed it.
     pub fn is_signed(&self) -> bool {
-        self.method != AuthMethod::Anonymous
+        self.arrival.method != AuthMethod::Anonymous
     }
 
     /// A header's value; one that is not visible ASCII is `InvalidRequest`.
@@ -139,7 +200,6 @@ pub(super) struct FormRequest {
     pub bucket: request::BucketName,
     pub key: request::ObjectKey,
     pub headers: HeaderMap,
-    pub authenticated: AuthenticatedRequest,
     pub body: RequestBody,
     pub reply: FormReply,
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// Where a request came from; put into its extensions by the connection. Of a proxy's headers nothing is believed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub SocketAddr);
+pub(crate) struct Peer(pub SocketAddr);
 
 /// Who did something, from where, in which request.
 #[derive(Clone)]
@@ -21,7 +21,7 @@ impl RequestFacts {
     pub(super) fn principal(&self) -> String {
         match &self.identity {
             Identity::Anonymous => "Anonymous".to_owned(),
-            Identity::Principal(principal) => format!("AWS:{}", principal.user),
+            Identity::Principal(principal) => format!("AWS:{}", principal.caller.user),
             Identity::Service(name) => (*name).to_owned(),
         }
     }

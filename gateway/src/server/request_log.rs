@@ -100,13 +100,13 @@ impl Log {
             Some(_) | None => method.as_str(),
         };
         let reads_object = access.resource == "OBJECT" && matches!(*method, Method::GET | Method::HEAD);
-        let requester = self.facts.identity.principal().map(|_| state.owner().0);
+        let requester = self.facts.identity.principal().map(|principal| principal.caller.canonical_id.as_str());
         let record = AccessRecord {
             bucket_owner: settings.info.owner.as_str(),
             bucket: settings.info.name.as_str(),
             at: state.now(),
             remote_ip: self.facts.remote_ip.map(|address| address.to_string()),
-            requester: requester.as_deref(),
+            requester,
             request_id: self.facts.request_id.as_str(),
             operation: format!("{door}.{verb}.{}", access.resource),
             key: access.key.as_deref(),

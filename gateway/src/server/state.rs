@@ -1,10 +1,13 @@
 //! What every request shares.
 
-use super::authorize::authorize;
 use super::bucket_settings::BucketSettingsCache;
 use super::clock::Clock;
 use super::health::Readiness;
 use super::metrics::Metrics;
+use super::owners::Owners;
+use super::principals::PrincipalStore;
+use super::request::Sender;
+use super::request_facts::Peer;
 use super::request_id::RequestIds;
 use crate::access_log::LogBuffer;
 use crate::auth::{Authenticator, PayloadMode};
@@ -14,8 +17,8 @@ use crate::error::S3Error;
 use crate::notifications::Targets;
 use crate::request::BaseDomains;
 use granary_client::Client;
+use granary_protocol::UnixMillis;
 use granary_protocol::datanode::DatanodeConnector;
-use granary_protocol::{CanonicalId, UnixMillis};
 use http::request::Parts;
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
@@ -30,7 +33,11 @@ pub(crate) struct GatewayState {
     pub metrics: Arc<Metrics>,
     pub encryption: Encryption,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) authenticator: Authenticator,
+    /// Who owns what.
+    pub owners: Owners,
+    pub principals: Arc<PrincipalStore>,
+    pub(super) region: Arc<str>,
+    pub authenticator: Authenticator,
     pub(super) domains: BaseDomains,
     pub(super) request_ids: RequestIds,
     pub(super) readiness: Readiness,
@@ -49,23 +56,19 @@ pub(crate) struct GatewayState {
 }
 
 impl GatewayState {
-    /// Who owns what is created here.
-    pub fn owner(&self) -> CanonicalId {
-        CanonicalId(self.config.account.canonical_id.clone())
-    }
-
     pub fn now(&self) -> UnixMillis {
         self.clock.now()
     }
 
     /// Verifies and allows a request of the admin routes; how its body is framed.
-    pub async fn authenticate_admin(&self, parts: &Parts) -> Result<PayloadMode, S3Error> {
+    /// `action` is the route's: `admin:Status`.
+    pub async fn authenticate_admin(&self, parts: &Parts, action: &str) -> Result<PayloadMode, S3Error> {
         let authenticated = self.authenticator.authenticate(parts, None, self.now_s()).await?;
-        authorize(authenticated.identity())?;
-        Ok(authenticated.into_parts().1)
+        let sender = Sender::new(authenticated, self, parts.extensions.get::<Peer>().map(|peer| peer.0.ip()));
+        sender.authorize_operation(action, &parts.headers)
     }
 
-    pub(super) fn now_s(&self) -> i64 {
+    pub fn now_s(&self) -> i64 {
         i64::try_from(self.clock.now().0 / 1000).unwrap_or(i64::MAX)
     }
 }

@@ -55,7 +55,8 @@ pub struct Request<'c> {
     target: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
-    signed: bool,
+    /// Access key and secret.
+    signed: Option<(String, String)>,
 }
 
 impl Request<'_> {
@@ -77,8 +78,8 @@ impl Request<'_> {
     pub async fn try_send(self) -> Option<Answer> {
         let mut headers = self.headers;
         headers.insert(0, ("host".to_owned(), self.connection.address.to_string()));
-        if self.signed {
-            headers.extend(signature(&self.method, &self.target, &headers, &self.body));
+        if let Some(key) = &self.signed {
+            headers.extend(signature(key, &self.method, &self.target, &headers, &self.body));
         }
         let mut bytes = format!("{} {} HTTP/1.1\r\n", self.method, self.target).into_bytes();
         let bodiless = self.body.is_empty() && matches!(self.method.as_str(), "GET" | "HEAD" | "DELETE" | "OPTIONS");
@@ -95,12 +96,18 @@ impl Request<'_> {
     }
 }
 
-fn signature(method: &str, target: &str, headers: &[(String, String)], body: &[u8]) -> Vec<(String, String)> {
+fn signature(
+    (access_key, secret_key): &(String, String),
+    method: &str,
+    target: &str,
+    headers: &[(String, String)],
+    body: &[u8],
+) -> Vec<(String, String)> {
     let mut settings = SigningSettings::default();
     settings.percent_encoding_mode = PercentEncodingMode::Single;
     settings.uri_path_normalization_mode = UriPathNormalizationMode::Disabled;
     settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-    let identity = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "test").into();
+    let identity = Credentials::new(access_key, secret_key, None, None, "test").into();
     let parameters = v4::SigningParams::builder()
         .identity(&identity)
         .region("us-east-1")
@@ -134,15 +141,21 @@ impl Connection {
         self.address
     }
 
-    /// A request with a signature in its headers.
+    /// A request with the root key's signature in its headers.
     pub fn signed(&mut self, method: &str, target: &str) -> Request<'_> {
+        self.signed_by(ACCESS_KEY, SECRET_KEY, method, target)
+    }
+
+    /// A request with somebody's signature in its headers.
+    pub fn signed_by(&mut self, access_key: &str, secret_key: &str, method: &str, target: &str) -> Request<'_> {
+        let signed = Some((access_key.to_owned(), secret_key.to_owned()));
         let (method, target) = (method.to_owned(), target.to_owned());
-        Request { connection: self, method, target, headers: Vec::new(), body: Vec::new(), signed: true }
+        Request { connection: self, method, target, headers: Vec::new(), body: Vec::new(), signed }
     }
 
     /// A request without one.
     pub fn anonymous(&mut self, method: &str, target: &str) -> Request<'_> {
-        Request { signed: false, ..self.signed(method, target) }
+        Request { signed: None, ..self.signed(method, target) }
     }
 
     pub async fn write(&mut self, bytes: &[u8]) {

@@ -3,6 +3,7 @@
 //! The namenode here knows just enough rules to answer; whether the real one keeps them is tested where it lives, and the
 //! two together in the cluster tests.
 
+mod access;
 mod access_log;
 mod admin_routes;
 mod bucket_configuration;

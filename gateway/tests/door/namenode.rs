@@ -10,7 +10,7 @@ use granary_protocol::event::{EventId, NewEvent, QueuedEvent};
 use granary_protocol::namenode::*;
 use granary_protocol::object::*;
 use granary_protocol::token::{AccessMode, BlockKey, BlockToken};
-use granary_protocol::user::EncryptionKey;
+use granary_protocol::user::{EncryptionKey, KeyHolder, TokenKey, User};
 use granary_protocol::*;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -28,6 +28,7 @@ struct Tables {
     blocks: HashMap<BlockId, BlockKind>,
     encryption_keys: BTreeMap<String, EncryptionKey>,
     events: BTreeMap<u64, Waiting>,
+    holders: BTreeMap<String, KeyHolder>,
     next_id: u64,
     now_ms: u64,
 }
@@ -41,6 +42,7 @@ struct Waiting {
 
 #[derive(Default)]
 struct Bucket {
+    owner: CanonicalId,
     region: String,
     versioning: Versioning,
     object_lock: Option<BucketLock>,
@@ -101,15 +103,17 @@ impl Tables {
         self.next_id += 1;
         self.now_ms += 1000;
         match request {
-            Q::CreateBucket { bucket, region, object_lock, documents, .. } => {
-                if self.buckets.contains_key(&bucket.0) {
-                    return Err(ErrorCode::BucketAlreadyOwnedByYou.into());
+            Q::CreateBucket { bucket, owner, region, object_lock, documents } => {
+                if let Some(found) = self.buckets.get(&bucket.0) {
+                    let is_own = found.owner == owner;
+                    let code = if is_own { ErrorCode::BucketAlreadyOwnedByYou } else { ErrorCode::BucketAlreadyExists };
+                    return Err(code.into());
                 }
                 let versioning = if object_lock { Versioning::Enabled } else { Versioning::Off };
                 let object_lock = object_lock.then(BucketLock::default);
                 let documents = documents.into_iter().collect();
                 let objects = BTreeMap::new();
-                self.buckets.insert(bucket.0, Bucket { region, versioning, object_lock, documents, objects });
+                self.buckets.insert(bucket.0, Bucket { owner, region, versioning, object_lock, documents, objects });
                 Ok(R::Done)
             }
             Q::DeleteBucket { bucket } => {
@@ -187,10 +191,6 @@ impl Tables {
                     ObjectChange::LegalHold(held) => object.lock.legal_hold = held,
                 }
                 Ok(R::Amended(VersionId::NULL))
-            }
-            Q::FindOwners { owners } => {
-                let known = |id: CanonicalId| (id, "123456789012".to_owned(), "somebody".to_owned());
-                Ok(R::Owners(owners.into_iter().map(known).collect()))
             }
             Q::SetBucketLock { bucket, lock } => {
                 self.bucket_mut(&bucket)?.object_lock = Some(lock);
@@ -334,6 +334,28 @@ impl Tables {
                 Ok(R::Enrolled { certificate_pem: "certificate".to_owned(), ca_pem: "authority".to_owned() })
             }
             Q::Enrol { .. } => Err(ErrorCode::AccessDenied.into()),
+            Q::AddUser { user, key } => {
+                let NewUser { name, canonical_id, account_id, display_name } = user;
+                let created = UnixMillis(self.now_ms);
+                let (keys, policies, disabled) = (Vec::new(), Vec::new(), false);
+                let user = User { name, canonical_id, account_id, display_name, created, disabled, keys, policies };
+                if let Some((access_key, secret_key)) = key {
+                    let holder = KeyHolder { secret_key, user: user.clone(), policies: Vec::new() };
+                    self.holders.insert(access_key, holder);
+                }
+                Ok(R::User(Box::new(user)))
+            }
+            Q::FindAccessKey { access_key } => Ok(R::KeyHolder(self.holders.get(&access_key).cloned().map(Box::new))),
+            // Who is no user of this world is somebody of another.
+            Q::FindOwners { owners } => {
+                let named = owners.into_iter().map(|id| {
+                    let user = self.holders.values().map(|holder| &holder.user).find(|user| user.canonical_id == id);
+                    let name = user.map_or("somebody", |user| &user.display_name).to_owned();
+                    (id, user.map_or("123456789012", |user| &user.account_id).to_owned(), name)
+                });
+                Ok(R::Owners(named.collect()))
+            }
+            Q::GetTokenKey => Ok(R::TokenKey(TokenKey([7; 32]))),
             other => panic!("the gateway does not ask {other:?}"),
         }
     }
@@ -349,7 +371,7 @@ impl Tables {
     fn bucket_info(&self, name: &str) -> BucketInfo {
         BucketInfo {
             name: name.into(),
-            owner: "0".repeat(64).into(),
+            owner: self.buckets[name].owner.clone(),
             created: UnixMillis(1_700_000_000_000),
             region: self.buckets[name].region.clone(),
             versioning: self.buckets[name].versioning,

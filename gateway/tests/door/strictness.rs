@@ -104,7 +104,7 @@ async fn a_body_that_stalls_is_given_up() {
 
 #[tokio::test]
 async fn continue_is_said_only_after_the_checks() {
-    let world = World::new().await;
+    let (world, _connection) = World::with_bucket().await;
     let mut connection = world.connect().await;
     let head = "PUT /bucket/k HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 50\r\nExpect: 100-continue\r\n\r\n";
     connection.write(head.as_bytes()).await;

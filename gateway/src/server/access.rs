@@ -1,0 +1,164 @@
+//! What a request may do: asked in dispatch before its operation runs, and by operations about what they only learn from
+//! its body or headers (the source of a copy, each key of a bulk delete).
+//!
+//! Facts are gathered here, the decision is [`granary_access::authorizer`]'s. An object's owner, list and tags are read
+//! only where the decision can depend on them.
+
+use super::access_context::{add_existing_tags, context_of};
+use super::bucket_settings::BucketSettings;
+use super::refusal::Refusal;
+use super::request::S3Request;
+use super::state::GatewayState;
+use crate::error::{S3Error, S3ErrorCode};
+use granary_access::authorizer::{self, Decision, ObjectFacts, Request};
+use granary_access::{Action, Caller, RequestContext, Requester, ResourceKind};
+use granary_protocol::namenode::Window;
+use granary_protocol::object::ObjectVersion;
+use granary_protocol::{CanonicalId, ErrorCode, ObjectKey, VersionId};
+
+/// Something in a bucket.
+#[derive(Clone, Copy)]
+pub(crate) struct AccessTarget<'a> {
+    /// The bucket.
+    pub settings: &'a BucketSettings,
+    /// The object; `None` for the bucket itself.
+    pub key: Option<&'a ObjectKey>,
+    /// The version named.
+    pub version: Option<VersionId>,
+}
+
+impl S3Request {
+    /// Who sent it; `None` for somebody without credentials.
+    pub fn caller(&self) -> Option<&Caller> {
+        self.caller.as_deref()
+    }
+
+    /// Who owns the bucket, upload or delete marker that it makes. Without credentials that is the bucket's owner.
+    pub fn maker(&self) -> CanonicalId {
+        match (self.caller(), self.settings_if_any()) {
+            (Some(caller), _) => caller.canonical_id.clone(),
+            (None, Some(settings)) => settings.info.owner.clone(),
+            (None, None) => CanonicalId::default(),
+        }
+    }
+
+    /// Whether it may list a bucket with a prefix: whoever may not is not told which keys there are.
+    pub fn may_list(&self, settings: &BucketSettings, prefix: &str) -> bool {
+        let facts = settings.access().facts(settings);
+        let mut context = self.context(settings);
+        if context.get("s3:prefix").is_none() {
+            context.add("s3:prefix", prefix);
+        }
+        let request = Request { requester: self.requester(), action: Action::ListBucket, key: None, context: &context };
+        authorizer::decide(&request, &facts, None).is_allowed()
+    }
+
+    /// Whether it may do something with a bucket or an object.
+    ///
+    /// # Errors
+    /// What the store answers when the object's own settings are needed and cannot be had.
+    pub async fn may(&self, state: &GatewayState, target: AccessTarget<'_>, action: Action) -> Result<bool, Refusal> {
+        Ok(self.judge(state, target, action).await?.0.is_allowed())
+    }
+
+    /// The same, with an error for what it may not do: `AccessDenied`, unless it may know that there is no such object.
+    pub async fn require(&self, state: &GatewayState, target: AccessTarget<'_>, action: Action) -> Result<(), Refusal> {
+        let (decision, is_missing) = self.judge(state, target, action).await?;
+        // What the store does for a bucket's owner, such as delivering logs, needs no grant; a Deny stops it.
+        if self.service.is_some() && decision == Decision::Denied {
+            return Ok(());
+        }
+        match (decision.is_allowed(), target.key) {
+            (true, _) => Ok(()),
+            (false, Some(key)) if is_missing && self.may_list(target.settings, key.as_str()) => {
+                let code = if target.version.is_some() { S3ErrorCode::NoSuchVersion } else { S3ErrorCode::NoSuchKey };
+                Err(S3Error::new(code).field("Key", key.as_str()).into())
+            }
+            (false, _) => {
+                tracing::debug!(bucket = %target.settings.info.name, action = action.name(), ?decision, "denied");
+                Err(S3ErrorCode::AccessDenied.into())
+            }
+        }
+    }
+
+    /// The decision, and whether it is known that there is no such object.
+    async fn judge(
+        &self,
+        state: &GatewayState,
+        target: AccessTarget<'_>,
+        action: Action,
+    ) -> Result<(Decision, bool), Refusal> {
+        let settings = target.settings;
+        let facts = settings.access().facts(settings);
+        let mut context = self.context(settings);
+        let key = match action.kind() {
+            ResourceKind::Object => target.key,
+            ResourceKind::Account | ResourceKind::Bucket => None,
+        };
+        let mut object = None;
+        let mut is_missing = false;
+        if let Some(key) = key
+            && authorizer::needs_object(self.requester(), action, &facts)
+        {
+            object = existing(state, settings, key, target.version).await?;
+            is_missing = object.is_none();
+            if let Some(object) = &object {
+                add_existing_tags(&mut context, &object.details.tags);
+            }
+        }
+        let object =
+            object.as_ref().map(|object| ObjectFacts { owner: &object.owner, acl: object.details.acl.as_ref() });
+        let key = key.map(ObjectKey::as_str);
+        let request = Request { requester: self.requester(), action, key, context: &context };
+        Ok((authorizer::decide(&request, &facts, object.as_ref()), is_missing))
+    }
+
+    fn requester(&self) -> Requester<'_> {
+        match (self.caller(), self.service) {
+            (Some(caller), _) => Requester::Caller(caller),
+            (None, Some(service)) => Requester::Service(service),
+            (None, None) => Requester::Anonymous,
+        }
+    }
+
+    /// Empty where no policy asks: most requests meet none.
+    fn context(&self, settings: &BucketSettings) -> RequestContext {
+        let of_caller = self.caller().is_some_and(|caller| !caller.policies.is_empty() || caller.session.is_some());
+        match of_caller || settings.access().policy.is_some() {
+            true => self.full_context(),
+            false => RequestContext::new(),
+        }
+    }
+
+    fn full_context(&self) -> RequestContext {
+        context_of(&self.arrival, self.caller(), &self.headers, &self.query, &self.region)
+    }
+
+    /// Whether it may do something with its account: make a bucket, list its buckets.
+    pub(super) fn require_account(&self, action: Action) -> Result<(), S3Error> {
+        let context = self.full_context();
+        let request = Request { requester: self.requester(), action, key: None, context: &context };
+        let bucket = (!self.bucket.as_str().is_empty()).then(|| self.bucket.as_str());
+        match authorizer::decide_account(&request, bucket).is_allowed() {
+            true => Ok(()),
+            false => Err(S3Error::new(S3ErrorCode::AccessDenied)),
+        }
+    }
+}
+
+/// The object that is there, without its bytes.
+async fn existing(
+    state: &GatewayState,
+    settings: &BucketSettings,
+    key: &ObjectKey,
+    version: Option<VersionId>,
+) -> Result<Option<ObjectVersion>, Refusal> {
+    let bucket = settings.info.name.clone();
+    match state.client.get_object(bucket, key.clone(), version, Window::Nothing).await {
+        Ok(read) => Ok(Some(read.object)),
+        Err(failure) => match failure.code {
+            ErrorCode::NoSuchKey | ErrorCode::NoSuchVersion | ErrorCode::DeleteMarker { .. } => Ok(None),
+            _ => Err(failure.into()),
+        },
+    }
+}

@@ -1,0 +1,126 @@
+//! Users among each other: what each may do with what is not its own, and what it is told of it.
+
+use super::http::Connection;
+use super::world::World;
+
+const ANN: (&str, &str) = ("ANNSKEY", "a secret of ann's");
+const BOB: (&str, &str) = ("BOBSKEY", "a secret of bob's");
+
+/// A world with two users, of whom ann owns `pail` with `k` in it.
+async fn two_users() -> (World, Connection) {
+    let world = World::new().await;
+    let mut connection = world.connect().await;
+    for (name, (access_key, secret_key)) in [("ann", ANN), ("bob", BOB)] {
+        let wanted =
+            format!(r#"{{"name":"{name}","access_key":"{access_key}","secret_key":"{secret_key}"}}"#).replace(' ', "-");
+        let added = connection.signed("POST", "/-/granary/v1/users").body(wanted).send().await;
+        assert_eq!(added.status, 200, "{}", added.text());
+    }
+    assert_eq!(by(&mut connection, ANN, "PUT", "/pail", "").await, 200);
+    assert_eq!(by(&mut connection, ANN, "PUT", "/pail/k", "x").await, 200);
+    (world, connection)
+}
+
+async fn by(connection: &mut Connection, who: (&str, &str), method: &str, target: &str, body: &str) -> u16 {
+    let secret = who.1.replace(' ', "-");
+    connection.signed_by(who.0, &secret, method, target).body(body).send().await.status
+}
+
+#[tokio::test]
+async fn what_one_owns_another_does_not_reach() {
+    let (world, mut connection) = two_users().await;
+    for (method, target) in [
+        ("GET", "/pail"),
+        ("HEAD", "/pail"),
+        ("GET", "/pail/k"),
+        ("GET", "/pail/none"),
+        ("HEAD", "/pail/none"),
+        ("PUT", "/pail/k"),
+        ("DELETE", "/pail/k"),
+        ("DELETE", "/pail"),
+        ("GET", "/pail?policy"),
+        ("GET", "/pail?location"),
+        ("POST", "/pail/k?uploads"),
+        ("GET", "/-/granary/v1/users"),
+    ] {
+        assert_eq!(by(&mut connection, BOB, method, target, "").await, 403, "{method} {target}");
+        assert_eq!(connection.anonymous(method, target).send().await.status, 403, "{method} {target}");
+    }
+    assert_eq!(by(&mut connection, ANN, "GET", "/pail/k", "").await, 200);
+    assert_eq!(by(&mut connection, ANN, "GET", "/pail/none", "").await, 404);
+    assert_eq!(by(&mut connection, BOB, "PUT", "/pail", "").await, 409);
+    let bobs = connection.signed_by(BOB.0, &BOB.1.replace(' ', "-"), "GET", "/").send().await;
+    assert!(!bobs.text().contains("pail") && bobs.text().contains("<DisplayName>bob<"), "{}", bobs.text());
+    let listed = connection.signed_by(ANN.0, &ANN.1.replace(' ', "-"), "GET", "/pail").send().await;
+    assert!(listed.text().contains("<DisplayName>ann</DisplayName>"), "{}", listed.text());
+    // A wrong secret and an unknown key.
+    assert_eq!(by(&mut connection, (ANN.0, "wrong"), "GET", "/pail/k", "").await, 403);
+    assert_eq!(by(&mut connection, ("NOBODY", "wrong"), "GET", "/pail/k", "").await, 403);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_policy_lets_others_in_and_takes_the_right_back() {
+    let (world, mut connection) = two_users().await;
+    let policy = |effect: &str, principal: &str, rest: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"{effect}","Principal":{principal},"Action":"s3:GetObject","Resource":"arn:aws:s3:::pail/*"{rest}}}]}}"#
+        )
+    };
+    let put = "/pail?policy";
+    assert_eq!(by(&mut connection, ANN, "DELETE", "/pail?publicAccessBlock", "").await, 204);
+    assert_eq!(
+        by(&mut connection, ANN, "PUT", put, &policy("Allow", r#"{"AWS":"arn:aws:iam:::user/bob"}"#, "")).await,
+        204
+    );
+    assert_eq!(by(&mut connection, BOB, "GET", "/pail/k", "").await, 200);
+    // Without the right to list, there is no difference between what is missing and what is forbidden.
+    assert_eq!(by(&mut connection, BOB, "GET", "/pail/none", "").await, 403);
+    assert_eq!(connection.anonymous("GET", "/pail/k").send().await.status, 403);
+
+    assert_eq!(by(&mut connection, ANN, "PUT", put, &policy("Allow", r#""*""#, "")).await, 204);
+    assert_eq!(connection.anonymous("GET", "/pail/k").send().await.status, 200);
+
+    // Where a request comes from is what the connection says.
+    let elsewhere = r#","Condition":{"IpAddress":{"aws:SourceIp":"198.51.100.0/24"}}"#;
+    assert_eq!(by(&mut connection, ANN, "PUT", put, &policy("Allow", r#""*""#, elsewhere)).await, 204);
+    let forwarded = connection.anonymous("GET", "/pail/k").header("x-forwarded-for", "198.51.100.7");
+    assert_eq!(forwarded.send().await.status, 403);
+    let here = r#","Condition":{"IpAddress":{"aws:SourceIp":"127.0.0.0/8"}}"#;
+    assert_eq!(by(&mut connection, ANN, "PUT", put, &policy("Allow", r#""*""#, here)).await, 204);
+    assert_eq!(connection.anonymous("GET", "/pail/k").send().await.status, 200);
+
+    // A Deny reaches the owner and the operator, but never the policy itself.
+    assert_eq!(by(&mut connection, ANN, "PUT", put, &policy("Deny", r#""*""#, "")).await, 204);
+    assert_eq!(by(&mut connection, ANN, "GET", "/pail/k", "").await, 403);
+    assert_eq!(connection.signed("GET", "/pail/k").send().await.status, 403);
+    assert_eq!(by(&mut connection, ANN, "DELETE", put, "").await, 204);
+    assert_eq!(by(&mut connection, ANN, "GET", "/pail/k", "").await, 200);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn copies_need_rights_on_both_sides_and_bulk_deletes_on_each_key() {
+    let (world, mut connection) = two_users().await;
+    assert_eq!(by(&mut connection, BOB, "PUT", "/bobs", "").await, 200);
+    let secret = BOB.1.replace(' ', "-");
+    for source in ["pail/k", "/pail/k", "pail/%6b", "pail/none"] {
+        let copy = connection.signed_by(BOB.0, &secret, "PUT", "/bobs/stolen").header("x-amz-copy-source", source);
+        assert_eq!(copy.send().await.status, 403, "{source}");
+    }
+    assert_eq!(by(&mut connection, BOB, "GET", "/bobs/stolen", "").await, 404);
+    let delete = "<Delete><Object><Key>k</Key></Object></Delete>";
+    let asked =
+        connection.signed_by(BOB.0, &secret, "POST", "/pail?delete").header("x-amz-checksum-crc32", &crc32(delete));
+    let answer = asked.body(delete).send().await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.text().contains("<Code>AccessDenied</Code>"), "{}", answer.text());
+    assert_eq!(by(&mut connection, ANN, "GET", "/pail/k", "").await, 200);
+    world.stop().await;
+}
+
+fn crc32(text: &str) -> String {
+    use base64::Engine as _;
+    let sum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32IsoHdlc, text.as_bytes());
+    base64::engine::general_purpose::STANDARD.encode((sum as u32).to_be_bytes())
+}
