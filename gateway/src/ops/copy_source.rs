@@ -51,7 +51,7 @@ impl Source {
             let reading = if of_version { Action::GetObjectVersionTagging } else { Action::GetObjectTagging };
             request.require(state, target, reading).await?;
             let copy = AccessTarget { settings: request.settings(), key: Some(&request.key), version: None };
-            request.require(state, copy, Action::PutObjectTagging).await?;
+            request.require_for_new(copy, Action::PutObjectTagging)?;
         }
         check_key(read.object.details.encryption.as_ref(), customer.as_ref())?;
         let conditions = Preconditions::for_copy_source(&request.headers);

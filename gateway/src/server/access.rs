@@ -81,6 +81,24 @@ impl S3Request {
         }
     }
 
+    /// Whether it may also give the object that it is about to write tags, a list or a lock. That is a question about the
+    /// new object, not about one that is there: where lists count it will be the writer's own, so that tags and a list
+    /// need no grant beside the one to write.
+    pub fn require_for_new(&self, target: AccessTarget<'_>, action: Action) -> Result<(), Refusal> {
+        let settings = target.settings;
+        let facts = settings.access().facts(settings);
+        let context = self.context(settings);
+        let key = target.key.map(ObjectKey::as_str);
+        let request = Request { requester: self.requester(), action, key, context: &context };
+        let decision = authorizer::decide(&request, &facts, None);
+        let describes = matches!(action, Action::PutObjectAcl | Action::PutObjectTagging);
+        let is_own = describes && facts.ownership.acls_count();
+        match decision.is_allowed() || (is_own && decision == Decision::Denied) {
+            true => Ok(()),
+            false => Err(S3ErrorCode::AccessDenied.into()),
+        }
+    }
+
     /// The decision, and whether it is known that there is no such object.
     async fn judge(
         &self,

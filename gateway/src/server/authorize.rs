@@ -10,7 +10,7 @@ use super::state::GatewayState;
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::CopySource;
 use granary_access::acl::GRANT_HEADERS;
-use granary_access::{OperationTraits, required_actions};
+use granary_access::{Action, OperationTraits, required_actions};
 use granary_protocol::{BucketName, CanonicalId};
 use http::HeaderMap;
 
@@ -28,8 +28,13 @@ pub(super) async fn authorize(state: &GatewayState, operation: Operation, reques
     };
     let version = request.query.get_non_empty("versionId").map(crate::ops::parse_version).transpose()?;
     let key = (!request.key.as_str().is_empty()).then_some(&request.key);
-    for action in actions {
-        request.require(state, AccessTarget { settings, key, version }, action).await?;
+    let target = AccessTarget { settings, key, version };
+    let writes = actions.first() == Some(&Action::PutObject);
+    for (place, action) in actions.into_iter().enumerate() {
+        match writes && place > 0 {
+            true => request.require_for_new(target, action)?,
+            false => request.require(state, target, action).await?,
+        }
     }
     check_expected_owner(state, request, "x-amz-expected-bucket-owner", &settings.info.owner).await?;
     if let Some(header) = request.headers.get("x-amz-copy-source")
