@@ -95,9 +95,9 @@ pub struct DoorOptions {
     /// The region requests are signed for.
     #[arg(long, default_value = "us-east-1", value_name = "REGION")]
     pub region: String,
-    /// What buckets are created with: `guarded` (public access blocked, no access control lists, as AWS does) or `open`
-    /// (neither, as AWS did before April 2023).
-    #[arg(long, default_value = "guarded", value_parser = new_buckets, value_name = "guarded|open")]
+    /// What buckets are created with: `standard` (no access control lists unless the bucket is created with one), `guarded`
+    /// (public access blocked and no lists, as AWS does) or `open` (neither, as AWS did before April 2023).
+    #[arg(long, default_value = "standard", value_parser = new_buckets, value_name = "standard|guarded|open")]
     pub new_buckets: NewBuckets,
     /// Serve buckets that have a website configuration as `BUCKET.DOMAIN`. May be repeated.
     #[arg(long, value_name = "DOMAIN")]
@@ -117,9 +117,10 @@ pub struct DoorOptions {
 
 fn new_buckets(word: &str) -> Result<NewBuckets, String> {
     match word {
+        "standard" => Ok(NewBuckets::Standard),
         "guarded" => Ok(NewBuckets::Guarded),
         "open" => Ok(NewBuckets::Open),
-        _ => Err("either guarded or open".to_owned()),
+        _ => Err("standard, guarded or open".to_owned()),
     }
 }
 

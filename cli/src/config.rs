@@ -104,7 +104,7 @@ pub struct GatewayFile {
     pub public_urls: Vec<String>,
     #[serde(default = "default_region")]
     pub region: String,
-    /// What buckets are created with: `guarded` (default) or `open`.
+    /// What buckets are created with: `standard` (default), `guarded` or `open`.
     #[serde(default)]
     pub new_buckets: NewBuckets,
     /// Domains below which buckets are served as web sites.

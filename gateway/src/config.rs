@@ -27,7 +27,7 @@ pub struct Config {
     pub tls: Option<TlsFiles>,
     /// The root account, which owns every bucket.
     pub account: Account,
-    /// What buckets are created with. Default `guarded`, as on AWS since April 2023.
+    /// What buckets are created with. Default `standard`.
     pub new_buckets: NewBuckets,
     /// Server-side encryption.
     pub encryption: EncryptionConfig,
@@ -64,8 +64,11 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NewBuckets {
-    /// Block Public Access is on and access control lists are off: nobody makes a bucket public by one request.
+    /// Access control lists are off, unless the request that creates the bucket brings one: then its maker wants lists.
+    /// Policies may make it public.
     #[default]
+    Standard,
+    /// Block Public Access is on and lists are off, as on AWS since April 2023: nobody makes a bucket public by one request.
     Guarded,
     /// Neither, as AWS did before: for programs that set public lists and policies on buckets they just made.
     Open,
@@ -161,7 +164,7 @@ impl Default for Config {
             public_urls: Vec::new(),
             tls: None,
             account: Account::default(),
-            new_buckets: NewBuckets::Guarded,
+            new_buckets: NewBuckets::Standard,
             encryption: EncryptionConfig::default(),
             kms: KmsConfig::default(),
             connections_max: 4096,

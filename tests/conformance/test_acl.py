@@ -159,5 +159,9 @@ def test_at_creation(s3, make_bucket, me, refused):
     name = make_bucket(ACL="authenticated-read", ObjectOwnership="BucketOwnerPreferred")
     assert shown(s3.get_bucket_acl(Bucket=name)) == [(AUTHENTICATED, "READ"), (me, "FULL_CONTROL")]
     make_bucket(ACL="private")
-    for how in [{"ACL": "public-read"}, {"GrantRead": f"id={me}", "ObjectOwnership": "BucketOwnerEnforced"}]:
-        refused(lambda: make_bucket(**how), "InvalidBucketAclWithObjectOwnership", 400)
+    name = make_bucket(ACL="public-read")
+    assert shown(s3.get_bucket_acl(Bucket=name)) == [(ALL_USERS, "READ"), (me, "FULL_CONTROL")]
+    ownership = s3.get_bucket_ownership_controls(Bucket=name)["OwnershipControls"]["Rules"]
+    assert ownership == [{"ObjectOwnership": "ObjectWriter"}], "a list in the request turns lists on"
+    for how in [{"ACL": "public-read"}, {"GrantRead": f"id={me}"}]:
+        refused(lambda: make_bucket(ObjectOwnership="BucketOwnerEnforced", **how), "InvalidBucketAclWithObjectOwnership", 400)

@@ -84,9 +84,9 @@ def public_policy(bucket, **more):
         "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*", **more}]})
 
 
-def test_new_buckets_block_the_public(s3, bucket, refused):
-    block = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
-    assert set(block.values()) == {True} and len(block) == 4
+def test_a_block_keeps_the_public_out(s3, bucket, refused):
+    refused(lambda: s3.get_public_access_block(Bucket=bucket), "NoSuchPublicAccessBlockConfiguration", 404)
+    s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration={"BlockPublicPolicy": True})
     refused(lambda: s3.put_bucket_policy(Bucket=bucket, Policy=public_policy(bucket)), "AccessDenied", 403)
     narrow = public_policy(bucket, Condition={"IpAddress": {"aws:SourceIp": "10.0.0.0/24"}})
     s3.put_bucket_policy(Bucket=bucket, Policy=narrow)

@@ -137,6 +137,14 @@ pub(super) async fn acl_of_new_bucket(
     }
 }
 
+/// Whether headers bring a list that says more than `private`.
+///
+/// # Errors
+/// Those of the headers themselves.
+pub(super) fn names_lists(headers: &HeaderMap) -> Result<bool, S3Error> {
+    Ok(!matches!(acl_of_headers(headers)?, None | Some(RequestedAcl::Canned(CannedAcl::Private))))
+}
+
 /// Where lists do not count, only one is accepted: full control for the bucket's owner.
 fn check_says_what_holds(requested: &RequestedAcl, bucket_owner: &CanonicalId) -> Result<(), S3Error> {
     let is_owners = |grant: &RequestedGrant| {

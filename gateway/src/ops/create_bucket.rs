@@ -1,7 +1,7 @@
 //! CreateBucket: a bucket with everything it is configured with from the beginning, in one command.
 
 use super::Outcome;
-use super::acl_request::acl_of_new_bucket;
+use super::acl_request::{acl_of_new_bucket, names_lists};
 use super::bucket::CLASSIC_REGION;
 use super::refused_headers::refuse_unbuilt;
 use crate::config::NewBuckets;
@@ -28,7 +28,8 @@ pub(super) async fn create_bucket(state: &GatewayState, mut request: S3Request) 
     let configuration = CreateBucketConfiguration::parse(&document)?;
     let region = &state.config.region;
     configuration.check_location(region)?;
-    let mut documents = first_documents(state.config.new_buckets, ownership);
+    let lists = names_lists(&request.headers)?;
+    let mut documents = first_documents(state.config.new_buckets, ownership, lists);
     let in_force = ownership_of(&documents);
     if let Some(acl) = acl_of_new_bucket(state, &request.maker(), in_force, &request.headers).await? {
         documents.push((BucketDocument::Acl, to_document(&acl).into()));
@@ -72,11 +73,13 @@ fn ownership_of(documents: &[(BucketDocument, Bytes)]) -> ObjectOwnership {
     BucketSettings::ownership_in(found.map(|(_, document)| document))
 }
 
-/// What a bucket is configured with that says no more than who owns its objects.
-fn first_documents(new: NewBuckets, ownership: Option<ObjectOwnership>) -> Vec<(BucketDocument, Bytes)> {
+/// What a bucket is configured with that says no more than who owns its objects. `lists`: the request brings an access
+/// control list.
+fn first_documents(new: NewBuckets, ownership: Option<ObjectOwnership>, lists: bool) -> Vec<(BucketDocument, Bytes)> {
     let mut documents = Vec::new();
     let ownership = ownership.or(match new {
-        NewBuckets::Guarded => Some(ObjectOwnership::BucketOwnerEnforced),
+        NewBuckets::Standard if lists => Some(ObjectOwnership::ObjectWriter),
+        NewBuckets::Standard | NewBuckets::Guarded => Some(ObjectOwnership::BucketOwnerEnforced),
         NewBuckets::Open => None,
     });
     if let Some(ownership) = ownership {

@@ -165,7 +165,7 @@ const ALWAYS: &[(Operation, &str)] = &[
 const NOTES: &[(Operation, &str)] = &[
     (
         Operation::CreateBucket,
-        "new buckets block public access and have no access lists, unless `new_buckets = \"open\"`",
+        "new buckets have no access lists unless the request brings one; see the setting `new_buckets`",
     ),
     (Operation::RenameObject, "in buckets that keep no versions"),
     (Operation::PutBucketVersioning, "MFA Delete is refused: 501 NotImplemented"),
@@ -185,9 +185,10 @@ const HEAD: &str = "# S3 operations
 Every operation of AWS's S3 service model, and what this store does with it. Made by the gateway's tests from its routing
 table; `GRANARY_WRITE_DOCS=1 cargo test -p granary-gateway compatibility` writes it anew.
 
-Semantics and error codes are AWS's. Where AWS's behaviour has changed, it is the present one: buckets are created with
-Block Public Access on and access control lists off (since April 2023). A gateway with the setting `new_buckets = \"open\"` creates them as AWS did before, for programs that set
-public lists or policies on buckets they just made.
+Semantics and error codes are AWS's, the present ones where they have changed. One difference: new buckets have access control
+lists off, as on AWS, but a request that creates a bucket with a list turns them on, and public access is not blocked until
+somebody says so. The setting `new_buckets = \"guarded\"` creates buckets exactly as AWS does since April 2023, `\"open\"` as it
+did before.
 
 | operation | here |
 |---|---|

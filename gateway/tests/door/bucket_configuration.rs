@@ -143,7 +143,9 @@ async fn digests_are_asked_for_where_aws_does() {
 
 #[tokio::test]
 async fn new_buckets_are_guarded_and_can_be_opened() {
-    let (world, mut connection) = World::with_bucket().await;
+    let world = World::with(|config| config.new_buckets = granary_gateway::config::NewBuckets::Guarded).await;
+    let mut connection = world.connect().await;
+    assert_eq!(connection.signed("PUT", "/bucket").send().await.status, 200);
     let block = get(&mut connection, "publicAccessBlock").await;
     let flags = ["BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets"];
     assert!(flags.iter().all(|flag| block.element(flag) == Some("true")), "{}", block.text());
@@ -160,6 +162,19 @@ async fn new_buckets_are_guarded_and_can_be_opened() {
     assert_eq!(get(&mut connection, "policyStatus").await.element("IsPublic"), Some("true"));
     assert_eq!(connection.signed("DELETE", "/bucket?ownershipControls").send().await.status, 204);
     assert_eq!(get(&mut connection, "ownershipControls").await.refusal(), (404, "OwnershipControlsNotFoundError"));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_list_in_the_creating_request_turns_lists_on() {
+    let (world, mut connection) = World::with_bucket().await;
+    let refusal = (404, "NoSuchPublicAccessBlockConfiguration");
+    assert_eq!(get(&mut connection, "publicAccessBlock").await.refusal(), refusal);
+    assert_eq!(get(&mut connection, "ownershipControls").await.element("ObjectOwnership"), Some("BucketOwnerEnforced"));
+    let made = connection.signed("PUT", "/listed").header("x-amz-acl", "public-read").send().await;
+    assert_eq!(made.status, 200, "{}", made.text());
+    let ownership = connection.signed("GET", "/listed?ownershipControls").send().await;
+    assert_eq!(ownership.element("ObjectOwnership"), Some("ObjectWriter"));
     world.stop().await;
 }
 
