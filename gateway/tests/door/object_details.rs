@@ -93,7 +93,8 @@ async fn lists_count_where_the_bucket_says_so() {
     assert_eq!(put(&mut connection, "/special?acl", &[("x-amz-acl", "authenticated-read")], "").await.status, 200);
     let list = connection.signed("GET", "/special?acl").send().await;
     assert!(list.text().contains("AuthenticatedUsers"), "{}", list.text());
-    let refused = put(&mut connection, "/other", &[("x-amz-acl", "public-read")], "").await;
+    let enforced = [("x-amz-object-ownership", "BucketOwnerEnforced"), ("x-amz-acl", "public-read")];
+    let refused = put(&mut connection, "/other", &enforced, "").await;
     assert_eq!(refused.refusal(), (400, "InvalidBucketAclWithObjectOwnership"));
     world.stop().await;
 }
