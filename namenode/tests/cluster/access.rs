@@ -79,6 +79,8 @@ async fn a_certificate_of_another_role_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_datanode_speaks_for_itself_only() {
     let cluster = Cluster::started(1, |_| {}).await;
+    // Answered once the cluster is formatted.
+    create_bucket(&cluster).await;
     let (first, second) = (FakeDatanode::new(&cluster, 1), FakeDatanode::new(&cluster, 2));
     first.register(0).await;
     second.register(0).await;

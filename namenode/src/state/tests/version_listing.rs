@@ -63,11 +63,15 @@ fn page(view: &impl View, prefix: &str, delimiter: &str, after: &VersionAfter, l
     state::list_versions(view, &BUCKET.into(), prefix, delimiter, after, limit).unwrap()
 }
 
+/// More than any bucket here has.
+const LISTED_MAX: usize = 1_000;
+
 /// Page by page, going on as a client would.
 fn list(store: &Store, prefix: &str, delimiter: &str, start: VersionAfter, limit: u32) -> Vec<String> {
     let view = Counting { engine: store.view(), rows: AtomicUsize::default() };
-    let (mut found, mut after) = (Vec::new(), start);
+    let (mut found, mut after) = (Vec::new(), start.clone());
     loop {
+        assert!(found.len() <= LISTED_MAX, "a listing without an end after {start:?}");
         let listing = page(&view, prefix, delimiter, &after, limit);
         assert!(listing.entries.len() <= limit as usize);
         assert!(!listing.truncated || listing.entries.len() == limit as usize);
