@@ -32,6 +32,8 @@ pub(crate) use request_payment::RequestPayment;
 pub(crate) use tagging::{BucketTagging, check_tags, parse_tag_set, write_tag_set};
 pub(crate) use versioning::VersioningConfiguration;
 pub(crate) use website::{IndexedWebsite, WebsiteConfiguration};
+#[cfg(test)]
+pub(crate) use website_rules::RedirectTo;
 pub(crate) use website_rules::{Protocol, RoutingRule};
 
 use crate::error::S3Error;
