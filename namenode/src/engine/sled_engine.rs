@@ -13,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -20,6 +21,10 @@ use super::contract::is_empty_range;
 use super::layout::allocated_bytes;
 use super::sled_view::{OldValues, SledSnapshot, SnapshotRegistry};
 use super::{Engine, EngineConfig, EngineError, EngineKind, EngineSnapshot, Pair, Scan, WriteBatch};
+
+/// How long a locked directory is tried again, and how often.
+const LOCKED_MAX: Duration = Duration::from_secs(2);
+const LOCKED_PAUSE: Duration = Duration::from_millis(20);
 
 /// An [`Engine`] in one sled tree.
 pub struct SledEngine {
@@ -38,9 +43,18 @@ impl SledEngine {
     /// [`EngineError::Damaged`] also where sled panics over its own file, as it does after some power cuts.
     pub fn open(dir: &Path, config: &EngineConfig) -> Result<Self, EngineError> {
         let config = ::sled::Config::new().path(dir).cache_capacity(config.cache_bytes);
-        let db = catch_unwind(AssertUnwindSafe(|| config.open()))
-            .map_err(|panic| EngineError::Damaged { engine: EngineKind::Sled, detail: panic_text(panic.as_ref()) })?
-            .map_err(classify)?;
+        let began = Instant::now();
+        let db = loop {
+            let opened = catch_unwind(AssertUnwindSafe(|| config.open())).map_err(|panic| EngineError::Damaged {
+                engine: EngineKind::Sled,
+                detail: panic_text(panic.as_ref()),
+            })?;
+            match opened {
+                // A database that was dropped keeps its lock until sled's own threads have ended.
+                Err(error) if is_locked(&error) && began.elapsed() < LOCKED_MAX => std::thread::sleep(LOCKED_PAUSE),
+                opened => break opened.map_err(classify)?,
+            }
+        };
         let dir_handle =
             File::open(dir).map_err(|source| EngineError::Io { action: "open", path: dir.to_owned(), source })?;
         Ok(Self {
@@ -125,15 +139,17 @@ impl Engine for SledEngine {
     }
 }
 
+/// sled has no error of its own for a locked directory.
+fn is_locked(error: &::sled::Error) -> bool {
+    matches!(error, ::sled::Error::Io(io) if io.to_string().starts_with("could not acquire lock"))
+}
+
 pub(super) fn classify(error: ::sled::Error) -> EngineError {
     match error {
         ::sled::Error::Corruption { .. } => {
             EngineError::Damaged { engine: EngineKind::Sled, detail: error.to_string() }
         }
-        // sled has no error of its own for a locked directory.
-        ::sled::Error::Io(io) if io.to_string().starts_with("could not acquire lock") => {
-            EngineError::InUse { engine: EngineKind::Sled }
-        }
+        locked if is_locked(&locked) => EngineError::InUse { engine: EngineKind::Sled },
         other => EngineError::Storage { engine: EngineKind::Sled, source: Box::new(other) },
     }
 }
