@@ -53,9 +53,9 @@ def test_configurations_are_returned_unchanged(s3, make_bucket):
 
 
 @pytest.mark.parametrize("configuration,code", [
-    (default(Mode="GOVERNANCE", Days=0), "InvalidArgument"),
-    (default(Mode="GOVERNANCE", Years=-1), "InvalidArgument"),
-    (default(Mode="GOVERNANCE", Days=36501), "InvalidArgument"),
+    (default(Mode="GOVERNANCE", Days=0), "InvalidRetentionPeriod"),
+    (default(Mode="GOVERNANCE", Years=-1), "InvalidRetentionPeriod"),
+    (default(Mode="GOVERNANCE", Days=36501), "InvalidRetentionPeriod"),
     (default(Mode="GOVERNANCE", Days=1, Years=1), "MalformedXML"),
     (default(Mode="GOVERNANCE"), "MalformedXML"),
     (default(Mode="governance", Days=1), "MalformedXML"),
