@@ -129,10 +129,10 @@ def test_where_the_bucket_owner_owns_everything(s3, bucket, key, me, refused):
     """As every new bucket is: lists are shown and cannot be set."""
     s3.put_object(Bucket=bucket, Key=key, Body=b"x")
     s3.put_object(Bucket=bucket, Key=key, Body=b"x", ACL="bucket-owner-full-control")
+    s3.put_object(Bucket=bucket, Key=key, Body=b"x", ACL="private")  # says what holds; s3cmd sends it unasked
     s3.put_object(Bucket=bucket, Key=key, Body=b"x", GrantFullControl=f"id={me}")
     for call in [
         lambda: s3.put_object(Bucket=bucket, Key=key, Body=b"x", ACL="public-read"),
-        lambda: s3.put_object(Bucket=bucket, Key=key, Body=b"x", ACL="private"),
         lambda: s3.put_object(Bucket=bucket, Key=key, Body=b"x", GrantRead=f"id={me}"),
         lambda: s3.create_multipart_upload(Bucket=bucket, Key=key, ACL="public-read"),
         lambda: s3.copy_object(
@@ -165,3 +165,9 @@ def test_at_creation(s3, make_bucket, me, refused):
     assert ownership == [{"ObjectOwnership": "ObjectWriter"}], "a list in the request turns lists on"
     for how in [{"ACL": "public-read"}, {"GrantRead": f"id={me}"}]:
         refused(lambda: make_bucket(ObjectOwnership="BucketOwnerEnforced", **how), "InvalidBucketAclWithObjectOwnership", 400)
+
+
+def test_private_where_somebody_has_chosen_that_no_list_counts(s3, make_bucket, key, refused):
+    bucket = make_bucket(ObjectOwnership="BucketOwnerEnforced")
+    refused(lambda: s3.put_object(Bucket=bucket, Key=key, Body=b"x", ACL="private"), "AccessControlListNotSupported", 400)
+    s3.put_object(Bucket=bucket, Key=key, Body=b"x", ACL="bucket-owner-full-control")

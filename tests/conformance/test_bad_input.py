@@ -135,12 +135,13 @@ def test_a_mismatch_shows_what_the_server_signed(wire, bucket):
 
 
 @CHECKS_NO_SIGNATURES
-@pytest.mark.parametrize("path,query", [("/", ()), ("/{bucket}", (("list-type", "2"),)), ("/{bucket}/{key}", ()), ("/no-such-bucket-at-all", ())])
+@pytest.mark.parametrize("path,query", [
+    ("/", ()), ("/{bucket}", (("list-type", "2"),)), ("/{bucket}/{key}", ()), ("/{bucket}/no-such-key", ())])
 @pytest.mark.differs("seaweedfs", "tells 404 from 403")
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
 def test_a_stranger_learns_nothing(wire, s3, bucket, key, method, path, query):
-    """Without credentials 403 whether it exists or not."""
-    if method == "DELETE" and path == "/":
+    """Without credentials 403 whether it exists or not. Names of buckets are no secret: AWS tells everybody."""
+    if method != "GET" and path == "/":
         pytest.skip("not an operation")
     s3.put_object(Bucket=bucket, Key=key, Body=b"x")
     answer = wire.request(method, path.format(bucket=bucket, key=key), query, sign=False)

@@ -29,6 +29,8 @@ pub(super) enum RequestedAcl {
 pub(super) struct AclRules<'b> {
     pub bucket_owner: &'b CanonicalId,
     pub ownership: ObjectOwnership,
+    /// Somebody has said so.
+    pub ownership_is_chosen: bool,
     pub block: PublicAccessBlock,
 }
 
@@ -38,6 +40,7 @@ impl<'b> AclRules<'b> {
         Self {
             bucket_owner: &settings.info.owner,
             ownership: settings.ownership(),
+            ownership_is_chosen: settings.ownership_is_chosen(),
             block: settings.public_access_block(),
         }
     }
@@ -93,7 +96,11 @@ pub(super) async fn acl_of_new_object(
     let owner = rules.ownership.owner_of_new_object(rules.bucket_owner, writer, canned);
     let Some(requested) = requested else { return Ok((owner, None)) };
     if !rules.ownership.acls_count() {
-        check_says_what_holds(&requested, rules.bucket_owner)?;
+        // Tools send `private` without being asked. It says what holds, so it is refused only where somebody has chosen
+        // that no list is accepted.
+        if rules.ownership_is_chosen || requested != RequestedAcl::Canned(CannedAcl::Private) {
+            check_says_what_holds(&requested, rules.bucket_owner)?;
+        }
         return Ok((owner, None));
     }
     let acl = resolve(state, rules, &owner, requested).await?;
@@ -131,7 +138,12 @@ pub(super) async fn acl_of_new_bucket(
         None | Some(RequestedAcl::Canned(CannedAcl::Private)) => Ok(None),
         Some(_) if !ownership.acls_count() => Err(S3ErrorCode::InvalidBucketAclWithObjectOwnership.into()),
         Some(requested) => {
-            let rules = AclRules { bucket_owner: owner, ownership, block: PublicAccessBlock::default() };
+            let rules = AclRules {
+                bucket_owner: owner,
+                ownership,
+                ownership_is_chosen: true,
+                block: PublicAccessBlock::default(),
+            };
             resolve(state, &rules, owner, requested).await
         }
     }

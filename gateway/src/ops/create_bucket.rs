@@ -7,7 +7,7 @@ use super::refused_headers::refuse_unbuilt;
 use crate::config::NewBuckets;
 use crate::documents::{BucketTagging, CreateBucketConfiguration, Document};
 use crate::error::S3Error;
-use crate::server::{BucketSettings, GatewayState, ResponseBody, S3Request, S3Response};
+use crate::server::{BucketSettings, GatewayState, OWNERSHIP_BY_DEFAULT, ResponseBody, S3Request, S3Response};
 use bytes::Bytes;
 use granary_access::acl::to_document;
 use granary_access::{ObjectOwnership, PublicAccessBlock};
@@ -79,11 +79,15 @@ fn first_documents(new: NewBuckets, ownership: Option<ObjectOwnership>, lists: b
     let mut documents = Vec::new();
     let ownership = ownership.or(match new {
         NewBuckets::Standard if lists => Some(ObjectOwnership::ObjectWriter),
-        NewBuckets::Standard | NewBuckets::Guarded => Some(ObjectOwnership::BucketOwnerEnforced),
-        NewBuckets::Open => None,
+        NewBuckets::Guarded => Some(ObjectOwnership::BucketOwnerEnforced),
+        NewBuckets::Standard | NewBuckets::Open => None,
     });
-    if let Some(ownership) = ownership {
-        documents.push((BucketDocument::OwnershipControls, ownership.to_document().into()));
+    match (ownership, new) {
+        (Some(ownership), _) => documents.push((BucketDocument::OwnershipControls, ownership.to_document().into())),
+        (None, NewBuckets::Open) => {}
+        (None, NewBuckets::Standard | NewBuckets::Guarded) => {
+            documents.push((BucketDocument::OwnershipControls, Bytes::from_static(OWNERSHIP_BY_DEFAULT)));
+        }
     }
     if new == NewBuckets::Guarded {
         documents.push((BucketDocument::PublicAccessBlock, PublicAccessBlock::ALL.to_document().into()));
