@@ -19,6 +19,8 @@ import pytest
 SCRIPT = Path(__file__).with_name("browser.mjs")
 MODULES = os.environ.get("S3_TEST_NODE_MODULES", "")
 TIMEOUT_S = 110
+# The browser may have to be installed first.
+pytestmark = pytest.mark.timeout(600)
 PAGE = b"<!doctype html><title>application</title><body></body>"
 
 

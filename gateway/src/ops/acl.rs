@@ -69,7 +69,8 @@ pub(super) async fn put_object_acl(state: &GatewayState, mut request: S3Request)
     let found = state.client.get_object(bucket.clone(), key.clone(), version, Window::Nothing).await;
     let object = found.map_err(|failure| explain(&bucket, &key, version, failure))?.object;
     let requested = requested_acl(state, &mut request, &object.owner).await?;
-    if !rules.ownership.acls_count() {
+    // Copying tools put back the list they were shown, which is accepted unless somebody has chosen that none is.
+    if !rules.ownership.acls_count() && rules.ownership_is_chosen {
         return Err(S3ErrorCode::AccessControlListNotSupported.into());
     }
     let acl = replaced_acl(state, &rules, &object.owner, requested).await?;
