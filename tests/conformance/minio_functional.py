@@ -25,7 +25,7 @@ def load(path):
 def run_each(module):
     """Replaces the caller of each test, then lets `main` walk its list."""
     def call_test(test, *args, **kwargs):
-        entry, error = {}, None
+        entry, error = {"name": test.__name__}, None
         try:
             test(entry, *args, **kwargs)
         except module.S3Error as refusal:
