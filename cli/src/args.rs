@@ -411,18 +411,8 @@ pub enum UserCommand {
     Add {
         /// Letters, digits and +=,.@_-, at most 64.
         name: String,
-        /// A key of your choice instead of a new one.
-        #[arg(long, requires = "secret_key", value_name = "K")]
-        access_key: Option<String>,
-        /// Its secret, at least 8 characters. Better from the environment than from a command line others can read.
-        #[arg(
-            long,
-            requires = "access_key",
-            env = "GRANARY_USER_SECRET_KEY",
-            hide_env_values = true,
-            value_name = "S"
-        )]
-        secret_key: Option<String>,
+        #[command(flatten)]
+        key: GivenKey,
     },
     /// All users.
     List {
@@ -448,23 +438,24 @@ pub enum UserCommand {
     Key(UserKeyCommand),
 }
 
+/// A key that is brought instead of made.
+#[derive(Debug, Args)]
+pub struct GivenKey {
+    /// A key of your choice instead of a new one.
+    #[arg(long, requires = "secret_key", value_name = "K")]
+    pub access_key: Option<String>,
+    /// Its secret, at least 8 characters. Better from the environment than from a command line others can read.
+    #[arg(long, requires = "access_key", env = "GRANARY_USER_SECRET_KEY", hide_env_values = true, value_name = "S")]
+    pub secret_key: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum UserKeyCommand {
     /// Add a further key, printed once.
     Add {
         user: String,
-        /// A key of your choice instead of a new one.
-        #[arg(long, requires = "secret_key", value_name = "K")]
-        access_key: Option<String>,
-        /// Its secret, at least 8 characters.
-        #[arg(
-            long,
-            requires = "access_key",
-            env = "GRANARY_USER_SECRET_KEY",
-            hide_env_values = true,
-            value_name = "S"
-        )]
-        secret_key: Option<String>,
+        #[command(flatten)]
+        key: GivenKey,
     },
     /// Let a key open nothing, and the temporary credentials made with it neither.
     Disable { user: String, access_key: String },

@@ -1,7 +1,7 @@
 //! `granary admin user` and `granary admin policy`.
 
 use crate::admin::{delete, encode, get, print_json, send};
-use crate::args::{Connection, PolicyCommand, UserCommand, UserKeyCommand};
+use crate::args::{Connection, GivenKey, PolicyCommand, UserCommand, UserKeyCommand};
 use anyhow::{Context, bail};
 use granary_protocol::admin::{
     AttachmentQuestion, DoneAnswer, PoliciesAnswer, PolicyQuestion, StateQuestion, UserAnswer, UserKeyAnswer,
@@ -12,7 +12,7 @@ use hyper::Method;
 /// Users and their keys.
 pub async fn user(connection: &Connection, command: UserCommand) -> anyhow::Result<()> {
     match command {
-        UserCommand::Add { name, access_key, secret_key } => {
+        UserCommand::Add { name, key: GivenKey { access_key, secret_key } } => {
             let question = UserQuestion { name, access_key, secret_key };
             let answer: UserKeyAnswer = send(connection, Method::POST, "users", &question).await?;
             print_user(&answer.user);
@@ -37,7 +37,7 @@ pub async fn user(connection: &Connection, command: UserCommand) -> anyhow::Resu
 
 async fn user_key(connection: &Connection, command: UserKeyCommand) -> anyhow::Result<()> {
     match command {
-        UserKeyCommand::Add { user, access_key, secret_key } => {
+        UserKeyCommand::Add { user, key: GivenKey { access_key, secret_key } } => {
             let question = UserQuestion { name: user, access_key, secret_key };
             let answer: UserKeyAnswer = send(connection, Method::POST, "keys", &question).await?;
             print_key(&answer);

@@ -41,6 +41,11 @@ fn crates_depend_only_downwards() {
         .unwrap();
     assert!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let default = metadata["workspace_default_members"].as_array().unwrap();
+    assert!(
+        default.len() == 1 && default[0].as_str().unwrap().contains("/cli#"),
+        "`cargo run` is the store: {default:?}"
+    );
     let allowed = allowed();
     let packages = metadata["packages"].as_array().unwrap();
     let names: BTreeSet<&str> = packages.iter().map(|package| package["name"].as_str().unwrap()).collect();

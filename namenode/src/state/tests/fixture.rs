@@ -169,6 +169,10 @@ impl Store {
     }
 
     pub fn create_upload(&mut self, key: &str) -> UploadId {
+        self.create_upload_of(key, ObjectDetails::default())
+    }
+
+    pub fn create_upload_of(&mut self, key: &str, details: ObjectDetails) -> UploadId {
         let create = CreateUpload {
             bucket: BUCKET.into(),
             key: key.into(),
@@ -176,7 +180,7 @@ impl Store {
             class: StorageClass::Standard,
             checksum: None,
             lock: ObjectLock::default(),
-            details: ObjectDetails::default(),
+            details,
         };
         match self.apply(Action::CreateUpload(Box::new(create))) {
             Ok(NamenodeReply::Upload(upload)) => upload,

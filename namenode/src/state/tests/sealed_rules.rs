@@ -2,7 +2,7 @@
 
 use super::fixture::*;
 use super::invariants;
-use crate::command::{Action, CopyObject, CopyPart, CreateUpload, PutObject};
+use crate::command::{Action, CopyObject, CopyPart, PutObject};
 use granary_protocol::encryption::*;
 use granary_protocol::namenode::*;
 use granary_protocol::object::*;
@@ -32,19 +32,7 @@ fn put_sealed(store: &mut Store, writer: &mut Writer, key: &str, salt: u8) -> ET
 }
 
 fn create_sealed_upload(store: &mut Store, key: &str) -> UploadId {
-    let create = CreateUpload {
-        bucket: BUCKET.into(),
-        key: key.into(),
-        owner: owner(),
-        class: StorageClass::Standard,
-        checksum: None,
-        lock: ObjectLock::default(),
-        details: details(Some(9)),
-    };
-    match store.apply(Action::CreateUpload(Box::new(create))) {
-        Ok(NamenodeReply::Upload(upload)) => upload,
-        other => panic!("answered {other:?}"),
-    }
+    store.create_upload_of(key, details(Some(9)))
 }
 
 fn sealed_part(number: u16, size: u64, salt: u8) -> PartInfo {
