@@ -14,6 +14,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         "granary-client",
         "granary-lifecycle",
         "granary-gateway",
+        "granary-hdfs",
     ];
     BTreeMap::from([
         ("granary-protocol", BTreeSet::new()),
@@ -26,6 +27,16 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         (
             "granary-gateway",
             BTreeSet::from(["granary-protocol", "granary-access", "granary-client", "granary-lifecycle"]),
+        ),
+        (
+            "granary-hdfs",
+            BTreeSet::from([
+                "granary-protocol",
+                "granary-access",
+                "granary-client",
+                "granary-namenode",
+                "granary-datanode",
+            ]),
         ),
         ("granary", BTreeSet::from(all)),
         ("granary-tests", BTreeSet::from(all)),
