@@ -5,4 +5,8 @@
 //!
 //! This crate decides nothing about names, leases, versions or placement: that is the namenode's, whichever door asks.
 
+pub mod config;
+pub mod exception;
+pub mod identity;
 pub mod proto;
+pub mod rpc;
