@@ -14,6 +14,7 @@ mod compactor;
 mod config;
 mod error;
 mod events;
+mod filesystem;
 mod lease;
 mod metadata;
 mod owned;

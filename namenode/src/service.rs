@@ -109,6 +109,8 @@ impl Namenode {
                 if taken { Ok(NamenodeReply::Done) } else { Err(Failure::new(ErrorCode::InvalidArgument, why)) }
             }
 
+            Q::FileSystem(_) => Err(Failure::new(ErrorCode::Unsupported, "the file system is not served yet")),
+
             Q::Status => self.status().await,
             Q::Space => self.space().await,
             Q::DescribeBlocks { bucket, key } => self.describe_blocks(&bucket, &key).await,

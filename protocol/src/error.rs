@@ -86,6 +86,36 @@ pub enum ErrorCode {
     Malformed,
     /// A broken invariant of our own. The log says more.
     Internal,
+    /// Of the file system: there is no such file or directory.
+    FileNotFound,
+    /// Of the file system: there is such a file or directory.
+    FileAlreadyExists,
+    /// Of the file system: another writer holds the file's lease.
+    AlreadyBeingCreated,
+    /// Of the file system: the file's lease is being recovered; try again.
+    RecoveryInProgress,
+    /// Of the file system: the writer does not hold the file's lease, or the file is gone.
+    FileLeaseExpired,
+    /// Of the file system: a directory of the path is a file.
+    ParentNotDirectory,
+    /// Of the file system: a file was named where a directory is needed.
+    NotDirectory,
+    /// Of the file system: the directory has entries.
+    DirectoryNotEmpty,
+    /// Of the file system: no entry can have this path.
+    InvalidPath,
+    /// Of the file system: more files and directories than the quota of a directory allows.
+    NameQuotaExceeded,
+    /// Of the file system: more bytes than the quota of a directory allows.
+    SpaceQuotaExceeded,
+    /// Of the file system: the block before is not stored on enough datanodes yet; try again.
+    NotReplicatedYet,
+    /// Of the file system: the entry does not have this extended attribute.
+    XAttrNotFound,
+    /// Of the file system: there is such a call, and this store does not do it.
+    Unsupported,
+    /// Of the file system: refused for the reason given; an `IOException` without a class of its own.
+    FileSystemRefused,
 }
 
 /// What the caller should do about an [`ErrorCode`].
@@ -132,8 +162,23 @@ impl ErrorCode {
             | InvalidArgument
             | AccessDenied
             | Malformed
-            | Internal => Advice::GiveUp,
+            | Internal
+            | FileNotFound
+            | FileAlreadyExists
+            | AlreadyBeingCreated
+            | FileLeaseExpired
+            | ParentNotDirectory
+            | NotDirectory
+            | DirectoryNotEmpty
+            | InvalidPath
+            | NameQuotaExceeded
+            | SpaceQuotaExceeded
+            | XAttrNotFound
+            | Unsupported
+            | FileSystemRefused => Advice::GiveUp,
             NotLeader { .. } => Advice::OtherLeader,
+            // The caller's own protocol says when to ask again.
+            RecoveryInProgress | NotReplicatedYet => Advice::GiveUp,
             Busy | Unavailable | DeadlineExceeded | NotEnoughTargets => Advice::Retry,
             LeaseExpired
             | StaleGeneration

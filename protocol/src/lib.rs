@@ -13,6 +13,7 @@ pub mod datanode;
 pub mod encryption;
 pub mod error;
 pub mod event;
+pub mod filesystem;
 pub mod ids;
 pub mod namenode;
 pub mod object;

@@ -11,6 +11,7 @@ use crate::bucket::{BucketDocument, BucketInfo, BucketLock, BucketSettings, Vers
 use crate::encryption::SealedRun;
 use crate::error::Failure;
 use crate::event::{EventId, NewEvent, QueuedEvent};
+use crate::filesystem::{FsCall, FsReply};
 use crate::ids::*;
 use crate::object::*;
 use crate::token::{BlockKey, BlockToken};
@@ -264,6 +265,8 @@ pub enum NamenodeRequest {
     CreateJoinToken { name: Option<NodeName>, lifetime_ms: u64 },
     /// → `Enrolled`. Spends a join token on a certificate.
     Enrol { secret: String, name: NodeName, role: NodeRole, csr_pem: String },
+    /// → `FileSystem`. The namespace as a file system.
+    FileSystem(Box<FsCall>),
 }
 
 /// What a process of the cluster is, as its certificate says.
@@ -367,6 +370,7 @@ pub enum NamenodeReply {
         certificate_pem: String,
         ca_pem: String,
     },
+    FileSystem(Box<FsReply>),
 }
 
 /// Which bytes of an object a reader wants located, so that one call answers a GET.

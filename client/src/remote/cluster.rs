@@ -178,6 +178,8 @@ fn repeatable(request: &NamenodeRequest) -> bool {
         | AddEncryptionKey { .. }
         | SetEncryptionKeyDisabled { .. }
         | AppendEvents { .. } => false,
+        // Numbered calls are recognised when they come again.
+        FileSystem(call) => call.retry.is_some() || !call.request.at_most_once(),
     }
 }
 

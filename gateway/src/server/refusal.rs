@@ -135,5 +135,21 @@ pub fn s3_code_of(code: &ErrorCode) -> S3ErrorCode {
         | ErrorCode::DiskFailed
         | ErrorCode::InvalidToken => S3ErrorCode::ServiceUnavailable,
         ErrorCode::Malformed | ErrorCode::Internal => S3ErrorCode::InternalError,
+        // A quota that was set through Hadoop holds for every door.
+        ErrorCode::NameQuotaExceeded | ErrorCode::SpaceQuotaExceeded => S3ErrorCode::AccessDenied,
+        // The rest of the file system's codes answer requests that this door does not send.
+        ErrorCode::FileNotFound
+        | ErrorCode::FileAlreadyExists
+        | ErrorCode::AlreadyBeingCreated
+        | ErrorCode::RecoveryInProgress
+        | ErrorCode::FileLeaseExpired
+        | ErrorCode::ParentNotDirectory
+        | ErrorCode::NotDirectory
+        | ErrorCode::DirectoryNotEmpty
+        | ErrorCode::InvalidPath
+        | ErrorCode::NotReplicatedYet
+        | ErrorCode::XAttrNotFound
+        | ErrorCode::Unsupported
+        | ErrorCode::FileSystemRefused => S3ErrorCode::InternalError,
     }
 }
