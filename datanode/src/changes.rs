@@ -4,9 +4,11 @@
 //! says the same and more.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use granary_protocol::namenode::ReplicaChange;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 /// Changes kept for one namenode before a full report is cheaper.
 const CHANGES_MAX: usize = 20_000;
@@ -25,6 +27,8 @@ pub(crate) enum Due {
 pub(crate) struct Outbox {
     pending: Mutex<Pending>,
     wake: Notify,
+    /// Somebody waits for what is pending.
+    hurry: Notify,
 }
 
 #[derive(Default)]
@@ -72,6 +76,11 @@ impl Outbox {
         }
     }
 
+    /// Gives further changes `pause` to share the message, unless somebody waits for one that is pending.
+    pub(crate) async fn gather(&self, pause: Duration) {
+        let _hurried = timeout(pause, self.hurry.notified()).await;
+    }
+
     /// Takes what is due. After a full report is taken, later changes are kept again.
     pub(crate) fn take(&self, changes_max: usize) -> Due {
         let mut pending = self.pending();
@@ -97,6 +106,13 @@ impl ChangeLog {
     pub(crate) fn push(&self, change: ReplicaChange) {
         for outbox in &self.outboxes {
             outbox.push(change);
+        }
+    }
+
+    /// Somebody waits until the namenodes know what was pushed so far.
+    pub(crate) fn hurry(&self) {
+        for outbox in &self.outboxes {
+            outbox.hurry.notify_one();
         }
     }
 

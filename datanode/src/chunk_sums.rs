@@ -122,6 +122,14 @@ impl ChunkSums {
         self.tail.extend_from_slice(rest);
     }
 
+    /// Covers `bytes` too, with the sum of each of their chunks known; what is covered so far ends at a chunk boundary.
+    pub fn append_summed(&mut self, bytes: &[u8], sums: &[u32]) {
+        assert!(self.tail.is_empty() && sums.len() == bytes.len().div_ceil(CHUNK_BYTES), "one sum a chunk");
+        let whole = bytes.len() / CHUNK_BYTES;
+        self.whole.extend_from_slice(&sums[..whole]);
+        self.tail.extend_from_slice(&bytes[whole * CHUNK_BYTES..]);
+    }
+
     /// Covers only the first `length` bytes from now on, at most as many as before. `last_chunk` are the bytes of the
     /// chunk that becomes short, at least as many of them as remain.
     pub fn truncate(&mut self, length: u32, last_chunk: &[u8]) {
@@ -168,6 +176,9 @@ mod tests {
             }
             let all = pieces.concat();
             prop_assert_eq!(&grown, &ChunkSums::of(&all));
+            let mut summed = ChunkSums::default();
+            summed.append_summed(&all, &granary_protocol::checksum::chunk_checksums(&all));
+            prop_assert_eq!(&grown, &summed);
             prop_assert_eq!(grown.length() as usize, all.len());
             let file = grown.encode_file(BlockKind::Owned);
             prop_assert_eq!(file.len() as u64, sums_file_bytes(all.len() as u32));

@@ -65,7 +65,7 @@ pub(crate) struct Node {
     pub(crate) shutdown: CancellationToken,
     /// Everything that runs or blocks; joined at shutdown.
     pub(crate) jobs: Jobs,
-    pipelines: Arc<Semaphore>,
+    pub(crate) pipelines: Arc<Semaphore>,
 }
 
 /// Runs a datanode until `shutdown`, then ends what is under way and lets go of the volumes.
@@ -186,11 +186,11 @@ impl Datanode {
         }
     }
 
-    fn check_running(&self) -> Result<(), ReplicaError> {
+    pub(crate) fn check_running(&self) -> Result<(), ReplicaError> {
         if self.node.shutdown.is_cancelled() { Err(ReplicaError::ShuttingDown) } else { Ok(()) }
     }
 
-    fn check_token(&self, token: &BlockToken, wanted: Extent, mode: AccessMode) -> Result<(), ReplicaError> {
+    pub(crate) fn check_token(&self, token: &BlockToken, wanted: Extent, mode: AccessMode) -> Result<(), ReplicaError> {
         self.node.keys.verify(token, wanted, mode, self.node.clock.now()).map_err(|error| {
             self.node.metrics.tokens_refused.add(1);
             error.into()
@@ -225,7 +225,12 @@ impl Datanode {
         Ok(pipeline::join(writer, acks, downstream, patience))
     }
 
-    async fn create(&self, volume: Arc<Volume>, name: ReplicaName, purpose: Purpose) -> Result<Created, Failure> {
+    pub(crate) async fn create(
+        &self,
+        volume: Arc<Volume>,
+        name: ReplicaName,
+        purpose: Purpose,
+    ) -> Result<Created, Failure> {
         let jobs = self.node.jobs.clone();
         let create = move || {
             let replica = volume.create(name, purpose)?;
@@ -300,14 +305,14 @@ impl Datanode {
 
 /// A replica whose pipeline is not open yet. Unless it is taken, it goes again: its writer has left, or another member
 /// could not be opened.
-struct Created {
+pub(crate) struct Created {
     volume: Arc<Volume>,
     replica: Option<Arc<OpenReplica>>,
     jobs: Jobs,
 }
 
 impl Created {
-    fn take(&mut self) -> Arc<OpenReplica> {
+    pub(crate) fn take(&mut self) -> Arc<OpenReplica> {
         self.replica.take().expect("a created replica is taken once")
     }
 }

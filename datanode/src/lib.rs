@@ -3,6 +3,7 @@
 //! [`run`] is the one entry of the role; [`Datanode`] answers [`granary_protocol::datanode::DatanodeService`] in this
 //! process, [`DatanodeRpc`] answers it to others.
 
+mod appender;
 mod changes;
 mod chunk_sums;
 mod clock;
@@ -12,6 +13,7 @@ mod copy;
 mod create;
 mod datanode;
 mod disk;
+mod door;
 mod error;
 #[cfg(test)]
 mod faults_test;
@@ -28,6 +30,7 @@ mod read;
 mod recover;
 mod remove;
 mod replica_writer;
+mod resume;
 mod scan;
 mod scrub;
 mod server;
@@ -35,9 +38,11 @@ mod version_file;
 mod volume;
 mod volumes;
 
+pub use appender::{Appender, Piece};
 pub use clock::{Clock, SystemClock};
 pub use config::{Config, VolumeConfig};
 pub use datanode::{Components, Datanode, run};
+pub use door::{ExtentSource, NewReplica};
 pub use error::{ReplicaError, StartError};
 pub use metrics::{Counter, DatanodeGauges, DatanodeMetrics};
 pub use server::DatanodeRpc;

@@ -171,7 +171,7 @@ impl Link {
             if registered.wait_for(|registered| *registered).await.is_err() {
                 return;
             }
-            sleep(COALESCE).await;
+            self.outbox.gather(COALESCE).await;
             let told = match self.outbox.take(CHANGES_PER_MESSAGE_MAX) {
                 Due::FullReport => self.full_report().await,
                 Due::Changes(changes) if changes.is_empty() => Ok(()),

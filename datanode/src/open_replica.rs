@@ -2,7 +2,7 @@
 //!
 //! Invariants:
 //! - the checksums cover exactly the bytes written; they grow only after the bytes are in the file;
-//! - `synced` never passes the bytes written, and goes down only when the replica is cut;
+//! - `synced` and `shown` never pass the bytes written, and go down only when the replica is cut;
 //! - the write state's lock is held through writes and syncs (blocking threads only); readers never take it, they take
 //!   the checksums' lock, which is never held across I/O.
 
@@ -51,6 +51,9 @@ pub(crate) struct OpenReplica {
     pub(crate) file: File,
     sums: Mutex<ChunkSums>,
     synced: AtomicU32,
+    /// Bytes that readers may have before they are durable: a writer was told that every member of its pipeline has
+    /// them. 0 where writers are only ever told of durable bytes.
+    shown: AtomicU32,
     state: Mutex<WriteState>,
     #[cfg(test)]
     pub(crate) fail_next_sync: std::sync::atomic::AtomicBool,
@@ -93,6 +96,22 @@ impl OpenReplica {
         Self::over(name, Purpose::Recovered, path, file, sums, file_bytes, 0)
     }
 
+    /// The same bytes for another writer, which goes on at `name.generation` in the file that is now at `path`. `self`
+    /// is closed by the caller, who holds its state.
+    pub(crate) fn handed_over(
+        &self,
+        state: &WriteState,
+        name: ReplicaName,
+        path: PathBuf,
+        promised_bytes: u64,
+    ) -> io::Result<OpenReplica> {
+        let (file, sums) = (self.file.try_clone()?, self.sums().clone());
+        let next = Self::over(name, Purpose::Write, path, file, sums, state.file_bytes, promised_bytes);
+        next.synced.store(self.synced(), Ordering::Release);
+        next.shown.store(self.shown.load(Ordering::Acquire), Ordering::Release);
+        Ok(next)
+    }
+
     fn over(
         name: ReplicaName,
         purpose: Purpose,
@@ -117,6 +136,7 @@ impl OpenReplica {
             path,
             file,
             synced: AtomicU32::new(sums.length()),
+            shown: AtomicU32::new(0),
             sums: Mutex::new(sums),
             state: Mutex::new(state),
             #[cfg(test)]
@@ -144,6 +164,16 @@ impl OpenReplica {
         self.synced.load(Ordering::Acquire)
     }
 
+    /// Bytes that a reader may have: the durable ones, and those shown to readers before.
+    pub(crate) fn visible(&self) -> u32 {
+        self.synced().max(self.shown.load(Ordering::Acquire))
+    }
+
+    /// Lets readers have the first `bytes`, at most what is written, durable or not.
+    pub(crate) fn show(&self, bytes: u32) {
+        self.shown.fetch_max(bytes.min(self.written()), Ordering::Release);
+    }
+
     /// The sums of the chunks that hold bytes `start..end`; `start` is a chunk boundary.
     pub(crate) fn snapshot(&self, start: u32, end: u32) -> SumsSnapshot {
         let sums = self.sums();
@@ -154,13 +184,25 @@ impl OpenReplica {
 
     /// Adds `data` at the end. On an error the bytes count as not written.
     pub(crate) fn append(&self, state: &mut WriteState, data: &[u8]) -> io::Result<()> {
+        self.write_at_end(state, data)?;
+        self.sums().append(data);
+        Ok(())
+    }
+
+    /// The same with checksums that the caller has compared with the data: one a chunk, from a chunk boundary on.
+    pub(crate) fn append_summed(&self, state: &mut WriteState, data: &[u8], sums: &[u32]) -> io::Result<()> {
+        self.write_at_end(state, data)?;
+        self.sums().append_summed(data, sums);
+        Ok(())
+    }
+
+    fn write_at_end(&self, state: &mut WriteState, data: &[u8]) -> io::Result<()> {
         let start = u64::from(self.written());
         let end = start + data.len() as u64;
         self.make_room(state, end)?;
         self.file.write_all_at(data, start)?;
         self.write_ahead(state, data.len(), end)?;
         state.file_bytes = state.file_bytes.max(end);
-        self.sums().append(data);
         if self.name.kind == BlockKind::Owned && end - state.writeback_bytes >= WRITEBACK_STEP_BYTES {
             disk::start_writeback(&self.file, state.writeback_bytes, end - state.writeback_bytes);
             state.writeback_bytes = end;
@@ -244,6 +286,7 @@ impl OpenReplica {
             }
             self.sums().truncate(length, &chunk);
             self.synced.fetch_min(length, Ordering::AcqRel);
+            self.shown.fetch_min(length, Ordering::AcqRel);
         }
         if state.file_bytes != u64::from(length) {
             self.file.set_len(length.into())?;

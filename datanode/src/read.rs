@@ -50,7 +50,7 @@ impl ReplicaSource {
     pub(crate) fn length(&self) -> u32 {
         match self {
             ReplicaSource::Finalized(files) => files.length,
-            ReplicaSource::Open(open) => open.synced(),
+            ReplicaSource::Open(open) => open.visible(),
             ReplicaSource::Closed { length, .. } => *length,
         }
     }

@@ -289,7 +289,7 @@ impl Volume {
             Replica::Open(open) => ReplicaReport {
                 block: *block,
                 generation: open.name.generation,
-                length: open.synced(),
+                length: open.visible(),
                 state: match open.purpose {
                     Purpose::Write | Purpose::Copy => ReplicaState::Open,
                     Purpose::Recovered => ReplicaState::Recovering,

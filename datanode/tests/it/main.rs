@@ -1,6 +1,7 @@
 //! The datanode through its public face, on real files: what a writer, a reader and a namenode see.
 
 mod commands;
+mod door;
 mod pipeline;
 mod reads;
 mod recovery;
