@@ -5,8 +5,15 @@
 //!
 //! This crate decides nothing about names, leases, versions or placement: that is the namenode's, whichever door asks.
 
+pub mod block_token;
 pub mod config;
+pub mod demand;
+pub mod door;
 pub mod exception;
+pub mod groups;
 pub mod identity;
+pub mod names;
+pub mod principal;
 pub mod proto;
+pub mod refusal;
 pub mod rpc;
