@@ -7,6 +7,7 @@
 
 pub mod block_token;
 pub mod config;
+pub mod datanode_directory;
 pub mod demand;
 pub mod door;
 pub mod exception;
@@ -17,3 +18,4 @@ pub mod principal;
 pub mod proto;
 pub mod refusal;
 pub mod rpc;
+pub mod translate;

@@ -50,7 +50,8 @@ pub struct Principals {
     config: Arc<HdfsConfig>,
     operator: CanonicalId,
     process_user: String,
-    known: Mutex<HashMap<String, (Instant, Known)>>,
+    /// By name, and whether as a superuser.
+    known: Mutex<HashMap<(String, bool), (Instant, Known)>>,
 }
 
 impl Principals {
@@ -102,7 +103,8 @@ impl Principals {
     }
 
     async fn known(&self, name: &str, superuser: bool) -> Result<Known, RemoteException> {
-        if let Some((at, known)) = self.entries().get(name)
+        let key = (name.to_owned(), superuser);
+        if let Some((at, known)) = self.entries().get(&key)
             && at.elapsed() < KEPT_FOR
         {
             return Ok(known.clone());
@@ -113,20 +115,19 @@ impl Principals {
         // Superusers are judged by nobody: their calls do not depend on the namenode's answer.
         let store = if superuser { None } else { self.store_user(name).await? };
         let known = Known { groups, store };
-        if !superuser {
-            let mut entries = self.entries();
+        let mut entries = self.entries();
+        if entries.len() >= NAMES_MAX {
+            entries.retain(|_, (at, _)| at.elapsed() < KEPT_FOR);
             if entries.len() >= NAMES_MAX {
-                entries.retain(|_, (at, _)| at.elapsed() < KEPT_FOR);
-                if entries.len() >= NAMES_MAX {
-                    entries.clear();
-                }
+                entries.clear();
             }
-            entries.insert(name.to_owned(), (at, known.clone()));
         }
+        entries.insert(key, (at, known.clone()));
+        drop(entries);
         Ok(known)
     }
 
-    fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<String, (Instant, Known)>> {
+    fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<(String, bool), (Instant, Known)>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -13,6 +13,7 @@ pub mod blocks;
 pub mod clock;
 pub mod command;
 pub mod config;
+mod datanode_doors;
 pub mod engine;
 pub mod error;
 mod housekeeping;

@@ -94,6 +94,10 @@ fn authorize(peer: &PeerIdentity, request: &NamenodeRequest, namenode: &Namenode
             require(peer, ROLE_DATANODE)?;
             own_name(datanode.name.as_str())
         }
+        NamenodeRequest::AnnounceDatanodeDoor(door) => {
+            require(peer, ROLE_DATANODE)?;
+            own_name(door.name.as_str())
+        }
         NamenodeRequest::Heartbeat { datanode, .. }
         | NamenodeRequest::BlockReport { datanode, .. }
         | NamenodeRequest::ReplicasChanged { datanode, .. } => {

@@ -7,6 +7,7 @@
 use crate::clock::Clock;
 use crate::command::Action;
 use crate::config::Config;
+use crate::datanode_doors::DatanodeDoors;
 use crate::engine::{EngineError, EngineSnapshot};
 use crate::error::{Rejection, StateError};
 use crate::leases::LeaseTable;
@@ -47,6 +48,7 @@ pub struct Namenode {
     pub(crate) leases: Arc<Mutex<LeaseTable>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) doors: DatanodeDoors,
 }
 
 impl NamenodeService for Namenode {
@@ -108,6 +110,12 @@ impl Namenode {
                 let why = "a change of a volume that is not registered";
                 if taken { Ok(NamenodeReply::Done) } else { Err(Failure::new(ErrorCode::InvalidArgument, why)) }
             }
+
+            Q::AnnounceDatanodeDoor(door) => {
+                self.doors.announce(door, self.clock.now());
+                Ok(NamenodeReply::Done)
+            }
+            Q::DatanodeDoors => Ok(NamenodeReply::DatanodeDoors(self.doors.at(self.clock.now()))),
 
             Q::FileSystem(_) => Err(Failure::new(ErrorCode::Unsupported, "the file system is not served yet")),
 

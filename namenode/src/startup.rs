@@ -3,6 +3,7 @@
 use crate::blocks::Blocks;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::datanode_doors::DatanodeDoors;
 use crate::engine::EngineError;
 use crate::error::StateError;
 use crate::housekeeping;
@@ -128,7 +129,18 @@ pub async fn start(config: Config, components: Components) -> Result<Running, Na
     // Callers may hold on to the peer after it was told to stop; its tasks do not wait for them.
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(proposing));
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(reading));
-    let namenode = Arc::new(Namenode { config, raft, applied, log, proposer, reads, leases, clock, metrics });
+    let namenode = Arc::new(Namenode {
+        config,
+        raft,
+        applied,
+        log,
+        proposer,
+        reads,
+        leases,
+        clock,
+        metrics,
+        doors: DatanodeDoors::default(),
+    });
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(housekeeping::run(namenode.clone())));
     tasks.spawn(leader::run(namenode.clone(), authority, shutdown));
     Ok(Running { namenode, tasks })

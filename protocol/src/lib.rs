@@ -10,6 +10,7 @@ pub mod block;
 pub mod bucket;
 pub mod checksum;
 pub mod datanode;
+pub mod datanode_door;
 pub mod encryption;
 pub mod error;
 pub mod event;

@@ -8,6 +8,7 @@ use crate::acl::Acl;
 use crate::admin::{ClusterStatus, DatanodeIntent, ObjectBlocks, SpaceReport};
 use crate::block::{BlockKind, DatanodeEndpoint, Extent, LocatedBlock, Media, ReplicaLocation};
 use crate::bucket::{BucketDocument, BucketInfo, BucketLock, BucketSettings, Versioning};
+use crate::datanode_door::DatanodeDoor;
 use crate::encryption::SealedRun;
 use crate::error::Failure;
 use crate::event::{EventId, NewEvent, QueuedEvent};
@@ -267,6 +268,10 @@ pub enum NamenodeRequest {
     Enrol { secret: String, name: NodeName, role: NodeRole, csr_pem: String },
     /// → `FileSystem`. The namespace as a file system.
     FileSystem(Box<FsCall>),
+    /// → `Done`. Soft state: where Hadoop clients reach a datanode. Repeated by the datanode.
+    AnnounceDatanodeDoor(DatanodeDoor),
+    /// → `DatanodeDoors`. Those that were announced lately, by id.
+    DatanodeDoors,
 }
 
 /// What a process of the cluster is, as its certificate says.
@@ -371,6 +376,7 @@ pub enum NamenodeReply {
         ca_pem: String,
     },
     FileSystem(Box<FsReply>),
+    DatanodeDoors(Vec<DatanodeDoor>),
 }
 
 /// Which bytes of an object a reader wants located, so that one call answers a GET.

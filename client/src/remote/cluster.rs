@@ -178,6 +178,7 @@ fn repeatable(request: &NamenodeRequest) -> bool {
         | AddEncryptionKey { .. }
         | SetEncryptionKeyDisabled { .. }
         | AppendEvents { .. } => false,
+        AnnounceDatanodeDoor(_) | DatanodeDoors => true,
         // Numbered calls are recognised when they come again.
         FileSystem(call) => call.retry.is_some() || !call.request.at_most_once(),
     }

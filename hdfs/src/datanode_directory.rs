@@ -1,0 +1,96 @@
+//! Where Hadoop clients reach each datanode, as the datanodes announced it; and the announcing.
+
+use crate::names::datanode_uuid;
+use crate::proto::{AdminState, DatanodeId as DatanodeIdMessage, DatanodeInfo};
+use granary_protocol::DatanodeId;
+use granary_protocol::datanode_door::{ANNOUNCE_EVERY_MS, DatanodeDoor};
+use granary_protocol::namenode::{NamenodeReply, NamenodeRequest, NamenodeService};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// How old the directory may be when it is asked.
+const KEPT_FOR: Duration = Duration::from_secs(1);
+/// Clients insist on a rack.
+const DEFAULT_RACK: &str = "/default-rack";
+
+/// The doors of datanodes, asked of the namenode when they are needed.
+pub struct DatanodeDirectory {
+    namenode: Arc<dyn NamenodeService>,
+    known: RwLock<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    at: Option<Instant>,
+    doors: HashMap<DatanodeId, DatanodeDoor>,
+}
+
+impl DatanodeDirectory {
+    /// A directory that asks `namenode`.
+    pub fn new(namenode: Arc<dyn NamenodeService>) -> DatanodeDirectory {
+        DatanodeDirectory { namenode, known: RwLock::default() }
+    }
+
+    /// Asks again if what is known is old. If that fails, what is known stays.
+    pub async fn refresh(&self) {
+        let fresh = self.known.read().unwrap_or_else(PoisonError::into_inner).at;
+        if fresh.is_some_and(|at| at.elapsed() < KEPT_FOR) {
+            return;
+        }
+        if let Ok(NamenodeReply::DatanodeDoors(doors)) = self.namenode.call(NamenodeRequest::DatanodeDoors).await {
+            let doors = doors.into_iter().map(|door| (door.datanode, door)).collect();
+            *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known { at: Some(Instant::now()), doors };
+        }
+    }
+
+    /// The door of a datanode.
+    pub fn door(&self, datanode: DatanodeId) -> Option<DatanodeDoor> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).doors.get(&datanode).cloned()
+    }
+
+    /// A datanode as clients are told of it, without its figures; `None` if it announced no door.
+    pub fn info(&self, datanode: DatanodeId) -> Option<DatanodeInfo> {
+        self.door(datanode).as_ref().map(datanode_info)
+    }
+}
+
+/// A datanode as clients are told of it, without its figures.
+pub fn datanode_info(door: &DatanodeDoor) -> DatanodeInfo {
+    let rack = if door.rack.as_str().starts_with('/') { door.rack.as_str() } else { DEFAULT_RACK };
+    DatanodeInfo {
+        id: DatanodeIdMessage {
+            ip_addr: door.address.clone(),
+            host_name: door.host.clone(),
+            datanode_uuid: datanode_uuid(door.datanode),
+            xfer_port: u32::from(door.transfer_port),
+            info_port: u32::from(door.http_port),
+            ipc_port: u32::from(door.ipc_port),
+            info_secure_port: Some(u32::from(door.https_port)),
+        },
+        location: Some(rack.to_owned()),
+        admin_state: Some(AdminState::Normal as i32),
+        ..DatanodeInfo::default()
+    }
+}
+
+/// Announces a datanode's door to every namenode until it is told to stop.
+pub async fn announce(namenodes: Vec<Arc<dyn NamenodeService>>, door: DatanodeDoor, stop: CancellationToken) {
+    let every = Duration::from_millis(ANNOUNCE_EVERY_MS);
+    let one = |namenode: Arc<dyn NamenodeService>| {
+        let (door, stop) = (door.clone(), stop.clone());
+        async move {
+            loop {
+                let request = NamenodeRequest::AnnounceDatanodeDoor(door.clone());
+                if let Some(Err(failure)) = stop.run_until_cancelled(namenode.call(request)).await {
+                    tracing::debug!(%failure, "a namenode did not take the announcement of a datanode's ports");
+                }
+                if stop.run_until_cancelled(tokio::time::sleep(every)).await.is_none() {
+                    return;
+                }
+            }
+        }
+    };
+    futures_util::future::join_all(namenodes.into_iter().map(one)).await;
+}
