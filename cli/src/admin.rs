@@ -57,7 +57,11 @@ pub async fn status(connection: &Connection, json: bool) -> anyhow::Result<()> {
     println!("  {} buckets, {} objects, {}", status.buckets, status.objects, bytes(status.object_bytes));
     println!("namenodes");
     for peer in &status.peers {
-        let role = if peer.leader { "leader" } else { "follower" };
+        let role = match (peer.leader, peer.votes) {
+            (true, _) => "leader",
+            (false, true) => "follower",
+            (false, false) => "learner",
+        };
         let index = peer.matched_index.map_or("unknown".to_owned(), |index| index.to_string());
         println!("  {:<16} {:<9} log index {:<10} {}", peer.name, role, index, peer.address);
     }
@@ -200,8 +204,13 @@ pub async fn datanode(connection: &Connection, command: DatanodeCommand) -> anyh
 }
 
 /// `granary admin join-token`.
-pub async fn join_token(connection: &Connection, name: Option<String>, hours: u64) -> anyhow::Result<()> {
-    let question = JoinTokenQuestion { name, lifetime_ms: hours.saturating_mul(60 * 60 * 1000) };
+pub async fn join_token(
+    connection: &Connection,
+    name: Option<String>,
+    role: Option<String>,
+    hours: u64,
+) -> anyhow::Result<()> {
+    let question = JoinTokenQuestion { name, role, lifetime_ms: hours.saturating_mul(60 * 60 * 1000) };
     let body = serde_json::to_vec(&question)?;
     let answer =
         AdminClient::new(connection)?.signed(Method::POST, &format!("{PREFIX}/join-tokens"), body.into()).await?;

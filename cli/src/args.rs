@@ -193,7 +193,7 @@ pub struct EnrolOptions {
     #[arg(long)]
     pub name: String,
     /// What the node will be.
-    #[arg(long, value_parser = ["datanode", "gateway"])]
+    #[arg(long, value_parser = ["datanode", "gateway", "namenode"])]
     pub role: String,
     /// Where to put `ca.pem`, `node.pem` and `node-key.pem`.
     #[arg(long, value_name = "DIR")]
@@ -269,6 +269,8 @@ pub enum LocalCommand {
     Stop(LocalNodeOptions),
     /// Start a stopped or killed process again.
     Start(LocalNodeOptions),
+    /// Put a new, empty namenode into the place of one that runs, was killed or lost its data, while the others serve.
+    Replace(LocalNodeOptions),
     /// Stop every process.
     Down(LocalDownOptions),
 }
@@ -362,6 +364,9 @@ pub enum AdminCommand {
     /// Take datanodes out of service and back. `status` shows how far they are.
     #[command(subcommand)]
     Datanode(DatanodeCommand),
+    /// The namenodes: who they are, and changing that while they serve.
+    #[command(subcommand, after_help = NAMENODE_EXAMPLES)]
+    Namenode(NamenodeCommand),
     /// Keys of SSE-KMS.
     #[command(subcommand)]
     KmsKey(KmsKeyCommand),
@@ -381,9 +386,55 @@ pub enum AdminCommand {
         /// Only for a node of this name.
         #[arg(long)]
         name: Option<String>,
+        /// `namenode` for a token of a namenode, which needs --name; otherwise it is one for a datanode or a gateway.
+        #[arg(long, value_parser = ["namenode"], requires = "name")]
+        role: Option<String>,
         /// How long the token is valid.
         #[arg(long, default_value_t = 24)]
         hours: u64,
+    },
+}
+
+const NAMENODE_EXAMPLES: &str = "\
+Examples:
+  granary admin namenode list
+  granary admin namenode add namenode-4 10.0.0.14:7000
+  granary admin namenode replace namenode-1 namenode-4 10.0.0.14:7000
+  granary admin namenode remove namenode-1
+
+The new namenode runs already, with an empty data directory and `[namenode.join] name = \"namenode-4\"` in its
+configuration. A command that was interrupted is given again: it goes on where it stopped.";
+
+#[derive(Debug, Subcommand)]
+pub enum NamenodeCommand {
+    /// The peers: numbers, names, addresses, who leads, who only learns yet.
+    List {
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take an empty namenode in: it learns, and votes once it holds what the others hold.
+    Add {
+        /// The name in its certificate.
+        name: String,
+        /// Its internal port.
+        #[arg(value_name = "HOST:PORT")]
+        address: String,
+    },
+    /// Let a namenode go. The others need no word from it any more.
+    Remove {
+        /// Its name, as `list` shows it.
+        name: String,
+    },
+    /// Take an empty namenode in, and let another go in the moment the new one votes.
+    Replace {
+        /// The one that goes, as `list` shows it. It need not run.
+        old: String,
+        /// The name in the new one's certificate; the same where a machine has lost its data.
+        name: String,
+        /// The new one's internal port.
+        #[arg(value_name = "HOST:PORT")]
+        address: String,
     },
 }
 

@@ -2,6 +2,7 @@
 
 use crate::args::RoleOptions;
 use anyhow::{Context, bail};
+use granary_client::remote::KnownNamenodes;
 use granary_gateway::config::{EncryptionConfig, KmsConfig, NewBuckets, NotificationSettings};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -61,8 +62,12 @@ pub struct DatanodeFile {
     pub tls: CertificateConfig,
     #[serde(default)]
     pub data_security: DataSecurity,
-    /// The internal addresses of all namenodes.
+    /// The internal addresses of the namenodes, as far as they are known when this is written: the process learns of others.
     pub namenodes: Vec<String>,
+    /// Where the namenodes' addresses are kept when they have changed, for the next start. Default: beside this file, with
+    /// `.namenodes` at its end.
+    #[serde(default)]
+    pub namenodes_file: Option<PathBuf>,
     /// The datanode's own settings.
     pub datanode: granary_datanode::Config,
 }
@@ -78,8 +83,12 @@ pub struct GatewayFile {
     pub tls: CertificateConfig,
     #[serde(default)]
     pub data_security: DataSecurity,
-    /// The internal addresses of all namenodes.
+    /// The internal addresses of the namenodes, as far as they are known when this is written: the process learns of others.
     pub namenodes: Vec<String>,
+    /// Where the namenodes' addresses are kept when they have changed, for the next start. Default: beside this file, with
+    /// `.namenodes` at its end.
+    #[serde(default)]
+    pub namenodes_file: Option<PathBuf>,
     /// The datanode on this machine, if there is one: it is read from and written to first.
     #[serde(default)]
     pub local_datanode: Option<u64>,
@@ -135,6 +144,11 @@ pub fn load<T: DeserializeOwned>(options: &RoleOptions) -> anyhow::Result<T> {
         apply_override(&mut table, setting)?;
     }
     T::deserialize(table).with_context(|| format!("in {}", path.display()))
+}
+
+/// Where a role keeps the namenodes' addresses.
+pub fn known_namenodes(configured: &Option<PathBuf>, options: &RoleOptions) -> KnownNamenodes {
+    KnownNamenodes::new(configured.clone().unwrap_or_else(|| options.config.with_extension("namenodes")))
 }
 
 /// Sets `a.b.c=value` in the table.

@@ -8,10 +8,11 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, si
 use aws_sigv4::sign::v4;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::{Method, Request, Uri};
+use hyper::{Method, Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -22,6 +23,21 @@ use tokio::net::TcpStream;
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// How long a request may take; verifying the blocks of a large object reads all of it.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// What a gateway answered instead of doing it.
+#[derive(Debug)]
+struct Refusal {
+    status: StatusCode,
+    text: String,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the gateway answered {}: {}", self.status, self.text)
+    }
+}
+
+impl std::error::Error for Refusal {}
 
 /// A request to a gateway.
 pub struct AdminClient {
@@ -39,6 +55,11 @@ impl AdminClient {
             bail!("the endpoint must look like http://host:port or https://host:port, not {:?}", connection.endpoint);
         }
         Ok(AdminClient { endpoint, ca_file: connection.ca_file.clone(), region: connection.region.clone() })
+    }
+
+    /// Whether the same request may succeed later: the gateway did not refuse it for good.
+    pub fn may_pass(error: &anyhow::Error) -> bool {
+        error.downcast_ref::<Refusal>().is_none_or(|refusal| refusal.status.is_server_error())
     }
 
     /// Sends a request signed with the root key of the environment; returns the answer's body.
@@ -143,7 +164,7 @@ async fn exchange_over(
     drop(sender);
     driver.abort();
     if !status.is_success() {
-        bail!("the gateway answered {status}: {}", readable(&body));
+        return Err(Refusal { status, text: readable(&body) }.into());
     }
     Ok(body)
 }

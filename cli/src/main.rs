@@ -15,6 +15,7 @@ mod kms_key;
 mod local;
 mod logging;
 mod master_key;
+mod namenodes;
 mod node_certificate;
 mod role_http;
 mod roles;
@@ -61,6 +62,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             LocalCommand::Kill(options) => local::kill(&options.dir, &options.name),
             LocalCommand::Stop(options) => local::stop(&options.dir, &options.name),
             LocalCommand::Start(options) => local::start(&options.dir, &options.name).await,
+            LocalCommand::Replace(options) => local::replace(&options.dir, &options.name).await,
             LocalCommand::Down(options) => local::down(&options.dir),
         },
         Command::Admin(options) => match options.command {
@@ -68,10 +70,13 @@ async fn run(command: Command) -> anyhow::Result<()> {
             AdminCommand::Df { json } => admin::df(&options.connection, json).await,
             AdminCommand::Blocks { url, json } => admin::blocks(&options.connection, &url, json).await,
             AdminCommand::Datanode(command) => admin::datanode(&options.connection, command).await,
+            AdminCommand::Namenode(command) => namenodes::run(&options.connection, command).await,
             AdminCommand::KmsKey(command) => kms_key::run(&options.connection, command).await,
             AdminCommand::User(command) => users::user(&options.connection, command).await,
             AdminCommand::Policy(command) => users::policy(&options.connection, command).await,
-            AdminCommand::JoinToken { name, hours } => admin::join_token(&options.connection, name, hours).await,
+            AdminCommand::JoinToken { name, role, hours } => {
+                admin::join_token(&options.connection, name, role, hours).await
+            }
         },
     }
 }

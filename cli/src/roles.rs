@@ -9,13 +9,14 @@ use crate::role_http;
 use crate::server::{datanode_report, namenode_report};
 use crate::shutdown;
 use anyhow::Context;
-use granary_client::remote::{NamenodeCluster, RemoteDatanodes, RemoteNamenode};
+use granary_client::remote::{NamenodeCluster, PeerListFollower, RemoteDatanodes, RemoteNamenode};
 use granary_client::{Client, ClientComponents, ClientConfig};
 use granary_datanode::{Datanode, DatanodeRpc, VolumeConfig};
 use granary_gateway::auth::Secret;
 use granary_gateway::config::{EncryptionConfig, KmsConfig, NewBuckets, NotificationSettings, TlsFiles};
 use granary_gateway::encryption::MasterKey;
 use granary_gateway::server::Gateway;
+use granary_namenode::peers::PeerDoor;
 use granary_namenode::server::NamenodeServer;
 use granary_protocol::block::Media;
 use granary_protocol::datanode::DatanodeConnector;
@@ -43,22 +44,35 @@ pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
     let shutdown = shutdown::on_signals()?;
     let tasks = TaskTracker::new();
     let stop = CancellationToken::new();
+    // The port opens first: first peers look for each other, and a new one waits there to be admitted.
+    let door = PeerDoor::new();
+    let server = listen(file.rpc, security.clone(), Arc::new(NamenodeServer::new(door.clone()))).await?;
+    let mut serving = tokio::spawn(server.run(shutdown.clone()));
     let components = granary_namenode::startup::Components {
         clock: Arc::new(granary_namenode::clock::SystemClock),
-        security: security.clone(),
+        security,
         authority,
+        door,
         shutdown: stop.clone(),
     };
-    let running = granary_namenode::startup::start(file.namenode, components).await.context("starting the namenode")?;
-    let server = listen(file.rpc, security, Arc::new(NamenodeServer::new(running.namenode.clone()))).await?;
+    if file.namenode.join.is_some() {
+        tracing::info!(rpc = %file.rpc, "a namenode that joins; admit it with `granary admin namenode` if it has no data yet");
+    }
+    let running = tokio::select! {
+        started = granary_namenode::startup::start(file.namenode, components) => started.context("starting the namenode")?,
+        () = shutdown.cancelled() => return Ok(()),
+    };
     let http = role_http::serve(file.http, namenode_report(&running.namenode), &tasks, shutdown.clone()).await?;
     tracing::info!(rpc = %file.rpc, %http, "namenode is up");
 
     // A peer that cannot go on cancels `stop` itself; the process ends with it, so that whoever supervises it notices.
     let failed = stop.clone();
     tokio::select! {
-        () = server.run(shutdown.clone()) => {}
-        () = failed.cancelled() => shutdown.cancel(),
+        ended = &mut serving => ended.context("serving other processes")?,
+        () = failed.cancelled() => {
+            shutdown.cancel();
+            serving.await.context("serving other processes")?;
+        }
     }
     tasks.close();
     tasks.wait().await;
@@ -71,6 +85,8 @@ pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
 pub async fn datanode(options: RoleOptions) -> anyhow::Result<()> {
     let file: DatanodeFile = config::load(&options)?;
     let control = control_security(&file.tls)?;
+    let kept = config::known_namenodes(&file.namenodes_file, &options);
+    let follower = PeerListFollower::new(kept, &file.namenodes, control.clone(), RpcClientConfig::default());
     let data = data_security(&control, file.data_security);
     let shutdown = shutdown::on_signals()?;
     let tasks = TaskTracker::new();
@@ -79,16 +95,21 @@ pub async fn datanode(options: RoleOptions) -> anyhow::Result<()> {
     if let Some(advertised) = &file.advertise {
         settings.address = advertised.clone();
     }
-    let namenode = |address: &String| {
+    let namenode = move |address: &String| {
         let rpc = RpcClient::new(address.as_str(), control.clone());
-        Arc::new(RemoteNamenode::new(rpc, NAMENODE_CALL_TIMEOUT)) as Arc<dyn NamenodeService>
+        (address.clone(), Arc::new(RemoteNamenode::new(rpc, NAMENODE_CALL_TIMEOUT)) as Arc<dyn NamenodeService>)
     };
     let components = granary_datanode::Components {
         clock: Arc::new(granary_datanode::SystemClock),
-        namenodes: file.namenodes.iter().map(namenode).collect(),
+        namenodes: Vec::new(),
         connector: Arc::new(RemoteDatanodes::new(data.clone(), RpcClientConfig::default(), None)),
     };
     let datanode = Arc::new(Datanode::start(settings, components, stop).await.context("starting the datanode")?);
+    datanode.set_namenodes(follower.addresses().iter().map(&namenode).collect());
+    let follows = datanode.clone();
+    tasks.spawn(follower.run(shutdown.clone(), move |addresses| {
+        follows.set_namenodes(addresses.iter().map(&namenode).collect());
+    }));
     let server = listen(file.rpc, data, Arc::new(DatanodeRpc::new(datanode.clone()))).await?;
     let http = role_http::serve(file.http, datanode_report(&datanode), &tasks, shutdown.clone()).await?;
     tracing::info!(rpc = %file.rpc, %http, "datanode is up");
@@ -118,8 +139,13 @@ pub async fn gateway(options: RoleOptions) -> anyhow::Result<()> {
     let shutdown = shutdown::on_signals()?;
     let stop = CancellationToken::new();
     let datanodes: Arc<dyn DatanodeConnector> = Arc::new(RemoteDatanodes::new(data, RpcClientConfig::default(), None));
+    let kept = config::known_namenodes(&file.namenodes_file, &options);
+    let follower = PeerListFollower::new(kept, &file.namenodes, control.clone(), RpcClientConfig::default());
+    let namenodes = Arc::new(NamenodeCluster::connect(follower.addresses(), &control, &RpcClientConfig::default()));
+    let learns = namenodes.clone();
+    let following = tokio::spawn(follower.run(shutdown.clone(), move |addresses| learns.learn(addresses)));
     let components = ClientComponents {
-        namenode: Arc::new(NamenodeCluster::connect(&file.namenodes, &control, &RpcClientConfig::default())),
+        namenode: namenodes,
         datanodes: datanodes.clone(),
         local_datanode: file.local_datanode.map(DatanodeId),
         holder: NodeName::from(file.name.as_str()),
@@ -147,7 +173,7 @@ pub async fn gateway(options: RoleOptions) -> anyhow::Result<()> {
     gateway.run().await;
     client.stop().await;
     stop.cancel();
-    Ok(())
+    following.await.context("following the namenodes")
 }
 
 async fn listen(

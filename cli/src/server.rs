@@ -103,6 +103,7 @@ async fn start_namenode(
         clock: Arc::new(granary_namenode::clock::SystemClock),
         security: Security::Plaintext,
         authority: None,
+        door: granary_namenode::peers::PeerDoor::new(),
         shutdown,
     };
     granary_namenode::startup::start(config, components).await.context("starting the namenode")

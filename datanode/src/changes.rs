@@ -3,7 +3,7 @@
 //! An outbox that overflows, or whose delivery failed, forgets its changes and asks for a full report instead, which
 //! says the same and more.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use granary_protocol::namenode::ReplicaChange;
@@ -93,31 +93,36 @@ impl Outbox {
 }
 
 /// The outboxes of all namenodes.
+#[derive(Default)]
 pub(crate) struct ChangeLog {
-    outboxes: Vec<Arc<Outbox>>,
+    outboxes: RwLock<Vec<Arc<Outbox>>>,
 }
 
 impl ChangeLog {
-    pub(crate) fn new(namenodes: usize) -> ChangeLog {
-        ChangeLog { outboxes: (0..namenodes).map(|_| Arc::default()).collect() }
-    }
-
     /// Tells every namenode, in time.
     pub(crate) fn push(&self, change: ReplicaChange) {
-        for outbox in &self.outboxes {
+        for outbox in self.outboxes.read().unwrap_or_else(PoisonError::into_inner).iter() {
             outbox.push(change);
         }
     }
 
     /// Somebody waits until the namenodes know what was pushed so far.
     pub(crate) fn hurry(&self) {
-        for outbox in &self.outboxes {
+        for outbox in self.outboxes.read().unwrap_or_else(PoisonError::into_inner).iter() {
             outbox.hurry.notify_one();
         }
     }
 
-    pub(crate) fn outbox(&self, namenode: usize) -> Arc<Outbox> {
-        self.outboxes[namenode].clone()
+    /// An outbox for one more namenode. What changed before is in the full report that it begins with.
+    pub(crate) fn add_outbox(&self) -> Arc<Outbox> {
+        let outbox: Arc<Outbox> = Arc::default();
+        self.outboxes.write().unwrap_or_else(PoisonError::into_inner).push(outbox.clone());
+        outbox
+    }
+
+    /// That namenode is told nothing more.
+    pub(crate) fn remove_outbox(&self, outbox: &Arc<Outbox>) {
+        self.outboxes.write().unwrap_or_else(PoisonError::into_inner).retain(|other| !Arc::ptr_eq(other, outbox));
     }
 }
 
@@ -128,8 +133,8 @@ mod tests {
 
     #[test]
     fn an_overflow_becomes_a_full_report() {
-        let log = ChangeLog::new(1);
-        let outbox = log.outbox(0);
+        let log = ChangeLog::default();
+        let outbox = log.add_outbox();
         let change = |block| ReplicaChange::Removed(VolumeId(1), BlockId(block), GenerationStamp(1));
         log.push(change(1));
         log.push(change(2));

@@ -3,7 +3,8 @@
 //! Every request is checked here, before any file is touched: the token, the generation, the bounds. Work on disks goes
 //! to blocking threads that are joined at shutdown.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -41,7 +42,8 @@ use crate::volumes::Volumes;
 pub struct Components {
     /// Tells when tokens expire.
     pub clock: Arc<dyn Clock>,
-    /// Every namenode peer; all of them get heartbeats and reports.
+    /// Every namenode peer known at the start; all of them get heartbeats and reports, until
+    /// [`Datanode::set_namenodes`] names others.
     pub namenodes: Vec<Arc<dyn NamenodeService>>,
     /// Reaches the other datanodes.
     pub connector: Arc<dyn DatanodeConnector>,
@@ -66,6 +68,10 @@ pub(crate) struct Node {
     /// Everything that runs or blocks; joined at shutdown.
     pub(crate) jobs: Jobs,
     pub(crate) pipelines: Arc<Semaphore>,
+    /// What namenodes order goes here; set once, at the start.
+    commands: OnceLock<CommandQueue>,
+    /// The namenodes that are told, each with what ends that.
+    links: Mutex<BTreeMap<String, CancellationToken>>,
 }
 
 /// Runs a datanode until `shutdown`, then ends what is under way and lets go of the volumes.
@@ -91,7 +97,7 @@ impl Datanode {
     ) -> Result<Datanode, StartError> {
         config.validate()?;
         let Components { clock, namenodes, connector } = components;
-        let changes = Arc::new(ChangeLog::new(namenodes.len()));
+        let changes = Arc::new(ChangeLog::default());
         let metrics = Arc::new(DatanodeMetrics::default());
         let context = VolumeContext {
             changes: changes.clone(),
@@ -114,14 +120,38 @@ impl Datanode {
             metrics,
             shutdown,
             jobs: Jobs::here(),
+            commands: OnceLock::new(),
+            links: Mutex::default(),
         });
         let datanode = Datanode { node };
         let commands = CommandQueue::start(&datanode);
-        for (index, namenode) in namenodes.into_iter().enumerate() {
-            namenode_link::start(&datanode, index, namenode, commands.clone());
-        }
+        let named = (1..).zip(namenodes).map(|(number, namenode)| (number.to_string(), namenode));
+        datanode.follow(named.collect(), &commands);
+        datanode.node.commands.set(commands).unwrap_or_else(|_| unreachable!("a datanode is started once"));
         scrub::start(&datanode);
         Ok(datanode)
+    }
+
+    /// From now on the namenodes are these, by a name of the caller's choice (their addresses): a new one is registered with
+    /// at once, one that is no longer named hears nothing more.
+    pub fn set_namenodes(&self, namenodes: Vec<(String, Arc<dyn NamenodeService>)>) {
+        if let Some(commands) = self.node.commands.get() {
+            self.follow(namenodes, commands);
+        }
+    }
+
+    fn follow(&self, namenodes: Vec<(String, Arc<dyn NamenodeService>)>, commands: &CommandQueue) {
+        let mut links = self.node.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.retain(|name, link| {
+            let stays = namenodes.iter().any(|(named, _)| named == name);
+            if !stays {
+                link.cancel();
+            }
+            stays
+        });
+        for (name, namenode) in namenodes {
+            links.entry(name).or_insert_with_key(|name| namenode_link::start(self, name, namenode, commands.clone()));
+        }
     }
 
     /// Asks everything to end, waits until it has, and lets go of the volumes. Open pipelines and reads fail.

@@ -54,14 +54,15 @@ async fn write_with_failing_sync(volume: &Arc<Volume>, block: BlockId, last: boo
 #[tokio::test]
 async fn a_failed_sync_is_final_for_the_replica_and_three_are_for_the_volume() {
     let directory = tempfile::tempdir().unwrap();
-    let changes = Arc::new(ChangeLog::new(1));
+    let changes = Arc::new(ChangeLog::default());
+    let outbox = changes.add_outbox();
     let volume = open_volume(&directory, &changes);
     for block in 1..=3 {
         assert!(volume.failed().is_none());
         let failure = write_with_failing_sync(&volume, BlockId(block), block == 2).await;
         assert_eq!(failure.code, ErrorCode::DiskFailed);
         let corrupt = ReplicaChange::Corrupt(volume.id, BlockId(block), GEN);
-        assert_eq!(changes.outbox(0).take(10), Due::Changes(vec![corrupt]));
+        assert_eq!(outbox.take(10), Due::Changes(vec![corrupt]));
     }
     assert!(volume.failed().unwrap().contains("3 i/o errors"));
     assert!(volume.source(BlockId(1), GEN).is_err());
@@ -74,7 +75,7 @@ async fn a_failed_sync_is_final_for_the_replica_and_three_are_for_the_volume() {
 #[tokio::test]
 async fn files_of_finalized_replicas_are_kept_open_only_so_many_at_a_time() {
     let directory = tempfile::tempdir().unwrap();
-    let volume = open_volume(&directory, &Arc::new(ChangeLog::new(0)));
+    let volume = open_volume(&directory, &Arc::new(ChangeLog::default()));
     for block in 1..=5 {
         let name = ReplicaName { block: BlockId(block), generation: GEN, kind: BlockKind::Owned };
         let replica = volume.create(name, Purpose::Write).unwrap();

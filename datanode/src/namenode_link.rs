@@ -12,6 +12,7 @@ use granary_protocol::namenode::{NamenodeReply, NamenodeRequest, NamenodeService
 use granary_protocol::{ClusterId, ErrorCode, Failure};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::changes::{Due, Outbox};
 use crate::commands::CommandQueue;
@@ -27,32 +28,41 @@ const COALESCE: Duration = Duration::from_millis(25);
 /// Heartbeats are this far apart at most, however often they have failed.
 const BACK_OFF_MAX: Duration = Duration::from_secs(5);
 
-/// Starts both tasks; they end at shutdown.
-pub(crate) fn start(datanode: &Datanode, index: usize, namenode: Arc<dyn NamenodeService>, commands: CommandQueue) {
+/// Starts both tasks; they end at shutdown, or when the token that is returned is cancelled.
+pub(crate) fn start(
+    datanode: &Datanode,
+    name: &str,
+    namenode: Arc<dyn NamenodeService>,
+    commands: CommandQueue,
+) -> CancellationToken {
+    let end = datanode.node.shutdown.child_token();
     let (registered, registered_rx) = watch::channel(false);
-    let link = Link { datanode: datanode.clone(), index, namenode, outbox: datanode.node.changes.outbox(index) };
+    let outbox = datanode.node.changes.add_outbox();
+    let link = Link { datanode: datanode.clone(), name: Arc::from(name), namenode, outbox };
     let (heartbeats, reports) = (link.clone(), link);
+    let (ended, ended_too) = (end.clone(), end.clone());
     datanode.node.jobs.spawn(async move {
-        let shutdown = heartbeats.datanode.node.shutdown.clone();
         tokio::select! {
-            () = shutdown.cancelled() => {}
+            () = ended.cancelled() => {}
             () = heartbeats.heartbeats(registered, commands) => {}
         }
     });
     datanode.node.jobs.spawn(async move {
-        let shutdown = reports.datanode.node.shutdown.clone();
+        let (changes, outbox) = (reports.datanode.node.changes.clone(), reports.outbox.clone());
         tokio::select! {
-            () = shutdown.cancelled() => {}
+            () = ended_too.cancelled() => {}
             () = reports.reports(registered_rx) => {}
         }
+        changes.remove_outbox(&outbox);
     });
+    end
 }
 
 #[derive(Clone)]
 struct Link {
     datanode: Datanode,
     /// Which of the namenodes, for the log.
-    index: usize,
+    name: Arc<str>,
     namenode: Arc<dyn NamenodeService>,
     outbox: Arc<Outbox>,
 }
@@ -97,7 +107,7 @@ impl Link {
                     let follows = matches!(failure.code, ErrorCode::NotLeader { .. });
                     failures = if follows { 0 } else { failures.saturating_add(1) };
                     if failures == 1 {
-                        tracing::warn!(namenode = self.index, error = %failure, "namenode does not answer");
+                        tracing::warn!(namenode = %self.name, error = %failure, "namenode does not answer");
                     }
                     let longer = interval.saturating_mul(1 << failures.saturating_sub(1).min(8));
                     longer.min(BACK_OFF_MAX.max(interval))
@@ -126,7 +136,7 @@ impl Link {
             NamenodeReply::Registered { cluster, keys } => {
                 self.join_cluster(cluster).await?;
                 node.keys.merge(keys, node.clock.now());
-                tracing::info!(namenode = self.index, "registered");
+                tracing::info!(namenode = %self.name, "registered");
                 Ok(true)
             }
             other => Err(unexpected(&other)),
@@ -140,7 +150,7 @@ impl Link {
         match joining.await {
             Ok(Ok(true)) => Ok(()),
             Ok(Ok(false)) => {
-                tracing::error!(namenode = self.index, %cluster, "the namenode is of another cluster than the volumes");
+                tracing::error!(namenode = %self.name, %cluster, "the namenode is of another cluster than the volumes");
                 Err(Failure::new(ErrorCode::InvalidArgument, "the volumes belong to another cluster"))
             }
             Ok(Err(error)) => Err(Failure::new(ErrorCode::DiskFailed, error.to_string())),
@@ -181,7 +191,7 @@ impl Link {
                 }
             };
             if let Err(failure) = told {
-                tracing::debug!(namenode = self.index, error = %failure, "report not delivered");
+                tracing::debug!(namenode = %self.name, error = %failure, "report not delivered");
                 self.outbox.request_full_report();
                 sleep(pause).await;
             }

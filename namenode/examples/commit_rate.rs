@@ -37,6 +37,7 @@ async fn main() -> anyhow::Result<()> {
         clock: Arc::new(SystemClock),
         security: Security::Plaintext,
         authority: None,
+        door: granary_namenode::peers::PeerDoor::new(),
         shutdown: shutdown.clone(),
     };
     let running = start(Config::single(directory.path().join("namenode")), components).await?;

@@ -21,7 +21,7 @@ use granary_protocol::object::{
 use granary_protocol::token::BlockKey;
 use granary_protocol::user::{SecretKey, TokenKey};
 use granary_protocol::{
-    BlockId, BucketName, CanonicalId, ClusterId, LeaseId, NodeName, ObjectKey, UnixMillis, UploadId, VersionId,
+    BlockId, BucketName, CanonicalId, ClusterId, LeaseId, NodeName, ObjectKey, PeerId, UnixMillis, UploadId, VersionId,
     VolumeId,
 };
 use serde::{Deserialize, Serialize};
@@ -153,6 +153,21 @@ pub enum Action {
     SettleEvents {
         settled: Vec<EventId>,
         retry: Vec<(EventId, UnixMillis)>,
+    },
+
+    /// A secret with which the namenode of this name enrols once.
+    CreateNamenodeToken {
+        secret_sha256: [u8; 32],
+        name: NodeName,
+        expires: UnixMillis,
+    },
+    SpendNamenodeToken {
+        secret_sha256: [u8; 32],
+        name: NodeName,
+    },
+    /// A number for a new peer, above `above` and all that were given out before.
+    AllotPeer {
+        above: PeerId,
     },
 }
 

@@ -12,10 +12,16 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// This peer; one of `peers`.
+    /// This peer; one of `peers`. Left out by one that joins a cluster.
+    #[serde(default)]
     pub peer: PeerId,
-    /// The peers the cluster starts with, 1, 3 or 5. Used only while the data directory is empty.
+    /// The peers the cluster starts with, 1, 3 or 5. Used only while the data directory is empty. Left out by one that
+    /// joins a cluster.
+    #[serde(default)]
     pub peers: Vec<PeerConfig>,
+    /// How this peer joins a cluster that exists, instead of `peer` and `peers`.
+    #[serde(default)]
+    pub join: Option<JoinConfig>,
     /// Where the Raft log and the applied state live.
     pub data: PathBuf,
     /// The key-value engine of the applied state. Default `fjall`.
@@ -65,12 +71,21 @@ pub struct PeerConfig {
     pub address: String,
 }
 
+/// A peer that waits to be admitted, with `granary admin namenode add` or `replace`, while its directory is empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JoinConfig {
+    /// Its name in its certificate.
+    pub name: NodeName,
+}
+
 impl Config {
     /// A cluster of one peer, in `data`.
     pub fn single(data: PathBuf) -> Config {
         Config {
             peer: PeerId(1),
             peers: vec![PeerConfig { peer: PeerId(1), name: NodeName::from("namenode-1"), address: String::new() }],
+            join: None,
             data,
             engine: default_engine(),
             engine_config: EngineConfig::default(),
@@ -89,6 +104,12 @@ impl Config {
     /// Refuses settings that cannot work.
     pub fn validate(&self) -> Result<(), NamenodeError> {
         let refuse = |why: &str| Err(NamenodeError::Config(why.to_owned()));
+        if self.join.is_some() {
+            if !self.peers.is_empty() || self.peer != PeerId::default() {
+                return refuse("a peer with `join` is given its number: leave out `peer` and `peers`");
+            }
+            return self.validate_settings();
+        }
         if !self.peers.iter().any(|peer| peer.peer == self.peer) {
             return refuse("`peers` does not name `peer`");
         }
@@ -106,6 +127,11 @@ impl Config {
         if self.peers.len() > 1 && self.peers.iter().any(|peer| peer.address.is_empty()) {
             return refuse("with several peers each needs an `address`");
         }
+        self.validate_settings()
+    }
+
+    fn validate_settings(&self) -> Result<(), NamenodeError> {
+        let refuse = |why: &str| Err(NamenodeError::Config(why.to_owned()));
         if !(1..=10).contains(&self.replication) {
             return refuse("`replication` must be 1 to 10");
         }
@@ -117,6 +143,9 @@ impl Config {
 
     /// This peer's name.
     pub fn name(&self) -> NodeName {
+        if let Some(join) = &self.join {
+            return join.name.clone();
+        }
         self.peers.iter().find(|peer| peer.peer == self.peer).map(|peer| peer.name.clone()).unwrap_or_default()
     }
 }

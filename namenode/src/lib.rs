@@ -20,6 +20,7 @@ mod housekeeping;
 mod leader;
 pub mod leases;
 pub mod metrics;
+pub mod peers;
 pub mod proposer;
 pub mod raft;
 pub mod raft_log;

@@ -3,12 +3,16 @@
 //! Certificates decide who may ask what: only namenodes speak Raft, only datanodes report replicas (and only under
 //! their own name). On a plaintext network, which the operator chose, everybody who reaches the port is trusted.
 
+use crate::peers::PeerDoor;
+use crate::peers::words::method as peer_method;
 use crate::raft::network::{self, method as raft_method};
 use crate::service::Namenode;
 use bytes::Bytes;
 use granary_protocol::namenode::{NamenodeRequest, NamenodeService, method};
 use granary_protocol::{ErrorCode, Failure};
 use granary_rpc::{BoxFuture, DuplexStream, PeerIdentity, RpcHandler};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::sync::Arc;
 
 /// The role in a namenode's certificate.
@@ -20,28 +24,39 @@ pub const ROLE_GATEWAY: &str = "gateway";
 
 /// Answers other processes.
 pub struct NamenodeServer {
-    namenode: Arc<Namenode>,
+    door: Arc<PeerDoor>,
 }
 
 impl NamenodeServer {
-    /// Answers with `namenode`.
-    pub fn new(namenode: Arc<Namenode>) -> NamenodeServer {
-        NamenodeServer { namenode }
+    /// Answers with the peer behind `door`, which may still be on its way.
+    pub fn new(door: Arc<PeerDoor>) -> NamenodeServer {
+        NamenodeServer { door }
     }
 
     async fn answer(&self, peer: &PeerIdentity, method: u16, body: Bytes) -> Result<Bytes, Failure> {
-        if method != method::CALL {
-            require(peer, ROLE_NAMENODE)?;
-            return network::answer(self.namenode.raft(), method, body)
-                .await
-                .map_err(|bytes| postcard::from_bytes(&bytes).unwrap_or_else(|error| malformed(&error)));
+        match method {
+            method::CALL => {
+                let namenode = self.door.namenode().ok_or_else(not_ready)?;
+                let request: NamenodeRequest = decode(&body)?;
+                authorize(peer, &request, namenode)?;
+                encode(&namenode.call(request).await?)
+            }
+            peer_method::INTRODUCE => {
+                require(peer, ROLE_NAMENODE)?;
+                encode(&self.door.introduce(peer, &decode(&body)?)?)
+            }
+            peer_method::ADMIT => {
+                require(peer, ROLE_NAMENODE)?;
+                encode(&self.door.admit(&decode(&body)?)?)
+            }
+            _ => {
+                require(peer, ROLE_NAMENODE)?;
+                let (namenode, own) = self.door.raft_peer().ok_or_else(not_ready)?;
+                network::answer(namenode.raft(), own, method, body)
+                    .await
+                    .map_err(|bytes| decode(&bytes).unwrap_or_else(|failure| failure))
+            }
         }
-        let request: NamenodeRequest = postcard::from_bytes(&body).map_err(|error| malformed(&error))?;
-        authorize(peer, &request, &self.namenode)?;
-        let reply = self.namenode.call(request).await?;
-        let bytes =
-            postcard::to_stdvec(&reply).map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
-        Ok(Bytes::from(bytes))
     }
 }
 
@@ -67,7 +82,8 @@ impl RpcHandler for NamenodeServer {
                 tracing::warn!(peer = %peer.addr, method, "refused a stream");
                 return;
             }
-            if let Err(error) = network::receive_snapshot(self.namenode.raft(), first, stream).await {
+            let Some((namenode, own)) = self.door.raft_peer() else { return };
+            if let Err(error) = network::receive_snapshot(namenode.raft(), own, first, stream).await {
                 tracing::warn!(peer = %peer.addr, %error, "a snapshot did not arrive");
             }
         })
@@ -105,10 +121,22 @@ fn authorize(peer: &PeerIdentity, request: &NamenodeRequest, namenode: &Namenode
             // One that is not registered is told so by the service.
             namenode.datanode_name(*datanode).map_or(Ok(()), |name| own_name(name.as_str()))
         }
+        NamenodeRequest::ListPeers => require(peer, ROLE_GATEWAY)
+            .or_else(|_| require(peer, ROLE_DATANODE))
+            .or_else(|_| require(peer, ROLE_NAMENODE)),
         _ => require(peer, ROLE_GATEWAY),
     }
 }
 
-fn malformed(error: &postcard::Error) -> Failure {
-    Failure::new(ErrorCode::Malformed, error.to_string())
+fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    postcard::from_bytes(body).map_err(|error| Failure::new(ErrorCode::Malformed, error.to_string()))
+}
+
+fn encode<T: Serialize>(answer: &T) -> Result<Bytes, Failure> {
+    let bytes = postcard::to_stdvec(answer).map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
+    Ok(Bytes::from(bytes))
+}
+
+fn not_ready() -> Failure {
+    Failure::new(ErrorCode::Unavailable, "this namenode is not ready yet")
 }

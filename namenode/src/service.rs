@@ -19,12 +19,13 @@ use crate::raft::machine::AppliedStore;
 use crate::read_index::ReadIndex;
 use crate::state;
 use futures_util::future::BoxFuture;
-use granary_protocol::admin::{ClusterStatus, ObjectBlocks, PeerStatus, SpaceReport};
+use granary_protocol::admin::{ClusterStatus, ObjectBlocks, PeerList, PeerStatus, SpaceReport};
 use granary_protocol::block::{BLOCK_BYTES_MAX, Extent};
 use granary_protocol::namenode::*;
 use granary_protocol::object::StorageClass;
 use granary_protocol::token::AccessMode;
 use granary_protocol::*;
+use granary_rpc::Security;
 use openraft::ServerState;
 use sha2::{Digest, Sha256};
 use std::sync::{Arc, Mutex};
@@ -49,6 +50,8 @@ pub struct Namenode {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) doors: DatanodeDoors,
+    /// How other peers are reached.
+    pub(crate) security: Security,
 }
 
 impl NamenodeService for Namenode {
@@ -119,6 +122,9 @@ impl Namenode {
 
             Q::FileSystem(_) => Err(Failure::new(ErrorCode::Unsupported, "the file system is not served yet")),
 
+            Q::ListPeers => Ok(self.list_peers()),
+            Q::ChangePeers(change) => self.change_peers(change).await.map(NamenodeReply::PeersChanged),
+            Q::CreateNamenodeToken { name, lifetime_ms } => self.create_namenode_token(name, lifetime_ms).await,
             Q::Status => self.status().await,
             Q::Space => self.space().await,
             Q::DescribeBlocks { bucket, key } => self.describe_blocks(&bucket, &key).await,
@@ -392,16 +398,39 @@ impl Namenode {
             Some(replication) => replication.get(id).copied().flatten().map(|log_id| log_id.index),
             None => None,
         };
-        let nodes = metrics.membership_config.membership().nodes();
-        nodes
+        let membership = metrics.membership_config.membership();
+        let votes = |id: &u64| membership.voter_ids().any(|voter| voter == *id);
+        membership
+            .nodes()
             .map(|(id, node)| PeerStatus {
                 peer: PeerId(*id),
                 name: node.name.clone(),
                 address: node.address.clone(),
                 leader: metrics.current_leader == Some(*id),
                 matched_index: matched(id),
+                votes: votes(id),
             })
             .collect()
+    }
+
+    /// The members as this peer knows them, whether it leads or not: for those who look for a leader.
+    fn list_peers(&self) -> NamenodeReply {
+        let metrics = self.raft.metrics().borrow().clone();
+        let membership = &metrics.membership_config;
+        NamenodeReply::Peers(PeerList {
+            version: membership.log_id().map_or(0, |log_id| log_id.index),
+            addresses: membership.membership().nodes().map(|(_, node)| node.address.clone()).collect(),
+        })
+    }
+
+    /// Good replicas that live datanodes have reported to this peer.
+    pub(crate) fn replicas_live(&self) -> u64 {
+        self.applied.with_blocks(|blocks| blocks.redundancy().replicas_live)
+    }
+
+    /// The cluster's name.
+    pub(crate) fn cluster(&self) -> Result<ClusterId, Failure> {
+        self.look(state::cluster_id)?.ok_or_else(not_formatted)
     }
 
     async fn space(&self) -> Result<NamenodeReply, Failure> {
@@ -472,15 +501,26 @@ impl Namenode {
     }
 
     async fn create_join_token(&self, name: Option<NodeName>, lifetime_ms: u64) -> Result<NamenodeReply, Failure> {
+        let (secret, expires) = self.new_secret(lifetime_ms)?;
+        self.propose(Action::CreateJoinToken { secret_sha256: digest(&secret), name, expires }).await?;
+        Ok(NamenodeReply::JoinToken { secret })
+    }
+
+    async fn create_namenode_token(&self, name: NodeName, lifetime_ms: u64) -> Result<NamenodeReply, Failure> {
+        let (secret, expires) = self.new_secret(lifetime_ms)?;
+        self.propose(Action::CreateNamenodeToken { secret_sha256: digest(&secret), name, expires }).await?;
+        Ok(NamenodeReply::JoinToken { secret })
+    }
+
+    /// A token that names the authority, and when it expires.
+    fn new_secret(&self, lifetime_ms: u64) -> Result<(String, UnixMillis), Failure> {
         let mut random = [0u8; 24];
         getrandom::fill(&mut random).map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
         let authority = self.look(state::certificate_authority)?.ok_or_else(not_formatted)?;
         let fingerprint = granary_rpc::CaFingerprint::of_pem(&authority.cert_pem)
             .map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
         let secret = format!("granary1.{fingerprint}.{}", hex(&random));
-        let expires = UnixMillis(self.clock.now().0.saturating_add(lifetime_ms));
-        self.propose(Action::CreateJoinToken { secret_sha256: digest(&secret), name, expires }).await?;
-        Ok(NamenodeReply::JoinToken { secret })
+        Ok((secret, UnixMillis(self.clock.now().0.saturating_add(lifetime_ms))))
     }
 
     async fn enrol(
@@ -490,10 +530,6 @@ impl Namenode {
         role: NodeRole,
         csr_pem: &str,
     ) -> Result<NamenodeReply, Failure> {
-        if role == NodeRole::Namenode {
-            // Its certificate would speak Raft: that takes the holder of the authority's key, not of a join token.
-            return Err(Failure::new(ErrorCode::AccessDenied, "a join token enrols datanodes and gateways"));
-        }
         self.reads.admit().await?;
         let state::CertificateAuthority { cert_pem: ca_pem, key_pem } =
             self.look(state::certificate_authority)?.ok_or_else(not_formatted)?;
@@ -503,7 +539,13 @@ impl Namenode {
         let node = granary_rpc::NodeName::new(name.as_str()).map_err(bad_request)?;
         let certificate_pem = authority.sign_csr(csr_pem, &node, &[role.name()]).map_err(bad_request)?;
         // Spent last and through Raft: of two processes with one token, one gets the certificate.
-        self.propose(Action::SpendJoinToken { secret_sha256: digest(secret), name: name.clone() }).await?;
+        let (secret_sha256, name_of) = (digest(secret), name.clone());
+        self.propose(match role {
+            // Its certificate will speak Raft: that takes a token made for a namenode of this name.
+            NodeRole::Namenode => Action::SpendNamenodeToken { secret_sha256, name: name_of },
+            NodeRole::Datanode | NodeRole::Gateway => Action::SpendJoinToken { secret_sha256, name: name_of },
+        })
+        .await?;
         tracing::info!(node = %name, role = role.name(), "node enrolled");
         Ok(NamenodeReply::Enrolled { certificate_pem, ca_pem })
     }

@@ -10,6 +10,7 @@ use crate::housekeeping;
 use crate::leader;
 use crate::leases::LeaseTable;
 use crate::metrics::Metrics;
+use crate::peers::{self, Identity, PeerDoor};
 use crate::proposer::Proposer;
 use crate::raft::log_store::LogStore;
 use crate::raft::machine::{AppliedStore, Machine};
@@ -22,6 +23,7 @@ use crate::state::Effect;
 use granary_protocol::UnixMillis;
 use granary_rpc::{ClusterCa, Security, TlsError};
 use openraft::SnapshotPolicy;
+use openraft::error::{InitializeError, RaftError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
@@ -65,6 +67,9 @@ pub struct Components {
     /// The cluster's authority, where it was made before the first start (as it must be for several peers, which need
     /// certificates to meet). Otherwise the first leader makes one.
     pub authority: Option<ClusterCa>,
+    /// What others meet until the peer runs, and afterwards; the same that the port's [`crate::server::NamenodeServer`] has.
+    /// The port must be open before a peer of several is started.
+    pub door: Arc<PeerDoor>,
     /// Ends the peer. Is cancelled by the peer itself when it cannot go on; the log says why.
     pub shutdown: CancellationToken,
 }
@@ -95,7 +100,7 @@ impl Running {
 /// Anything on disk that is damaged, or of a version this binary does not know, is an error here rather than a guess.
 pub async fn start(config: Config, components: Components) -> Result<Running, NamenodeError> {
     config.validate()?;
-    let Components { clock, security, authority, shutdown } = components;
+    let Components { clock, security, authority, door, shutdown } = components;
     let mut seed = [0u8; 8];
     getrandom::fill(&mut seed).map_err(|error| NamenodeError::Io(std::io::Error::other(error)))?;
     let leases = Arc::new(Mutex::new(LeaseTable::default()));
@@ -107,16 +112,30 @@ pub async fn start(config: Config, components: Components) -> Result<Running, Na
         .await
         .map_err(|error| NamenodeError::Raft(error.to_string()))??;
 
+    let configured = config.join.is_none().then_some(config.peer);
+    let identity = Identity::open(&config.data, configured)?;
+    if log.purged().map(|purged| purged.index) > *applied.index().borrow() {
+        return Err(NamenodeError::Corrupt("the log was purged beyond what the state has applied".to_owned()));
+    }
+    // One that joins gets its vote with its number; first peers of several get theirs when they have met.
+    let meets = config.peers.len() > 1 && log.is_empty() && identity.founders.is_empty();
+    let (incarnation, votes) = (identity.incarnation, !meets && identity.peer.is_some());
+    door.open(identity, config.name(), config.peers.clone(), votes);
+    let number = tokio::select! {
+        number = door.number() => number,
+        () = shutdown.cancelled() => return Err(NamenodeError::Raft("stopped before it was admitted".to_owned())),
+    };
+
     let raft = Raft::new(
-        config.peer.0,
+        number.0,
         Arc::new(raft_config(&config)?),
-        PeerNetwork::new(security),
+        PeerNetwork::new(security.clone()),
         log.clone(),
         Machine::new(applied.clone()),
     )
     .await
     .map_err(|error| NamenodeError::Raft(error.to_string()))?;
-    if let Err(error) = form_cluster(&config, &raft).await {
+    if !meets && let Err(error) = form_cluster(&config, &raft).await {
         // What it was doing when it was stopped matters less than why.
         let _ = raft.shutdown().await;
         return Err(error);
@@ -140,7 +159,12 @@ pub async fn start(config: Config, components: Components) -> Result<Running, Na
         clock,
         metrics,
         doors: DatanodeDoors::default(),
+        security,
     });
+    door.serve(namenode.clone());
+    if meets {
+        tasks.spawn(found_cluster(namenode.clone(), door, incarnation, shutdown.clone()));
+    }
     tasks.spawn(shutdown.clone().run_until_cancelled_owned(housekeeping::run(namenode.clone())));
     tasks.spawn(leader::run(namenode.clone(), authority, shutdown));
     Ok(Running { namenode, tasks })
@@ -194,6 +218,9 @@ fn raft_config(config: &Config) -> Result<openraft::Config, NamenodeError> {
 /// Writes the first membership into an empty log. Every first peer does so, with the same membership, and Raft makes
 /// sure that one of them prevails.
 async fn form_cluster(config: &Config, raft: &Raft) -> Result<(), NamenodeError> {
+    if config.join.is_some() {
+        return Ok(());
+    }
     if raft.is_initialized().await.map_err(|error| NamenodeError::Raft(error.to_string()))? {
         return Ok(());
     }
@@ -202,5 +229,26 @@ async fn form_cluster(config: &Config, raft: &Raft) -> Result<(), NamenodeError>
         .iter()
         .map(|peer| (peer.peer.0, PeerNode { name: peer.name.clone(), address: peer.address.clone() }))
         .collect();
-    raft.initialize(members).await.map_err(|error| NamenodeError::Raft(error.to_string()))
+    match raft.initialize(members).await {
+        // Another first peer was faster, and has written to this one's log already.
+        Ok(()) | Err(RaftError::APIError(InitializeError::NotAllowed(_))) => Ok(()),
+        Err(error) => Err(NamenodeError::Raft(error.to_string())),
+    }
+}
+
+/// Waits until all first peers have met, then forms the cluster; ends a peer that the others know with another disk.
+async fn found_cluster(namenode: Arc<Namenode>, door: Arc<PeerDoor>, incarnation: u64, shutdown: CancellationToken) {
+    let founding = async {
+        let founders = peers::found(&namenode.config, incarnation, &namenode.security).await?;
+        tokio::task::block_in_place(|| door.founded(founders))?;
+        form_cluster(&namenode.config, &namenode.raft).await
+    };
+    match shutdown.run_until_cancelled(founding).await {
+        Some(Err(error)) => {
+            tracing::error!(%error, "this namenode does not become a peer");
+            shutdown.cancel();
+        }
+        Some(Ok(())) => tracing::info!("the first peers have met"),
+        None => {}
+    }
 }

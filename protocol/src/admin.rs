@@ -32,6 +32,45 @@ pub struct PeerStatus {
     pub leader: bool,
     /// The last log index known to be on this peer; `None` if it cannot be told.
     pub matched_index: Option<u64>,
+    /// Whether it counts for a quorum; one that does not is still learning.
+    pub votes: bool,
+}
+
+/// Where the namenodes are. Of two lists the one with the higher version holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerList {
+    /// Position in the Raft log of the membership this was read from; 0 for one that was configured.
+    pub version: u64,
+    /// Internal addresses, `host:port`.
+    pub addresses: Vec<String>,
+}
+
+/// A change of the namenodes, by the names in their certificates. The JSON body of `POST /-/granary/v1/namenodes`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum PeerChange {
+    /// The empty namenode at `address` learns, then votes.
+    Add { name: NodeName, address: String },
+    /// It votes and learns no more.
+    Remove { name: NodeName },
+    /// The one comes in, and in the moment it votes `old` goes.
+    Replace { old: NodeName, name: NodeName, address: String },
+}
+
+/// How far a change has come. The JSON answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerChangeProgress {
+    /// Whether there is nothing left to do.
+    pub done: bool,
+    /// For people.
+    pub note: String,
+}
+
+impl PeerChangeProgress {
+    /// Not done yet.
+    pub fn going_on(note: &str) -> PeerChangeProgress {
+        PeerChangeProgress { done: false, note: note.to_owned() }
+    }
 }
 
 /// What an operator has said about a datanode. It outlives restarts of everything.
@@ -199,6 +238,9 @@ pub struct JoinTokenQuestion {
     /// The only node that may use the token; any if absent.
     #[serde(default)]
     pub name: Option<String>,
+    /// `namenode` for a token of a namenode, which needs a name; one for datanodes and gateways if absent.
+    #[serde(default)]
+    pub role: Option<String>,
     pub lifetime_ms: u64,
 }
 

@@ -5,7 +5,9 @@
 //! with [`crate::ErrorCode::DeadlineExceeded`] may or may not have taken effect.
 
 use crate::acl::Acl;
-use crate::admin::{ClusterStatus, DatanodeIntent, ObjectBlocks, SpaceReport};
+use crate::admin::{
+    ClusterStatus, DatanodeIntent, ObjectBlocks, PeerChange, PeerChangeProgress, PeerList, SpaceReport,
+};
 use crate::block::{BlockKind, DatanodeEndpoint, Extent, LocatedBlock, Media, ReplicaLocation};
 use crate::bucket::{BucketDocument, BucketInfo, BucketLock, BucketSettings, Versioning};
 use crate::datanode_door::DatanodeDoor;
@@ -272,6 +274,13 @@ pub enum NamenodeRequest {
     AnnounceDatanodeDoor(DatanodeDoor),
     /// → `DatanodeDoors`. Those that were announced lately, by id.
     DatanodeDoors,
+
+    /// → `Peers`. The namenodes as the one that is asked knows them, whether it leads or not.
+    ListPeers,
+    /// → `PeersChanged`. One step of a change of the namenodes; repeated until it is answered `done`.
+    ChangePeers(PeerChange),
+    /// → `JoinToken`. A secret with which the namenode of this name enrols once.
+    CreateNamenodeToken { name: NodeName, lifetime_ms: u64 },
 }
 
 /// What a process of the cluster is, as its certificate says.
@@ -377,6 +386,10 @@ pub enum NamenodeReply {
     },
     FileSystem(Box<FsReply>),
     DatanodeDoors(Vec<DatanodeDoor>),
+    Peers(PeerList),
+    PeersChanged(PeerChangeProgress),
+    /// The number of a new Raft peer.
+    PeerAllotted(PeerId),
 }
 
 /// Which bytes of an object a reader wants located, so that one call answers a GET.

@@ -31,6 +31,7 @@ impl Store {
             clock: Arc::new(granary_namenode::clock::SystemClock),
             security: Security::Plaintext,
             authority: None,
+            door: granary_namenode::peers::PeerDoor::new(),
             shutdown: stop.clone(),
         };
         let namenode = start(granary_namenode::Config::single(directory.join("namenode")), components).await.unwrap();

@@ -8,7 +8,7 @@ use crate::master_key;
 use crate::node_certificate;
 use anyhow::{Context, bail};
 use granary_gateway::config::{EncryptionConfig, KmsConfig, NotificationSettings};
-use granary_namenode::config::PeerConfig;
+use granary_namenode::config::{JoinConfig, PeerConfig};
 use granary_protocol::{NodeName, PeerId};
 use granary_rpc::{ClusterCa, ClusterName};
 use serde::{Deserialize, Serialize};
@@ -165,6 +165,7 @@ impl Cluster {
                 tls: self.certificate(&authority, &node.name, "datanode")?,
                 data_security,
                 namenodes: namenode_addresses.clone(),
+                namenodes_file: None,
                 datanode: crate::roles::datanode_config(
                     &node.name,
                     &node.rack,
@@ -182,6 +183,7 @@ impl Cluster {
                 tls: self.certificate(&authority, &gateway.name, "gateway")?,
                 data_security,
                 namenodes: namenode_addresses.clone(),
+                namenodes_file: None,
                 local_datanode: None,
                 root_credentials: Some(self.dir.join(ROOT_FILE)),
                 master_key_file: Some(self.dir.join(master_key::FILE)),
@@ -199,6 +201,25 @@ impl Cluster {
             self.write_configuration(&gateway.name, &file)?;
         }
         Ok(())
+    }
+
+    /// Lays out one more namenode, which waits to be admitted; it is noted when it was.
+    pub fn new_namenode(&self) -> anyhow::Result<NamenodeEntry> {
+        let number = (1..).find(|number| !self.dir.join(format!("namenode-{number}")).exists());
+        let name = format!("namenode-{}", number.context("there is no number left")?);
+        let mut ports = FreePorts::default();
+        let data = self.dir.join(&name).join("data");
+        fs::create_dir_all(&data)?;
+        Ok(NamenodeEntry { name, pid: 0, rpc: ports.next()?, http: ports.next()?, data })
+    }
+
+    /// Writes the configuration of a namenode that joins with these certificates.
+    pub fn write_newcomer(&self, node: &NamenodeEntry, tls: CertificateConfig) -> anyhow::Result<()> {
+        let mut namenode = granary_namenode::Config::single(node.data.clone());
+        (namenode.peer, namenode.peers) = (PeerId::default(), Vec::new());
+        namenode.join = Some(JoinConfig { name: NodeName::from(node.name.as_str()) });
+        let file = NamenodeFile { rpc: parse(&node.rpc)?, http: parse(&node.http)?, tls, ca_key: None, namenode };
+        self.write_configuration(&node.name, &file)
     }
 
     fn certificate(&self, authority: &ClusterCa, name: &str, role: &str) -> anyhow::Result<CertificateConfig> {
@@ -219,7 +240,7 @@ impl Cluster {
         namenodes.chain(datanodes).chain(gateways).cloned().collect()
     }
 
-    fn config_of(&self, name: &str) -> PathBuf {
+    pub fn config_of(&self, name: &str) -> PathBuf {
         self.dir.join(name).join("config.toml")
     }
 

@@ -5,6 +5,7 @@
 
 mod layout;
 mod process;
+mod replace;
 
 use crate::args::{Connection, LocalUpOptions};
 use crate::credentials::RootCredentials;
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use granary_protocol::admin::ClusterStatus;
 use hyper::Method;
 use layout::Cluster;
+pub use replace::replace;
 use std::path::Path;
 use std::time::{Duration, Instant};
 

@@ -9,8 +9,8 @@ use futures_util::future::BoxFuture;
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest, NamenodeService};
 use granary_protocol::{Advice, ErrorCode, Failure};
 use granary_rpc::{RpcClient, RpcClientConfig, Security};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -21,9 +21,19 @@ const DEADLINE: Duration = Duration::from_secs(30);
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// Peers by internal address.
+type Peers = Arc<Vec<(String, Arc<dyn NamenodeService>)>>;
+
+fn reach_peer(address: &str, (security, rpc): &(Security, RpcClientConfig)) -> (String, Arc<dyn NamenodeService>) {
+    let rpc = RpcClient::with_config(address, security.clone(), rpc.clone());
+    (address.to_owned(), Arc::new(RemoteNamenode::new(rpc, CALL_TIMEOUT)))
+}
+
 /// The namenode group, reached through whichever peer leads it.
 pub struct NamenodeCluster {
-    peers: Vec<(String, Arc<dyn NamenodeService>)>,
+    peers: RwLock<Peers>,
+    /// How a peer is reached that was not known at first; `None` where peers are given as services.
+    reach: Option<(Security, RpcClientConfig)>,
     /// Index of the peer that answered last.
     leader: AtomicUsize,
     deadline: Duration,
@@ -35,12 +45,32 @@ impl NamenodeCluster {
     /// # Panics
     /// Without an address.
     pub fn connect(addresses: &[String], security: &Security, rpc: &RpcClientConfig) -> Self {
-        let peer = |address: &String| {
-            let rpc = RpcClient::with_config(address.as_str(), security.clone(), rpc.clone());
-            let peer: Arc<dyn NamenodeService> = Arc::new(RemoteNamenode::new(rpc, CALL_TIMEOUT));
-            (address.clone(), peer)
-        };
-        Self::of_peers(addresses.iter().map(peer).collect(), DEADLINE)
+        let reach = (security.clone(), rpc.clone());
+        let peers = addresses.iter().map(|address| reach_peer(address, &reach)).collect();
+        let mut cluster = Self::of_peers(peers, DEADLINE);
+        cluster.reach = Some(reach);
+        cluster
+    }
+
+    /// From now on the peers are those at these addresses. Requests under way go on.
+    ///
+    /// # Panics
+    /// Without an address.
+    pub fn learn(&self, addresses: &[String]) {
+        assert!(!addresses.is_empty(), "a namenode group has at least one peer");
+        let Some(reach) = &self.reach else { return };
+        let mut peers = self.peers.write().unwrap_or_else(PoisonError::into_inner);
+        let leader = peers.get(self.leader.load(Ordering::Relaxed) % peers.len()).map(|(address, _)| address.clone());
+        let known = |address: &String| peers.iter().find(|(known, _)| known == address).cloned();
+        let now: Vec<_> =
+            addresses.iter().map(|address| known(address).unwrap_or_else(|| reach_peer(address, reach))).collect();
+        let at = now.iter().position(|(address, _)| Some(address) == leader.as_ref());
+        *peers = Arc::new(now);
+        self.leader.store(at.unwrap_or(0), Ordering::Relaxed);
+    }
+
+    fn peers(&self) -> Peers {
+        self.peers.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// These peers, each under the internal address by which `NotLeader` names it; one may live in this process.
@@ -50,7 +80,7 @@ impl NamenodeCluster {
     /// Without a peer.
     pub fn of_peers(peers: Vec<(String, Arc<dyn NamenodeService>)>, deadline: Duration) -> Self {
         assert!(!peers.is_empty(), "a namenode group has at least one peer");
-        Self { peers, leader: AtomicUsize::new(0), deadline }
+        Self { peers: RwLock::new(Arc::new(peers)), reach: None, leader: AtomicUsize::new(0), deadline }
     }
 
     async fn ask(&self, request: NamenodeRequest) -> Result<NamenodeReply, Failure> {
@@ -60,10 +90,11 @@ impl NamenodeCluster {
         let mut refused_since_pause = 0;
         let mut last = Failure::from(ErrorCode::Unavailable);
         loop {
-            let index = self.leader.load(Ordering::Relaxed) % self.peers.len();
+            let peers = self.peers();
+            let index = self.leader.load(Ordering::Relaxed) % peers.len();
             // A request that may not be repeated is waited for to the end: giving up early would not say more.
             let within = if repeatable { CALL_TIMEOUT.min(until - Instant::now()) } else { until - Instant::now() };
-            let answer = tokio::time::timeout(within, self.peers[index].1.call(request.clone())).await;
+            let answer = tokio::time::timeout(within, peers[index].1.call(request.clone())).await;
             let failure = match answer {
                 Ok(Ok(reply)) => return Ok(reply),
                 Ok(Err(failure)) => failure,
@@ -72,14 +103,14 @@ impl NamenodeCluster {
             match (failure.code.advice(), &failure.code) {
                 (Advice::GiveUp | Advice::OtherReplica, _) | (_, ErrorCode::NotEnoughTargets) => return Err(failure),
                 (_, ErrorCode::DeadlineExceeded) if !repeatable => return Err(failure),
-                (_, ErrorCode::NotLeader { leader }) => self.turn_to(leader.as_deref(), index),
+                (_, ErrorCode::NotLeader { leader }) => self.turn_to(&peers, leader.as_deref(), index),
                 // The leader answered and is merely busy: stay with it.
-                (_, ErrorCode::Busy) => refused_since_pause = self.peers.len(),
-                _ => self.turn_to(None, index),
+                (_, ErrorCode::Busy) => refused_since_pause = peers.len(),
+                _ => self.turn_to(&peers, None, index),
             }
             last.clone_from(&failure);
             refused_since_pause += 1;
-            if refused_since_pause >= self.peers.len() {
+            if refused_since_pause >= peers.len() {
                 if Instant::now() + pause >= until {
                     break;
                 }
@@ -99,9 +130,15 @@ impl NamenodeCluster {
     }
 
     /// Moves on from the peer at `from`, to the one named or else to the next, unless somebody else has moved already.
-    fn turn_to(&self, leader: Option<&str>, from: usize) {
-        let named = leader.and_then(|address| self.peers.iter().position(|(peer, _)| peer == address));
-        let to = named.filter(|to| *to != from).unwrap_or((from + 1) % self.peers.len());
+    fn turn_to(&self, peers: &Peers, leader: Option<&str>, from: usize) {
+        let named = leader.and_then(|address| peers.iter().position(|(peer, _)| peer == address));
+        if let (Some(leader), None, true) = (leader, named, self.reach.is_some()) {
+            // It came after the last list; the peers it replaced go when the next one is learned.
+            let all = peers.iter().map(|(address, _)| address.clone()).chain([leader.to_owned()]);
+            self.learn(&all.collect::<Vec<_>>());
+            return self.leader.store(peers.len(), Ordering::Relaxed);
+        }
+        let to = named.filter(|to| *to != from).unwrap_or((from + 1) % peers.len());
         let _ = self.leader.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
@@ -128,6 +165,8 @@ fn repeatable(request: &NamenodeRequest) -> bool {
         | ListParts { .. }
         | ListUploads { .. }
         | RecordsAlive { .. }
+        | ListPeers
+        | ChangePeers(_)
         | Status
         | Space
         | DescribeBlocks { .. } => true,
@@ -165,6 +204,7 @@ fn repeatable(request: &NamenodeRequest) -> bool {
         | SetDatanodeIntent { .. }
         | ClaimCompaction { .. }
         | CreateJoinToken { .. }
+        | CreateNamenodeToken { .. }
         | Enrol { .. } => false,
         AddUser { .. }
         | RemoveUser { .. }

@@ -4,8 +4,10 @@ mod cluster;
 mod datanodes;
 mod failure;
 mod namenode;
+mod peer_list;
 mod streams;
 
 pub use cluster::NamenodeCluster;
 pub use datanodes::RemoteDatanodes;
 pub use namenode::RemoteNamenode;
+pub use peer_list::{KnownNamenodes, PeerListFollower};

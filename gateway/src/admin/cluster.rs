@@ -5,9 +5,9 @@ use super::refusal::Refused;
 use super::signed::Signed;
 use crate::server::GatewayState;
 use axum::extract::State;
-use granary_protocol::NodeName;
-use granary_protocol::admin::{ClusterStatus, DatanodeIntentQuestion, SpaceReport};
-use granary_protocol::namenode::NamenodeRequest;
+use granary_protocol::admin::{ClusterStatus, DatanodeIntentQuestion, PeerChange, PeerChangeProgress, SpaceReport};
+use granary_protocol::namenode::{NamenodeReply, NamenodeRequest};
+use granary_protocol::{ErrorCode, Failure, NodeName};
 use std::sync::Arc;
 
 /// `GET /-/granary/v1/status`
@@ -23,6 +23,18 @@ pub(super) async fn set_datanode_intent(
     let DatanodeIntentQuestion { name, intent } = parse_json(&signed.body)?;
     state.client.call(NamenodeRequest::SetDatanodeIntent { name: NodeName(name), intent }).await?;
     Ok(Json(()))
+}
+
+/// `POST /-/granary/v1/namenodes`: one step of a change, to be repeated until it is done.
+pub(super) async fn change_namenodes(
+    State(state): State<Arc<GatewayState>>,
+    signed: Signed,
+) -> Result<Json<PeerChangeProgress>, Refused> {
+    let change: PeerChange = parse_json(&signed.body)?;
+    match state.client.call(NamenodeRequest::ChangePeers(change)).await? {
+        NamenodeReply::PeersChanged(progress) => Ok(Json(progress)),
+        _other => Err(Failure::new(ErrorCode::Internal, "the namenode answered another question").into()),
+    }
 }
 
 /// `GET /-/granary/v1/space`

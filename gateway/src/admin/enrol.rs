@@ -27,7 +27,17 @@ pub(super) async fn create_join_token(
         let given = wanted.lifetime_ms.to_string();
         return Err(S3Error::invalid_argument("A join token lives 1 ms to 7 days", "lifetime_ms", given).into());
     }
-    let request = NamenodeRequest::CreateJoinToken { name: wanted.name.map(NodeName), lifetime_ms: wanted.lifetime_ms };
+    let (name, lifetime_ms) = (wanted.name.map(NodeName), wanted.lifetime_ms);
+    let request = match (wanted.role.as_deref(), name) {
+        (None, name) => NamenodeRequest::CreateJoinToken { name, lifetime_ms },
+        (Some("namenode"), Some(name)) => NamenodeRequest::CreateNamenodeToken { name, lifetime_ms },
+        (Some("namenode"), None) => {
+            return Err(S3Error::invalid_argument("A namenode's token needs its name", "name", "").into());
+        }
+        (Some(other), _) => {
+            return Err(S3Error::invalid_argument("role must be namenode or left out", "role", other).into());
+        }
+    };
     match state.client.call(request).await? {
         NamenodeReply::JoinToken { secret } => Ok(Json(JoinTokenAnswer { token: secret })),
         _other => Err(unexpected().into()),

@@ -25,6 +25,7 @@ pub(crate) fn routes() -> Router<Arc<GatewayState>> {
         .route("/-/granary/v1/status", get(cluster::status))
         .route("/-/granary/v1/space", get(cluster::space))
         .route("/-/granary/v1/datanode-intent", post(cluster::set_datanode_intent))
+        .route("/-/granary/v1/namenodes", post(cluster::change_namenodes))
         .route("/-/granary/v1/blocks", get(blocks::blocks))
         .route("/-/granary/v1/join-tokens", post(enrol::create_join_token))
         .route("/-/granary/v1/enrol", post(enrol::enrol))

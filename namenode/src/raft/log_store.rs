@@ -73,6 +73,17 @@ impl LogStore {
         })
     }
 
+    /// Whether nothing was ever written: no entry, no vote.
+    pub fn is_empty(&self) -> bool {
+        let hard = &lock(&self.shared.hard).1;
+        hard.vote.is_none() && hard.purged.is_none() && self.shared.reader.last_index().is_none()
+    }
+
+    /// The last entry that was purged, if any.
+    pub fn purged(&self) -> Option<LogId> {
+        lock(&self.shared.hard).1.purged
+    }
+
     /// Bytes of the log on disk.
     pub fn log_bytes(&self) -> u64 {
         self.shared.reader.log_bytes()

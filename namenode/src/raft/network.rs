@@ -3,7 +3,7 @@
 use super::snapshot::SnapshotData;
 use super::{PeerNode, Raft, TypeConfig};
 use bytes::Bytes;
-use granary_protocol::Failure;
+use granary_protocol::{Failure, PeerId};
 use granary_rpc::{DuplexStream, RpcClient, RpcError, Security};
 use openraft::error::{NetworkError, RPCError, RaftError, RemoteError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
@@ -15,14 +15,15 @@ use std::collections::HashMap;
 use std::future::Future;
 use std::time::Duration;
 
-/// Method numbers between peers.
+/// Method numbers between peers. Each message names the peer it is for, because an address may come to be another peer's,
+/// whose answer must not count as that of the one before. 201 to 203 were these without the name.
 pub mod method {
     /// `AppendEntries`.
-    pub const APPEND: u16 = 201;
+    pub const APPEND: u16 = 206;
     /// `RequestVote`.
-    pub const VOTE: u16 = 202;
+    pub const VOTE: u16 = 207;
     /// A whole snapshot, as a stream.
-    pub const SNAPSHOT: u16 = 203;
+    pub const SNAPSHOT: u16 = 208;
 }
 
 /// Bytes of pairs in one packet of a snapshot.
@@ -74,7 +75,7 @@ impl PeerConnection {
         request: &Q,
         option: RPCOption,
     ) -> Result<A, CallError> {
-        let body = postcard::to_stdvec(request).map_err(|error| NetworkError::new(&error))?;
+        let body = postcard::to_stdvec(&(self.target, request)).map_err(|error| NetworkError::new(&error))?;
         let reply = self.client.call(method, Bytes::from(body), option.hard_ttl()).await.map_err(rpc_error)?;
         let answer: Result<A, RaftError<u64>> =
             postcard::from_bytes(&reply).map_err(|error| NetworkError::new(&error))?;
@@ -112,7 +113,7 @@ impl RaftNetwork<TypeConfig> for PeerConnection {
     ) -> Result<SnapshotResponse<u64>, StreamingError<TypeConfig, openraft::error::Fatal<u64>>> {
         tokio::select! {
             closed = cancel => Err(StreamingError::Closed(closed)),
-            sent = send_snapshot(&self.client, vote, snapshot, option.hard_ttl()) => sent.map_err(|error| StreamingError::Network(NetworkError::new(&error))),
+            sent = send_snapshot(&self.client, self.target, vote, snapshot, option.hard_ttl()) => sent.map_err(|error| StreamingError::Network(NetworkError::new(&error))),
         }
     }
 
@@ -123,6 +124,7 @@ impl RaftNetwork<TypeConfig> for PeerConnection {
 
 #[derive(Serialize, Deserialize)]
 struct SnapshotHeader {
+    target: u64,
     vote: Vote<u64>,
     meta: SnapshotMeta<u64, PeerNode>,
 }
@@ -131,11 +133,12 @@ type Pairs = Vec<(Bytes, Bytes)>;
 
 async fn send_snapshot(
     client: &RpcClient,
+    target: u64,
     vote: Vote<u64>,
     snapshot: Snapshot<TypeConfig>,
     deadline: Duration,
 ) -> Result<SnapshotResponse<u64>, RpcError> {
-    let header = SnapshotHeader { vote, meta: snapshot.meta };
+    let header = SnapshotHeader { target, vote, meta: snapshot.meta };
     let first = postcard::to_stdvec(&header).map_err(malformed)?;
     let mut stream = client.open_stream(method::SNAPSHOT, Bytes::from(first), deadline).await?;
     let SnapshotData::View(view) = *snapshot.snapshot else {
@@ -172,18 +175,26 @@ fn malformed(error: impl ToString) -> RpcError {
     RpcError::Remote(Bytes::from(error.to_string()))
 }
 
-/// Answers a call of another peer.
-pub async fn answer(raft: &Raft, method: u16, body: Bytes) -> Result<Bytes, Bytes> {
+/// Answers a call of another peer to this one, which is `own`.
+pub async fn answer(raft: &Raft, own: PeerId, method: u16, body: Bytes) -> Result<Bytes, Bytes> {
     match method {
-        method::APPEND => encode(&raft.append_entries(decode(&body)?).await),
-        method::VOTE => encode(&raft.vote(decode(&body)?).await),
+        method::APPEND => encode(&raft.append_entries(decode(own, &body)?).await),
+        method::VOTE => encode(&raft.vote(decode(own, &body)?).await),
         _ => Err(refusal(format!("no method {method} between peers"))),
     }
 }
 
-/// Takes in a snapshot of another peer.
-pub async fn receive_snapshot(raft: &Raft, first: Bytes, mut stream: DuplexStream) -> Result<(), RpcError> {
+/// Takes in a snapshot of another peer for this one, which is `own`.
+pub async fn receive_snapshot(
+    raft: &Raft,
+    own: PeerId,
+    first: Bytes,
+    mut stream: DuplexStream,
+) -> Result<(), RpcError> {
     let header: SnapshotHeader = postcard::from_bytes(&first).map_err(malformed)?;
+    if header.target != own.0 {
+        return Err(malformed(format!("a snapshot for peer {}; this is peer {own}", header.target)));
+    }
     let data = raft.begin_receiving_snapshot().await.map_err(malformed)?;
     let SnapshotData::Received(receiving) = &*data else {
         return Err(malformed("a snapshot is received into a fresh engine"));
@@ -208,8 +219,13 @@ pub async fn receive_snapshot(raft: &Raft, first: Bytes, mut stream: DuplexStrea
     stream.finish(SNAPSHOT_PACKET_TIMEOUT).await
 }
 
-fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Bytes> {
-    postcard::from_bytes(body).map_err(|error| refusal(error.to_string()))
+fn decode<T: DeserializeOwned>(own: PeerId, body: &[u8]) -> Result<T, Bytes> {
+    let malformed = |error: postcard::Error| refusal(error.to_string());
+    let (target, rest): (u64, &[u8]) = postcard::take_from_bytes(body).map_err(malformed)?;
+    if target != own.0 {
+        return Err(refusal(format!("a call for peer {target}; this is peer {own}")));
+    }
+    postcard::from_bytes(rest).map_err(malformed)
 }
 
 fn encode<T: Serialize>(answer: &T) -> Result<Bytes, Bytes> {

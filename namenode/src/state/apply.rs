@@ -77,6 +77,14 @@ fn perform(tx: &mut Transaction<'_>, command: &Command) -> Result<NamenodeReply,
         }
         Action::SpendJoinToken { secret_sha256, name } => cluster::spend_join_token(tx, secret_sha256, name, now),
 
+        Action::CreateNamenodeToken { secret_sha256, name, expires } => {
+            cluster::create_namenode_token(tx, secret_sha256, name, *expires, now)
+        }
+        Action::SpendNamenodeToken { secret_sha256, name } => {
+            cluster::spend_namenode_token(tx, secret_sha256, name, now)
+        }
+        Action::AllotPeer { above } => cluster::allot_peer(tx, *above),
+
         Action::CreateBucket(create) => buckets::create(tx, create, now),
         Action::DeleteBucket { bucket } => buckets::delete(tx, bucket),
         Action::SetVersioning { bucket, versioning } => settings::set_versioning(tx, bucket, *versioning),

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use granary_protocol::namenode::NamenodeReply;
 use granary_protocol::token::BlockKey;
 use granary_protocol::user::TokenKey;
-use granary_protocol::{ClusterId, ErrorCode, NodeName, UnixMillis};
+use granary_protocol::{ClusterId, ErrorCode, NodeName, PeerId, UnixMillis};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -25,6 +25,8 @@ const CLUSTER: &str = "cluster";
 const AUTHORITY: &str = "ca";
 const BLOCK_KEYS: &str = "block_keys";
 const TOKEN_KEY: &str = "token_key";
+/// The highest number that was given to a peer since the cluster was formed.
+const LAST_PEER: &str = "last_peer";
 
 /// The authority that signs the certificates of the cluster's processes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,8 +176,59 @@ pub(super) fn spend_join_token(
     Ok(NamenodeReply::Done)
 }
 
+pub(super) fn create_namenode_token(
+    tx: &mut Transaction<'_>,
+    secret_sha256: &[u8; 32],
+    name: &NodeName,
+    expires: UnixMillis,
+    now: UnixMillis,
+) -> Result<NamenodeReply, Rejection> {
+    let mut outstanding = 0;
+    for (key, token) in tokens(tx, layout::NAMENODE_TOKEN)? {
+        if token.expires < now {
+            tx.delete(key);
+        } else {
+            outstanding += 1;
+        }
+    }
+    if outstanding >= JOIN_TOKENS_MAX {
+        return Err(refuse(ErrorCode::Busy, format!("{JOIN_TOKENS_MAX} join tokens are outstanding")));
+    }
+    let token = JoinTokenRecord { name: Some(name.clone()), expires };
+    tx.put_record(layout::namenode_token(secret_sha256), &token);
+    Ok(NamenodeReply::Done)
+}
+
+pub(super) fn spend_namenode_token(
+    tx: &mut Transaction<'_>,
+    secret_sha256: &[u8; 32],
+    name: &NodeName,
+    now: UnixMillis,
+) -> Result<NamenodeReply, Rejection> {
+    let key = layout::namenode_token(secret_sha256);
+    let token: Option<JoinTokenRecord> = view::read(tx, &key)?;
+    if !token.is_some_and(|token| token.expires >= now && token.name.as_ref() == Some(name)) {
+        let why = "the token is unknown, spent, expired, for another node or not for a namenode";
+        return Err(refuse(ErrorCode::AccessDenied, why));
+    }
+    tx.delete(key);
+    Ok(NamenodeReply::Done)
+}
+
+/// A number for a peer, above `above` and above every number that was given out before.
+pub(super) fn allot_peer(tx: &mut Transaction<'_>, above: PeerId) -> Result<NamenodeReply, Rejection> {
+    let last: Option<PeerId> = view::read(tx, &layout::meta(LAST_PEER))?;
+    let number = PeerId(last.unwrap_or_default().max(above).0 + 1);
+    tx.put_record(layout::meta(LAST_PEER), &number);
+    Ok(NamenodeReply::PeerAllotted(number))
+}
+
 fn join_tokens(tx: &Transaction<'_>) -> Result<Vec<(Vec<u8>, JoinTokenRecord)>, StateError> {
-    let table = layout::table(layout::JOIN_TOKEN);
+    tokens(tx, layout::JOIN_TOKEN)
+}
+
+fn tokens(tx: &Transaction<'_>, table: u8) -> Result<Vec<(Vec<u8>, JoinTokenRecord)>, StateError> {
+    let table = layout::table(table);
     let mut tokens = Vec::new();
     for pair in tx.scan(&table, Some(&layout::after_prefix(&table))) {
         let (key, value) = pair?;

@@ -2,7 +2,7 @@
 //!
 //! | byte | table | rest of the key | value |
 //! |---|---|---|---|
-//! | 1 | meta | name | by name: `layout_version` u32 big-endian, `counters` [`Counters`](super::records::Counters), `cluster` text, `ca` two PEM texts, `block_keys`, `token_key`, and whatever the Raft shell puts |
+//! | 1 | meta | name | by name: `layout_version` u32 big-endian, `counters` [`Counters`](super::records::Counters), `cluster` text, `ca` two PEM texts, `block_keys`, `token_key`, `last_peer`, and whatever the Raft shell puts |
 //! | 2 | bucket | bucket name | [`BucketRecord`](super::records::BucketRecord) |
 //! | 3 | bucket_counts | root directory | [`BucketCounts`](super::records::BucketCounts) |
 //! | 4 | entry | parent directory, name | tag 0 and [`DirectoryRecord`](super::records::DirectoryRecord), or tag 1 and [`ObjectRecord`](super::records::ObjectRecord) |
@@ -26,7 +26,9 @@
 //! | 22 | encryption_key | key id | [`EncryptionKeyRecord`](super::records::EncryptionKeyRecord) |
 //! | 23 | event | event | [`EventRecord`](super::records::EventRecord) |
 //! | 24 | event_due | Unix milliseconds, event | empty: from then on the event may be claimed |
+//! | 40 | datanode_intent | node name | what an operator has said about a datanode that is not simply in service |
 //! | 41 | directory_counts | directory | [`DirectoryCounts`](super::records::DirectoryCounts) |
+//! | 50 | namenode_token | SHA-256 of the secret | [`JoinTokenRecord`](super::records::JoinTokenRecord) of a namenode |
 //!
 //! Values are postcard unless said otherwise. Ids and sequences take 8 bytes in keys.
 //!
@@ -81,6 +83,7 @@ pub(super) const EVENT: u8 = 23;
 pub(super) const EVENT_DUE: u8 = 24;
 pub(super) const DATANODE_INTENT: u8 = 40;
 pub(super) const DIRECTORY_COUNTS: u8 = 41;
+pub(super) const NAMENODE_TOKEN: u8 = 50;
 
 // The longest key of all: a version or an upload of a 1,024-byte key.
 const _: () = assert!(1 + 8 + granary_protocol::object::KEY_BYTES_MAX + 1 + 8 <= KEY_BYTES_MAX);
@@ -211,6 +214,10 @@ pub(super) fn lease_block(lease: LeaseId, block: BlockId) -> Vec<u8> {
     key
 }
 
+pub(super) fn namenode_token(secret_sha256: &[u8; 32]) -> Vec<u8> {
+    text(NAMENODE_TOKEN, secret_sha256)
+}
+
 pub(super) fn join_token(secret_sha256: &[u8; 32]) -> Vec<u8> {
     text(JOIN_TOKEN, secret_sha256)
 }
@@ -306,6 +313,7 @@ pub(super) fn table_name(table: u8) -> &'static str {
         LEASE_HOLDER => "lease_holder",
         LEASE_BLOCK => "lease_block",
         JOIN_TOKEN => "join_token",
+        NAMENODE_TOKEN => "namenode_token",
         BUCKET_DOCUMENT => "bucket_document",
         USER => "user",
         USER_ID => "user_id",

@@ -3,6 +3,7 @@
 mod access;
 mod failover;
 mod fake_datanode;
+mod membership;
 mod one_peer;
 mod peers;
 mod start_and_stop;

@@ -4,13 +4,16 @@
 
 use granary_namenode::Config;
 use granary_namenode::clock::SystemClock;
-use granary_namenode::config::PeerConfig;
+use granary_namenode::config::{JoinConfig, PeerConfig};
+use granary_namenode::peers::PeerDoor;
 use granary_namenode::server::NamenodeServer;
 use granary_namenode::service::Namenode;
-use granary_namenode::startup::{Components, Running, start};
+use granary_namenode::startup::{Components, NamenodeError, Running, start};
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest, method};
 use granary_protocol::{ErrorCode, Failure, PeerId};
 use granary_rpc::{ClusterCa, ClusterName, NodeName, RpcClient, RpcServer, Security, TlsMaterial};
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,10 +27,16 @@ pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
 pub struct Cluster {
     pub authority: ClusterCa,
     pub configs: Vec<Config>,
+    addresses: Vec<String>,
     peers: Vec<Option<Peer>>,
+    newcomers: HashMap<usize, Newcomer>,
     clients: Vec<RpcClient>,
-    _directory: TempDir,
+    directory: TempDir,
 }
+
+/// A peer that waits to be admitted.
+type Newcomer =
+    (Runtime, tokio::task::JoinHandle<Result<Running, NamenodeError>>, CancellationToken, tokio::task::JoinHandle<()>);
 
 struct Peer {
     runtime: Runtime,
@@ -62,8 +71,32 @@ impl Cluster {
             })
             .collect();
         let gateway = security(&authority, "gateway-1", &["gateway"]);
-        let clients = peers.iter().map(|peer| RpcClient::new(peer.address.as_str(), gateway.clone())).collect();
-        Cluster { authority, configs, peers: (0..count).map(|_| None).collect(), clients, _directory: directory }
+        let addresses: Vec<String> = peers.iter().map(|peer| peer.address.clone()).collect();
+        let clients = addresses.iter().map(|address| RpcClient::new(address.as_str(), gateway.clone())).collect();
+        Cluster {
+            authority,
+            configs,
+            addresses,
+            peers: (0..count).map(|_| None).collect(),
+            newcomers: HashMap::new(),
+            clients,
+            directory,
+        }
+    }
+
+    /// One more peer, configured to join and not started; its place.
+    pub fn newcomer(&mut self, name: &str) -> usize {
+        let address = format!("127.0.0.1:{}", free_ports(1)[0]);
+        let mut config = self.configs[0].clone();
+        (config.peer, config.peers) = (PeerId::default(), Vec::new());
+        config.join = Some(JoinConfig { name: name.into() });
+        config.data = self.directory.path().join(format!("{name}-{}", self.configs.len()));
+        self.configs.push(config);
+        let gateway = security(&self.authority, "gateway-1", &["gateway"]);
+        self.clients.push(RpcClient::new(address.as_str(), gateway));
+        self.addresses.push(address);
+        self.peers.push(None);
+        self.peers.len() - 1
     }
 
     /// As `new`, and all of them started, with a leader.
@@ -81,7 +114,7 @@ impl Cluster {
     }
 
     pub fn address(&self, at: usize) -> &str {
-        &self.configs[at].peers[at].address
+        &self.addresses[at]
     }
 
     pub fn namenode(&self, at: usize) -> &Arc<Namenode> {
@@ -90,24 +123,20 @@ impl Cluster {
 
     /// Starts a peer. One that was killed a moment ago may still hold its files and its port.
     pub async fn start(&mut self, at: usize) {
-        let config = self.configs[at].clone();
-        let address = self.address(at).parse().unwrap();
-        let security = security(&self.authority, config.name().as_str(), &["namenode"]);
-        let authority = ClusterCa::from_pem(self.authority.cert_pem(), &self.authority.key_pem()).unwrap();
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let shutdown = CancellationToken::new();
-        let mut authority = Some(authority);
+        let (address, security, shutdown) = self.place(at);
+        let runtime = runtime();
         let deadline = Instant::now() + Duration::from_secs(10);
+        let door = PeerDoor::new();
+        let serving = serve(&runtime, address, security.clone(), door.clone(), shutdown.clone());
         let running = loop {
             let components = Components {
                 clock: Arc::new(SystemClock),
                 security: security.clone(),
-                authority: authority
-                    .as_ref()
-                    .map(|authority| ClusterCa::from_pem(authority.cert_pem(), &authority.key_pem()).unwrap()),
+                authority: Some(ClusterCa::from_pem(self.authority.cert_pem(), &self.authority.key_pem()).unwrap()),
+                door: door.clone(),
                 shutdown: shutdown.clone(),
             };
-            match runtime.spawn(start(config.clone(), components)).await.unwrap() {
+            match runtime.spawn(start(self.configs[at].clone(), components)).await.unwrap() {
                 Ok(running) => break running,
                 Err(error) if Instant::now() < deadline => {
                     eprintln!("peer {at} does not start yet: {error}");
@@ -116,26 +145,44 @@ impl Cluster {
                 Err(error) => panic!("peer {at} does not start: {error}"),
             }
         };
-        authority.take();
         let namenode = running.namenode.clone();
-        let handler = Arc::new(NamenodeServer::new(namenode.clone()));
-        let server = loop {
-            match RpcServer::bind(address, security.clone(), handler.clone()).await {
-                Ok(server) => break server,
-                Err(_) if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(20)).await,
-                Err(error) => panic!("{address}: {error}"),
-            }
-        };
-        // The listener was bound to this runtime; it must live and die with the peer's.
-        drop(server);
-        let serving = runtime.spawn({
-            let shutdown = shutdown.clone();
-            async move {
-                let server = RpcServer::bind(address, security, handler).await.unwrap();
-                server.run(shutdown).await;
-            }
-        });
         self.peers[at] = Some(Peer { runtime, namenode, running: Some(running), shutdown, serving });
+    }
+
+    /// Starts a peer that waits to be admitted, without waiting for that.
+    pub async fn start_newcomer(&mut self, at: usize) {
+        let (address, security, shutdown) = self.place(at);
+        let runtime = runtime();
+        let door = PeerDoor::new();
+        let serving = serve(&runtime, address, security.clone(), door.clone(), shutdown.clone());
+        let components =
+            Components { clock: Arc::new(SystemClock), security, authority: None, door, shutdown: shutdown.clone() };
+        let starting = runtime.spawn(start(self.configs[at].clone(), components));
+        self.newcomers.insert(at, (runtime, starting, shutdown, serving));
+    }
+
+    /// Waits until it was admitted.
+    pub async fn started_newcomer(&mut self, at: usize) {
+        let (runtime, starting, shutdown, serving) = self.newcomers.remove(&at).expect("it was started");
+        let running = starting.await.unwrap().unwrap();
+        let namenode = running.namenode.clone();
+        self.peers[at] = Some(Peer { runtime, namenode, running: Some(running), shutdown, serving });
+    }
+
+    /// Lets a peer that is not started listen elsewhere.
+    pub fn move_to(&mut self, at: usize, address: &str) {
+        self.addresses[at] = address.to_owned();
+        self.clients[at] = RpcClient::new(address, security(&self.authority, "gateway-1", &["gateway"]));
+    }
+
+    /// Whether a peer has given up by itself.
+    pub fn has_ended(&self, at: usize) -> bool {
+        self.peers[at].as_ref().expect("the peer was started").shutdown.is_cancelled()
+    }
+
+    fn place(&self, at: usize) -> (SocketAddr, Security, CancellationToken) {
+        let security = security(&self.authority, self.configs[at].name().as_str(), &["namenode"]);
+        (self.address(at).parse().unwrap(), security, CancellationToken::new())
     }
 
     /// Ends a peer as a crash would.
@@ -238,6 +285,31 @@ pub async fn wait_until(what: &str, limit: Duration, mut check: impl AsyncFnMut(
         assert!(started.elapsed() < limit, "{what}: not after {limit:?}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// Opens a peer's port, on the peer's own runtime, so that it lives and dies with it.
+fn serve(
+    runtime: &Runtime,
+    address: SocketAddr,
+    security: Security,
+    door: Arc<PeerDoor>,
+    shutdown: CancellationToken,
+) -> tokio::task::JoinHandle<()> {
+    let handler = Arc::new(NamenodeServer::new(door));
+    let deadline = Instant::now() + Duration::from_secs(10);
+    runtime.spawn(async move {
+        loop {
+            match RpcServer::bind(address, security.clone(), handler.clone()).await {
+                Ok(server) => break server.run(shutdown).await,
+                Err(_) if Instant::now() < deadline => tokio::time::sleep(Duration::from_millis(20)).await,
+                Err(error) => panic!("{address}: {error}"),
+            }
+        }
+    })
 }
 
 fn free_ports(count: usize) -> Vec<u16> {

@@ -19,6 +19,7 @@ fn components() -> Components {
         clock: Arc::new(SystemClock),
         security: Security::Plaintext,
         authority: None,
+        door: granary_namenode::peers::PeerDoor::new(),
         shutdown: CancellationToken::new(),
     }
 }
