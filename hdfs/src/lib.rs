@@ -18,4 +18,5 @@ pub mod principal;
 pub mod proto;
 pub mod refusal;
 pub mod rpc;
+pub mod transfer;
 pub mod translate;

@@ -1,0 +1,501 @@
+//! The port against a client made of the protocol's own pieces, on real datanodes: bytes as Apache's were captured,
+//! pipelines that lose a member, reads at every odd boundary.
+
+use super::checksum::ChunkChecksum;
+use super::message::*;
+use super::packet::{Packet, last_packet, read_packet};
+use super::server::{Connection, TransferServer, TransferSettings};
+use super::wire::{self, Op};
+use crate::block_token;
+use crate::config::HdfsConfig;
+use crate::proto::{DatanodeId, DatanodeInfo, ExtendedBlock};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use granary_datanode::{Components, Config, Datanode, SystemClock, VolumeConfig};
+use granary_protocol::block::{BLOCK_BYTES_MAX, DatanodeEndpoint, Extent, Media};
+use granary_protocol::datanode::{DatanodeConnector, DatanodeService};
+use granary_protocol::namenode::{NamenodeReply, NamenodeRequest, NamenodeService, ReplicaChange, ReplicaState};
+use granary_protocol::token::{AccessMode, BlockKey, BlockToken};
+use granary_protocol::{BlockId, ClusterId, ErrorCode, Failure, GenerationStamp, UnixMillis};
+use proptest::prelude::*;
+use proptest::test_runner::{Config as Cases, TestRunner};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+const GEN: GenerationStamp = GenerationStamp(1001);
+const NEXT: GenerationStamp = GenerationStamp(1002);
+
+fn key() -> BlockKey {
+    BlockKey { id: 1, secret: [7; 32], expires: UnixMillis(u64::MAX) }
+}
+
+fn token(extent: Extent, generation: GenerationStamp, mode: AccessMode) -> crate::proto::Token {
+    block_token::to_hadoop(&BlockToken::sign(&key(), extent, generation, mode, UnixMillis(u64::MAX)))
+}
+
+fn whole(block: u64) -> Extent {
+    Extent { block: BlockId(block), offset: 0, length: BLOCK_BYTES_MAX }
+}
+
+/// Hands out the key and remembers what was finalized.
+#[derive(Default)]
+struct FakeNamenode {
+    finalized: Mutex<Vec<(BlockId, GenerationStamp, u32)>>,
+    heard: Notify,
+}
+
+impl NamenodeService for FakeNamenode {
+    fn call(&self, request: NamenodeRequest) -> BoxFuture<'_, Result<NamenodeReply, Failure>> {
+        let reply = match request {
+            NamenodeRequest::RegisterDatanode { .. } => {
+                NamenodeReply::Registered { cluster: ClusterId::from("test"), keys: vec![key()] }
+            }
+            NamenodeRequest::Heartbeat { .. } => {
+                NamenodeReply::Heartbeat { keys: vec![], commands: vec![], register_again: false }
+            }
+            NamenodeRequest::ReplicasChanged { changes, .. } => {
+                for change in changes {
+                    if let ReplicaChange::Finalized(_, report) = change {
+                        assert_eq!(report.state, ReplicaState::Finalized);
+                        self.finalized.lock().unwrap().push((report.block, report.generation, report.length));
+                    }
+                }
+                NamenodeReply::Done
+            }
+            _ => NamenodeReply::Done,
+        };
+        self.heard.notify_waiters();
+        std::future::ready(Ok(reply)).boxed()
+    }
+}
+
+struct Alone;
+
+impl DatanodeConnector for Alone {
+    fn datanode(&self, _: &DatanodeEndpoint) -> Arc<dyn DatanodeService> {
+        unreachable!("this door mirrors over its own protocol")
+    }
+}
+
+struct Node {
+    datanode: Arc<Datanode>,
+    info: DatanodeInfo,
+    namenode: Arc<FakeNamenode>,
+    stop: CancellationToken,
+    _data: tempfile::TempDir,
+}
+
+impl Node {
+    async fn start() -> Node {
+        let data = tempfile::tempdir().unwrap();
+        let volumes = vec![VolumeConfig { path: data.path().join("v"), media: Media::Disk }];
+        let config = Config { heartbeat_interval_ms: 20, reserved_bytes: Some(0), ..Config::new("dn".into(), volumes) };
+        let namenode = Arc::<FakeNamenode>::default();
+        let components =
+            Components { clock: Arc::new(SystemClock), namenodes: vec![namenode.clone()], connector: Arc::new(Alone) };
+        let datanode = Arc::new(Datanode::start(config, components, CancellationToken::new()).await.unwrap());
+        while !datanode.ready() {
+            tokio::task::yield_now().await;
+        }
+        let stop = CancellationToken::new();
+        let (settings, hdfs) = (TransferSettings::default(), Arc::<HdfsConfig>::default());
+        let server = TransferServer::bind("127.0.0.1:0".parse().unwrap(), settings, hdfs, datanode.clone());
+        let server = server.await.unwrap();
+        let id = DatanodeId {
+            ip_addr: "127.0.0.1".to_owned(),
+            xfer_port: server.local_addr().port().into(),
+            ..DatanodeId::default()
+        };
+        tokio::spawn(server.run(stop.clone()));
+        Node { datanode, info: DatanodeInfo { id, ..DatanodeInfo::default() }, namenode, stop, _data: data }
+    }
+
+    async fn connect(&self) -> Connection {
+        let stream = TcpStream::connect(("127.0.0.1", self.info.id.xfer_port as u16)).await.unwrap();
+        Connection::new(stream).unwrap()
+    }
+
+    async fn finalized(&self, wanted: (u64, GenerationStamp, u32)) {
+        let wanted = (BlockId(wanted.0), wanted.1, wanted.2);
+        let heard = async {
+            loop {
+                let heard = self.namenode.heard.notified();
+                if self.namenode.finalized.lock().unwrap().contains(&wanted) {
+                    return;
+                }
+                heard.await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), heard).await.expect("the replica is reported");
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.datanode.stop().await;
+    }
+
+    /// All bytes of an extent, as a client reads them, and the raw bytes of the answer.
+    async fn read(&self, extent: Extent, offset: u64, len: u64) -> Result<Vec<u8>, BlockOpResponse> {
+        let mut connection = self.connect().await;
+        let request = read_request(extent, offset, len);
+        wire::write_request(&mut connection.writer, Op::ReadBlock, &request).await.unwrap();
+        let response: BlockOpResponse = wire::read_message(&mut connection.reader).await.unwrap();
+        let Some(info) = response.read_op_checksum_info else { return Err(response) };
+        assert_eq!((info.checksum, info.chunk_offset), (ChunkChecksum::STORED.message(), offset - offset % 512));
+        let (mut bytes, mut seqno) = (Vec::new(), 0);
+        loop {
+            let packet = read_packet(&mut connection.reader, ChunkChecksum::STORED).await.unwrap();
+            assert!(ChunkChecksum::STORED.matches(&packet.checksums, &packet.data));
+            assert_eq!(packet.header.seqno, seqno);
+            assert_eq!(packet.header.offset_in_block as u64, info.chunk_offset + bytes.len() as u64);
+            seqno += 1;
+            if packet.header.last_packet_in_block {
+                assert!(packet.data.is_empty());
+                break;
+            }
+            bytes.extend_from_slice(&packet.data);
+        }
+        let verified = BareStatus { status: Status::ChecksumOk as i32 };
+        wire::write_message(&mut connection.writer, &verified).await.unwrap();
+        let start = (offset - info.chunk_offset) as usize;
+        Ok(bytes[start..start + len as usize].to_vec())
+    }
+}
+
+fn header(
+    extent: Extent,
+    generation: GenerationStamp,
+    knows: GenerationStamp,
+    mode: AccessMode,
+) -> ClientOperationHeader {
+    let block = ExtendedBlock {
+        pool_id: "BP-1".to_owned(),
+        block_id: extent.block.0,
+        generation_stamp: knows.0,
+        num_bytes: Some(134_217_728),
+    };
+    let base_header = BaseHeader { block, token: Some(token(extent, generation, mode)) };
+    ClientOperationHeader { base_header, client_name: "DFSClient_1".to_owned() }
+}
+
+fn read_request(extent: Extent, offset: u64, len: u64) -> OpReadBlock {
+    let header = header(extent, GEN, GEN, AccessMode::Read);
+    OpReadBlock { header, offset, len, send_checksums: None, caching_strategy: None }
+}
+
+fn write_request(block: u64, stage: Stage, targets: &[&Node]) -> OpWriteBlock {
+    OpWriteBlock {
+        header: header(whole(block), GEN, GEN, AccessMode::Write),
+        targets: targets.iter().map(|node| node.info.clone()).collect(),
+        stage: stage as i32,
+        pipeline_size: 1 + targets.len() as u32,
+        requested_checksum: ChunkChecksum::STORED.message(),
+        ..OpWriteBlock::default()
+    }
+}
+
+/// A writer that counts its packets.
+struct Writer {
+    connection: Connection,
+    seqno: i64,
+}
+
+impl Writer {
+    async fn open(node: &Node, request: OpWriteBlock) -> Result<Writer, BlockOpResponse> {
+        let mut connection = node.connect().await;
+        wire::write_request(&mut connection.writer, Op::WriteBlock, &request).await.unwrap();
+        let response: BlockOpResponse = wire::read_message(&mut connection.reader).await.unwrap();
+        match response.status() {
+            Status::Success => Ok(Writer { connection, seqno: 0 }),
+            _ => Err(response),
+        }
+    }
+
+    async fn send(&mut self, offset: usize, data: &[u8], sync: bool) {
+        let header = PacketHeader {
+            offset_in_block: offset as i64,
+            seqno: self.seqno,
+            last_packet_in_block: false,
+            data_len: data.len() as i32,
+            sync_block: sync.then_some(true),
+        };
+        self.seqno += 1;
+        let packet = Packet::new(header, &ChunkChecksum::STORED.sums(data), data);
+        self.connection.writer.write_all(&packet).await.unwrap();
+    }
+
+    async fn ack(&mut self) -> Vec<i32> {
+        let ack: PipelineAck = wire::read_message(&mut self.connection.reader).await.unwrap();
+        assert_eq!(ack.flag.len(), ack.reply.len());
+        ack.reply
+    }
+
+    async fn put(&mut self, offset: usize, data: &[u8], sync: bool) -> Vec<i32> {
+        self.send(offset, data, sync).await;
+        self.ack().await
+    }
+
+    async fn finish(&mut self, length: usize) -> Vec<i32> {
+        self.connection.writer.write_all(&last_packet(self.seqno, length as i64)).await.unwrap();
+        self.ack().await
+    }
+}
+
+fn pattern(length: usize) -> Vec<u8> {
+    (0..length as u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).take(length).collect()
+}
+
+fn status_of<T>(result: Result<T, BlockOpResponse>) -> Status {
+    result.err().expect("a refusal").status()
+}
+
+async fn write_whole(node: &Node, block: u64, targets: &[&Node], data: &[u8]) {
+    let mut writer = Writer::open(node, write_request(block, Stage::PipelineSetupCreate, targets)).await.unwrap();
+    let members = vec![0; 1 + targets.len()];
+    for (index, piece) in data.chunks(64_512).enumerate() {
+        assert_eq!(writer.put(index * 64_512, piece, false).await, members);
+    }
+    assert_eq!(writer.finish(data.len()).await, members);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_bytes_are_apaches() {
+    let node = Node::start().await;
+    let mut connection = node.connect().await;
+    let request = write_request(1, Stage::PipelineSetupCreate, &[]);
+    wire::write_request(&mut connection.writer, Op::WriteBlock, &request).await.unwrap();
+    let mut ready = [0u8; 5];
+    connection.reader.read_exact(&mut ready).await.unwrap();
+    assert_eq!(hex::encode(ready), "0408001200");
+    let packet = "0000000e001909000000000000000011000000000000000018002506000000353dd8be68656c6c6f0a";
+    connection.writer.write_all(&hex::decode(packet).unwrap()).await.unwrap();
+    let mut ack = [0u8; 10];
+    connection.reader.read_exact(&mut ack).await.unwrap();
+    assert_eq!(hex::encode(ack), "09080010001800220100");
+    let last = "0000000400190906000000000000001101000000000000001801250000 0000".replace(' ', "");
+    connection.writer.write_all(&hex::decode(last).unwrap()).await.unwrap();
+    connection.reader.read_exact(&mut ack).await.unwrap();
+    assert_eq!(hex::encode(ack), "09080210001800220100");
+
+    let mut connection = node.connect().await;
+    let request = read_request(whole(1), 0, 6);
+    for _again in 0..2 {
+        wire::write_request(&mut connection.writer, Op::ReadBlock, &request).await.unwrap();
+        let response: BlockOpResponse = wire::read_message(&mut connection.reader).await.unwrap();
+        assert_eq!(response.status(), Status::Success);
+        let mut bytes = [0u8; 41 + 31];
+        connection.reader.read_exact(&mut bytes).await.unwrap();
+        assert_eq!(hex::encode(&bytes[..41]), packet);
+        assert_eq!(hex::encode(&bytes[41..]), "00000004001909060000000000000011010000000000000018012500000000");
+        // What a client says that has verified it all; the connection then serves the next request.
+        connection.writer.write_all(&[2, 8, 6]).await.unwrap();
+    }
+    let base = header(whole(1), GEN, GEN, AccessMode::Read).base_header;
+    let request = OpBlockChecksum { header: base, block_checksum_options: None };
+    wire::write_request(&mut connection.writer, Op::BlockChecksum, &request).await.unwrap();
+    let response: BlockOpResponse = wire::read_message(&mut connection.reader).await.unwrap();
+    let sum = response.checksum_response.unwrap();
+    assert_eq!(hex::encode(&sum.block_checksum), "0631cc594ec0589d7bbe76dce1a7953b");
+    assert_eq!((sum.bytes_per_crc, sum.crc_per_block), (512, 1));
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_of_three_acknowledges_for_each_and_reports_what_it_has() {
+    let nodes = [Node::start().await, Node::start().await, Node::start().await];
+    let data = pattern(200_000);
+    write_whole(&nodes[0], 5, &[&nodes[1], &nodes[2]], &data).await;
+    for node in &nodes {
+        node.finalized((5, GEN, 200_000)).await;
+        assert_eq!(node.read(whole(5), 0, 200_000).await.unwrap(), data);
+    }
+    for node in nodes {
+        node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flushed_byte_is_seen_and_a_short_chunk_is_sent_again() {
+    let node = Node::start().await;
+    let data = pattern(3_000);
+    let mut writer = Writer::open(&node, write_request(6, Stage::PipelineSetupCreate, &[])).await.unwrap();
+    assert_eq!(writer.put(0, &data[..700], false).await, [0]);
+    assert_eq!(node.read(whole(6), 0, 700).await.unwrap(), &data[..700]);
+    assert_eq!(node.datanode.visible_bytes(BlockId(6), GEN), Ok(700));
+    assert_eq!(writer.put(512, &data[512..], true).await, [0]);
+    // It says that it lives.
+    let alive = PacketHeader { seqno: HEARTBEAT_SEQNO, ..PacketHeader::default() };
+    writer.connection.writer.write_all(&Packet::new(alive, &[], &[])).await.unwrap();
+    let ack: PipelineAck = wire::read_message(&mut writer.connection.reader).await.unwrap();
+    assert_eq!((ack.seqno, ack.reply), (HEARTBEAT_SEQNO, vec![0]));
+    assert_eq!(writer.finish(3_000).await, [0]);
+    assert_eq!(node.read(whole(6), 0, 3_000).await.unwrap(), data);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_packets_and_gaps_are_refused_by_the_member_that_sees_them() {
+    let node = Node::start().await;
+    let mut writer = Writer::open(&node, write_request(7, Stage::PipelineSetupCreate, &[])).await.unwrap();
+    let header = PacketHeader { data_len: 3, ..PacketHeader::default() };
+    let damaged = Packet::new(header, &ChunkChecksum::STORED.sums(b"abc"), b"abd");
+    writer.connection.writer.write_all(&damaged).await.unwrap();
+    assert_eq!(writer.ack().await, [Status::ErrorChecksum as i32]);
+    let mut writer = Writer::open(&node, write_request(8, Stage::PipelineSetupCreate, &[])).await.unwrap();
+    assert_eq!(writer.put(100, b"abc", false).await, [Status::Error as i32]);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_that_cannot_be_reached_is_named() {
+    let (node, gone) = (Node::start().await, Node::start().await);
+    let address = format!("127.0.0.1:{}", gone.info.id.xfer_port);
+    let request = write_request(9, Stage::PipelineSetupCreate, &[&gone]);
+    gone.stop().await;
+    let refused = Writer::open(&node, request.clone()).await.err().unwrap();
+    assert_eq!((refused.status(), refused.first_bad_link()), (Status::Error, address.as_str()));
+    // Nothing is left of the attempt: the same block can be begun again without that member.
+    write_whole(&node, 9, &[], b"again").await;
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipeline_that_lost_a_member_goes_on_with_the_rest_and_with_a_newcomer() {
+    let [first, second, newcomer] = [Node::start().await, Node::start().await, Node::start().await];
+    let data = pattern(150_000);
+    let create = write_request(10, Stage::PipelineSetupCreate, &[&second]);
+    let mut writer = Writer::open(&first, create).await.unwrap();
+    assert_eq!(writer.put(0, &data[..50_000], false).await, [0, 0]);
+    second.stop().await;
+    assert_eq!(writer.put(50_000, &data[50_000..60_000], false).await, [0, Status::Error as i32]);
+
+    let transfer = OpTransferBlock {
+        header: header(whole(10), GEN, GEN, AccessMode::Write),
+        targets: vec![newcomer.info.clone()],
+        ..OpTransferBlock::default()
+    };
+    let mut connection = first.connect().await;
+    wire::write_request(&mut connection.writer, Op::TransferBlock, &transfer).await.unwrap();
+    let response: BlockOpResponse = wire::read_message(&mut connection.reader).await.unwrap();
+    assert_eq!(response.status(), Status::Success, "{response:?}");
+
+    let recover = |latest: GenerationStamp, token: GenerationStamp| OpWriteBlock {
+        header: header(whole(10), token, GEN, AccessMode::Write),
+        latest_generation_stamp: latest.0,
+        min_bytes_rcvd: 50_000,
+        max_bytes_rcvd: 60_000,
+        ..write_request(10, Stage::PipelineSetupStreamingRecovery, &[&newcomer])
+    };
+    // The old token does not reach the new generation.
+    assert_eq!(status_of(Writer::open(&first, recover(NEXT, GEN)).await), Status::ErrorAccessToken);
+    let mut writer = Writer::open(&first, recover(NEXT, NEXT)).await.unwrap();
+    assert_eq!(writer.put(50_000, &data[50_000..], false).await, [0, 0]);
+    assert_eq!(writer.finish(150_000).await, [0, 0]);
+    for node in [&first, &newcomer] {
+        node.finalized((10, NEXT, 150_000)).await;
+        assert_eq!(node.read(whole(10), 0, 150_000).await.unwrap(), data);
+    }
+    // A client that heard nothing of the last acknowledgement closes once more.
+    let close = OpWriteBlock {
+        header: header(whole(10), GenerationStamp(1003), NEXT, AccessMode::Write),
+        latest_generation_stamp: 1003,
+        min_bytes_rcvd: 150_000,
+        max_bytes_rcvd: 150_000,
+        ..write_request(10, Stage::PipelineCloseRecovery, &[&newcomer])
+    };
+    Writer::open(&first, close).await.unwrap();
+    for node in [first, newcomer] {
+        node.finalized((10, GenerationStamp(1003), 150_000)).await;
+        node.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_done_without_the_right_token() {
+    let node = Node::start().await;
+    write_whole(&node, 11, &[], b"secret").await;
+    let mut request = read_request(whole(11), 0, 6);
+    let tokens = [
+        None,
+        Some(crate::proto::Token::default()),
+        Some(token(whole(12), GEN, AccessMode::Read)),
+        Some(token(whole(11), GEN, AccessMode::Write)),
+        Some(block_token::to_hadoop(&BlockToken::sign(
+            &BlockKey { secret: [8; 32], ..key() },
+            whole(11),
+            GEN,
+            AccessMode::Read,
+            UnixMillis(u64::MAX),
+        ))),
+    ];
+    for token in tokens {
+        request.header.base_header.token = token;
+        let mut connection = node.connect().await;
+        wire::write_request(&mut connection.writer, Op::ReadBlock, &request).await.unwrap();
+        let response: BlockOpResponse = wire::read_message(&mut connection.reader).await.unwrap();
+        assert_eq!(response.status(), Status::ErrorAccessToken);
+    }
+    let write = OpWriteBlock {
+        header: header(whole(13), GEN, GEN, AccessMode::Read),
+        ..write_request(13, Stage::PipelineSetupCreate, &[])
+    };
+    assert_eq!(status_of(Writer::open(&node, write).await), Status::ErrorAccessToken);
+    assert_eq!(node.datanode.visible_bytes(BlockId(13), GEN).unwrap_err().code, ErrorCode::ReplicaNotFound);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_offered_is_refused() {
+    let node = Node::start().await;
+    for op in [Op::CopyBlock, Op::ReplaceBlock, Op::BlockGroupChecksum, Op::RequestShortCircuitFds] {
+        let mut connection = node.connect().await;
+        wire::write_request(&mut connection.writer, op, &BareStatus::default()).await.unwrap();
+        if op == Op::RequestShortCircuitFds {
+            continue;
+        }
+        let response: BlockOpResponse = wire::read_message(&mut connection.reader).await.unwrap();
+        assert_eq!(response.status(), Status::ErrorUnsupported, "{op:?}");
+    }
+    // A client that wants SASL, and one of another version, are hung up on.
+    for magic in [[0xde, 0xad, 0xbe, 0xef], [0, 27, 81, 0]] {
+        let mut connection = node.connect().await;
+        connection.writer.write_all(&magic).await.unwrap();
+        assert_eq!(connection.reader.read(&mut [0]).await.unwrap_or(0), 0);
+    }
+    let append = write_request(14, Stage::PipelineSetupAppend, &[]);
+    assert_eq!(status_of(Writer::open(&node, append).await), Status::Error);
+    node.stop().await;
+}
+
+#[test]
+fn every_window_of_every_extent_is_read_whole() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (node, data) = (Node::start().await, pattern(300_000));
+        write_whole(&node, 20, &[], &data).await;
+        let windows = (0u32..299_000, 1u32..300_000, any::<prop::sample::Index>(), any::<prop::sample::Index>());
+        let mut runner = TestRunner::new(Cases { cases: 60, failure_persistence: None, ..Cases::default() });
+        let handle = tokio::runtime::Handle::current();
+        let checked = tokio::task::block_in_place(|| {
+            runner.run(&windows, |(start, length, first, count)| {
+                let length = length.min(300_000 - start);
+                let extent = Extent { block: BlockId(20), offset: start, length };
+                let offset = first.index(length as usize) as u64;
+                let len = count.index((u64::from(length) - offset) as usize) as u64 + 1;
+                let read = handle.block_on(node.read(extent, offset, len));
+                let from = start as usize + offset as usize;
+                prop_assert_eq!(read.unwrap(), &data[from..from + len as usize]);
+                // Not a byte past the extent, though the replica has more.
+                let past = handle.block_on(node.read(extent, offset, u64::from(length) - offset + 1));
+                prop_assert_eq!(past.unwrap_err().status(), Status::Error);
+                Ok(())
+            })
+        });
+        checked.unwrap();
+        node.stop().await;
+    });
+}
