@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use granary_gateway::config::{NewBuckets, NotificationSettings, StoreDefault, TargetSettings};
+use granary_hdfs::config::HdfsConfig;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -66,7 +67,7 @@ pub struct ServerOptions {
     /// Where the namenode's metrics and health are served.
     #[arg(long, default_value = "127.0.0.1:9870", value_name = "ADDR:PORT")]
     pub namenode_http: SocketAddr,
-    /// Where hdfs:// will be served; not opened by this version.
+    /// Where hdfs:// is served (Hadoop RPC).
     #[arg(long, default_value = "127.0.0.1:8020", value_name = "ADDR:PORT")]
     pub namenode_rpc: SocketAddr,
     /// Where the datanode's metrics and health are served.
@@ -76,7 +77,57 @@ pub struct ServerOptions {
     #[arg(long, default_value = "127.0.0.1:9866", value_name = "ADDR:PORT")]
     pub datanode_transfer: SocketAddr,
     #[command(flatten)]
+    pub hdfs: HdfsOptions,
+    #[command(flatten)]
     pub door: DoorOptions,
+}
+
+/// Whom the Hadoop door believes.
+#[derive(Clone, Debug, Default, Args)]
+pub struct HdfsOptions {
+    /// Believe the user names that Hadoop clients on other machines claim (SIMPLE authentication). From this machine they
+    /// always are.
+    #[arg(long)]
+    pub hdfs_allow_simple: bool,
+    /// A user that may do everything through the Hadoop door when it comes from this machine, beside `hdfs` and the user
+    /// that runs the server. May be repeated.
+    #[arg(long, value_name = "USER")]
+    pub hdfs_superuser: Vec<String>,
+    /// Let one Hadoop user speak for others: `oozie=ann,bob`, or `hive=*` for all. May be repeated.
+    #[arg(long, value_name = "USER=USERS")]
+    pub hdfs_proxy_user: Vec<ProxyUser>,
+    /// What Hadoop clients are told to keep deleted files for in `.Trash`.
+    #[arg(long, default_value_t = 0, value_name = "MINUTES")]
+    pub hdfs_trash_interval_minutes: u64,
+}
+
+impl HdfsOptions {
+    /// As the door wants it.
+    pub fn config(&self) -> HdfsConfig {
+        HdfsConfig {
+            allow_simple: self.hdfs_allow_simple,
+            superusers: self.hdfs_superuser.clone(),
+            proxy_users: self.hdfs_proxy_user.iter().map(|proxy| (proxy.user.clone(), proxy.users.clone())).collect(),
+            trash_interval_minutes: self.hdfs_trash_interval_minutes,
+            ..HdfsConfig::default()
+        }
+    }
+}
+
+/// A user that may speak for others, written `USER=USERS`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyUser {
+    pub user: String,
+    pub users: Vec<String>,
+}
+
+impl std::str::FromStr for ProxyUser {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ProxyUser, String> {
+        let (user, users) = text.split_once('=').ok_or("a proxy user is written USER=USERS")?;
+        Ok(ProxyUser { user: user.to_owned(), users: users.split(',').map(str::to_owned).collect() })
+    }
 }
 
 /// How the S3 door presents itself.

@@ -4,6 +4,7 @@ use crate::args::RoleOptions;
 use anyhow::{Context, bail};
 use granary_client::remote::KnownNamenodes;
 use granary_gateway::config::{EncryptionConfig, KmsConfig, NewBuckets, NotificationSettings};
+use granary_hdfs::config::HdfsConfig;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -40,10 +41,16 @@ pub struct NamenodeFile {
     pub rpc: SocketAddr,
     /// Metrics and health.
     pub http: SocketAddr,
+    /// Where hdfs:// is served (Hadoop RPC). Not served if absent.
+    #[serde(default)]
+    pub hadoop_rpc: Option<SocketAddr>,
     pub tls: CertificateConfig,
     /// The authority's private key: needed by the peers that form a new cluster, and not afterwards.
     #[serde(default)]
     pub ca_key: Option<PathBuf>,
+    /// Whom the Hadoop door believes.
+    #[serde(default)]
+    pub hdfs: HdfsConfig,
     /// The namenode's own settings.
     pub namenode: granary_namenode::Config,
 }

@@ -13,15 +13,19 @@ use granary_client::remote::{NamenodeCluster, PeerListFollower, RemoteDatanodes,
 use granary_client::{Client, ClientComponents, ClientConfig};
 use granary_datanode::{Datanode, DatanodeRpc, VolumeConfig};
 use granary_gateway::auth::Secret;
-use granary_gateway::config::{EncryptionConfig, KmsConfig, NewBuckets, NotificationSettings, TlsFiles};
+use granary_gateway::config::{Account, EncryptionConfig, KmsConfig, NewBuckets, NotificationSettings, TlsFiles};
 use granary_gateway::encryption::MasterKey;
 use granary_gateway::server::Gateway;
+use granary_hdfs::config::HdfsConfig;
+use granary_hdfs::namenode_door::NamenodeDoor;
+use granary_hdfs::rpc::RpcSettings;
 use granary_namenode::peers::PeerDoor;
 use granary_namenode::server::NamenodeServer;
+use granary_namenode::service::Namenode;
 use granary_protocol::block::Media;
 use granary_protocol::datanode::DatanodeConnector;
 use granary_protocol::namenode::NamenodeService;
-use granary_protocol::{DatanodeId, NodeName, Rack};
+use granary_protocol::{CanonicalId, DatanodeId, NodeName, Rack};
 use granary_rpc::{ClusterCa, RpcClient, RpcClientConfig, RpcServer, Security};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -63,6 +67,11 @@ pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
         () = shutdown.cancelled() => return Ok(()),
     };
     let http = role_http::serve(file.http, namenode_report(&running.namenode), &tasks, shutdown.clone()).await?;
+    if let Some(address) = file.hadoop_rpc {
+        let door = hadoop_door(running.namenode.clone(), file.hdfs);
+        let hadoop_rpc = serve_hadoop_rpc(&door, address, &tasks, shutdown.clone()).await?;
+        tracing::info!(%hadoop_rpc, "hdfs:// is served");
+    }
     tracing::info!(rpc = %file.rpc, %http, "namenode is up");
 
     // A peer that cannot go on cancels `stop` itself; the process ends with it, so that whoever supervises it notices.
@@ -79,6 +88,25 @@ pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
     stop.cancel();
     running.join().await;
     Ok(())
+}
+
+/// The Hadoop door of a namenode. What no user of the store owns belongs to the account behind the root key.
+pub fn hadoop_door(namenode: Arc<Namenode>, config: HdfsConfig) -> NamenodeDoor {
+    NamenodeDoor::new(namenode, config, CanonicalId(Account::default().canonical_id))
+}
+
+/// Opens the port of `hdfs://` and serves it until `shutdown`; where it is.
+pub async fn serve_hadoop_rpc(
+    door: &NamenodeDoor,
+    address: SocketAddr,
+    tasks: &TaskTracker,
+    shutdown: CancellationToken,
+) -> anyhow::Result<SocketAddr> {
+    let server = door.listen(address, RpcSettings::default()).await;
+    let server = server.with_context(|| format!("cannot listen on {address} for hdfs://"))?;
+    let bound = server.local_addr();
+    tasks.spawn(server.run(shutdown));
+    Ok(bound)
 }
 
 /// `granary datanode`.

@@ -53,6 +53,8 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
         Arc::new(RemoteDatanodes::new(Security::Plaintext, RpcClientConfig::default(), Some(local)));
     let client = start_client(namenode.namenode.clone(), datanodes.clone(), datanode.id(), stop_client.clone())?;
 
+    let hadoop = roles::hadoop_door(namenode.namenode.clone(), options.hdfs.config());
+    let hadoop_rpc = roles::serve_hadoop_rpc(&hadoop, options.namenode_rpc, &tasks, shutdown.clone()).await?;
     let bound = open_http_ports(&options, &namenode.namenode, &datanode, &tasks, &shutdown).await?;
     let door = DoorSettings {
         s3: options.s3,
@@ -80,8 +82,9 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
     }));
     let gateway = roles::open_door(door, client.clone(), datanodes, shutdown).await?;
     let scheme = if options.door.tls_cert.is_some() { "https" } else { "http" };
-    tracing::info!(s3 = %gateway.local_addr(), namenode_http = %bound.0, datanode_http = %bound.1, "granary is up");
+    tracing::info!(s3 = %gateway.local_addr(), %hadoop_rpc, namenode_http = %bound.0, datanode_http = %bound.1, "granary is up");
     println!("S3 is served at {scheme}://{}", gateway.local_addr());
+    println!("hdfs:// is served at hdfs://{hadoop_rpc}");
 
     gateway.run().await;
     client.stop().await;

@@ -6,13 +6,16 @@
 //! This crate decides nothing about names, leases, versions or placement: that is the namenode's, whichever door asks.
 
 pub mod block_token;
+pub mod client_protocol;
 pub mod config;
 pub mod datanode_directory;
 pub mod demand;
 pub mod door;
 pub mod exception;
 pub mod groups;
+pub mod ha_service;
 pub mod identity;
+pub mod namenode_door;
 pub mod names;
 pub mod principal;
 pub mod proto;
@@ -20,3 +23,4 @@ pub mod refusal;
 pub mod rpc;
 pub mod transfer;
 pub mod translate;
+pub mod user_mappings;

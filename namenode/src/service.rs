@@ -604,6 +604,11 @@ impl Namenode {
         figures.into_text()
     }
 
+    /// The index of the last command this peer has applied.
+    pub fn applied_index(&self) -> u64 {
+        self.raft.metrics().borrow().last_applied.map_or(0, |last| last.index)
+    }
+
     /// Whether this peer leads.
     pub fn is_leader(&self) -> bool {
         self.raft.metrics().borrow().state == ServerState::Leader

@@ -17,7 +17,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// A running server, killed when dropped.
 pub struct Server {
     data: Vec<PathBuf>,
-    ports: [u16; 3],
+    ports: [u16; 4],
     child: Child,
     arguments: Vec<String>,
 }
@@ -31,7 +31,7 @@ impl Server {
     /// Likewise with further arguments.
     pub async fn start_with(data: &[&Path], arguments: &[&str]) -> anyhow::Result<Server> {
         let data: Vec<PathBuf> = data.iter().map(|path| path.to_path_buf()).collect();
-        let ports = [free_port()?, free_port()?, free_port()?];
+        let ports = [free_port()?, free_port()?, free_port()?, free_port()?];
         let arguments: Vec<String> = arguments.iter().map(|argument| argument.to_string()).collect();
         let child = spawn(&data, ports, &arguments)?;
         let server = Server { data, ports, child, arguments };
@@ -112,6 +112,11 @@ impl Server {
         Ok(kib * 1024)
     }
 
+    /// Where `hdfs://` is served.
+    pub fn hadoop_rpc(&self) -> String {
+        format!("127.0.0.1:{}", self.ports[3])
+    }
+
     /// The process.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -126,13 +131,13 @@ impl Drop for Server {
     }
 }
 
-fn spawn(data: &[PathBuf], ports: [u16; 3], arguments: &[String]) -> anyhow::Result<Child> {
+fn spawn(data: &[PathBuf], ports: [u16; 4], arguments: &[String]) -> anyhow::Result<Child> {
     let mut command = Command::new(granary()?);
     command.arg("server");
     for directory in data {
         command.arg("--data").arg(directory);
     }
-    for (flag, port) in ["--s3", "--namenode-http", "--datanode-http"].iter().zip(ports) {
+    for (flag, port) in ["--s3", "--namenode-http", "--datanode-http", "--namenode-rpc"].iter().zip(ports) {
         command.arg(flag).arg(format!("127.0.0.1:{port}"));
     }
     let log = log_file(&data[0])?;

@@ -8,6 +8,7 @@ use crate::master_key;
 use crate::node_certificate;
 use anyhow::{Context, bail};
 use granary_gateway::config::{EncryptionConfig, KmsConfig, NotificationSettings};
+use granary_hdfs::config::HdfsConfig;
 use granary_namenode::config::{JoinConfig, PeerConfig};
 use granary_protocol::{NodeName, PeerId};
 use granary_rpc::{ClusterCa, ClusterName};
@@ -41,7 +42,11 @@ pub struct GatewayEntry {
 pub struct NamenodeEntry {
     pub name: String,
     pub pid: u32,
+    /// `hdfs://`.
     pub rpc: String,
+    /// Where the cluster's own processes meet.
+    #[serde(default)]
+    pub internal: String,
     pub http: String,
     pub data: PathBuf,
 }
@@ -98,7 +103,8 @@ impl Cluster {
             .map(|number| {
                 let name = format!("namenode-{number}");
                 let data = dir.join(&name).join("data");
-                Ok(NamenodeEntry { name, pid: 0, rpc: ports.next()?, http: ports.next()?, data })
+                let (rpc, internal, http) = (ports.next()?, ports.next()?, ports.next()?);
+                Ok(NamenodeEntry { name, pid: 0, rpc, internal, http, data })
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         let datanodes = (0..options.datanodes)
@@ -134,13 +140,13 @@ impl Cluster {
         let ca_key = self.dir.join("ca-key.pem");
         node_certificate::write_secret(&ca_key, &authority.key_pem())?;
         let data_security = if options.plaintext_data { DataSecurity::Plaintext } else { DataSecurity::Tls };
-        let namenode_addresses: Vec<String> = self.file.namenodes.iter().map(|node| node.rpc.clone()).collect();
+        let namenode_addresses: Vec<String> = self.file.namenodes.iter().map(|node| node.internal.clone()).collect();
         let peers: Vec<PeerConfig> = (1..)
             .zip(&self.file.namenodes)
             .map(|(number, node)| PeerConfig {
                 peer: PeerId(number),
                 name: NodeName::from(node.name.as_str()),
-                address: node.rpc.clone(),
+                address: node.internal.clone(),
             })
             .collect();
 
@@ -149,8 +155,10 @@ impl Cluster {
             namenode.peer = peer.peer;
             namenode.peers = peers.clone();
             let file = NamenodeFile {
-                rpc: parse(&node.rpc)?,
+                rpc: parse(&node.internal)?,
                 http: parse(&node.http)?,
+                hadoop_rpc: Some(parse(&node.rpc)?),
+                hdfs: HdfsConfig::default(),
                 tls: self.certificate(&authority, &node.name, "namenode")?,
                 ca_key: Some(ca_key.clone()),
                 namenode,
@@ -210,7 +218,8 @@ impl Cluster {
         let mut ports = FreePorts::default();
         let data = self.dir.join(&name).join("data");
         fs::create_dir_all(&data)?;
-        Ok(NamenodeEntry { name, pid: 0, rpc: ports.next()?, http: ports.next()?, data })
+        let (rpc, internal, http) = (ports.next()?, ports.next()?, ports.next()?);
+        Ok(NamenodeEntry { name, pid: 0, rpc, internal, http, data })
     }
 
     /// Writes the configuration of a namenode that joins with these certificates.
@@ -218,7 +227,15 @@ impl Cluster {
         let mut namenode = granary_namenode::Config::single(node.data.clone());
         (namenode.peer, namenode.peers) = (PeerId::default(), Vec::new());
         namenode.join = Some(JoinConfig { name: NodeName::from(node.name.as_str()) });
-        let file = NamenodeFile { rpc: parse(&node.rpc)?, http: parse(&node.http)?, tls, ca_key: None, namenode };
+        let file = NamenodeFile {
+            rpc: parse(&node.internal)?,
+            http: parse(&node.http)?,
+            hadoop_rpc: Some(parse(&node.rpc)?),
+            hdfs: HdfsConfig::default(),
+            tls,
+            ca_key: None,
+            namenode,
+        };
         self.write_configuration(&node.name, &file)
     }
 

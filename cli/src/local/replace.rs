@@ -44,13 +44,14 @@ pub async fn replace(dir: &Path, old: &str) -> anyhow::Result<()> {
     cluster.write_newcomer(&node, certificates)?;
     let name = node.name.clone();
     node.pid = process::spawn("namenode", &cluster.config_of(&name), &cluster.log_of(&name))?;
-    let (rpc, http) = (node.rpc.clone(), node.http.clone());
+    let (internal, http) = (node.internal.clone(), node.http.clone());
     cluster.file.namenodes.push(node);
     cluster.save()?;
     // Its port is open before it can be admitted.
-    until_open(&cluster, &name, &rpc).await?;
+    until_open(&cluster, &name, &internal).await?;
 
-    let change = PeerChange::Replace { old: NodeName::from(old), name: NodeName::from(name.as_str()), address: rpc };
+    let change =
+        PeerChange::Replace { old: NodeName::from(old), name: NodeName::from(name.as_str()), address: internal };
     namenodes::carry_out(&client, &root, &change, |note| println!("{note}")).await?;
     if let Ok(pid) = cluster.running_pid(old) {
         process::terminate(pid)?;
