@@ -93,7 +93,7 @@ actions! {
 
 impl Action {
     /// Whether it reads or changes an object that is there, so that the object's owner and list count.
-    pub(crate) const fn concerns_existing_object(self) -> bool {
+    pub const fn concerns_existing_object(self) -> bool {
         matches!(self.kind(), ResourceKind::Object)
             && !matches!(
                 self,
@@ -109,6 +109,21 @@ impl Action {
                     | Action::InitiateReplication
                     | Action::ObjectOwnerOverrideToBucketOwner
             )
+    }
+
+    /// Whether it reads an object that is there, or what is kept beside it.
+    pub(crate) const fn reads_object(self) -> bool {
+        matches!(
+            self,
+            Action::GetObject
+                | Action::GetObjectVersion
+                | Action::GetObjectAttributes
+                | Action::GetObjectVersionAttributes
+                | Action::GetObjectAcl
+                | Action::GetObjectVersionAcl
+                | Action::GetObjectTagging
+                | Action::GetObjectVersionTagging
+        )
     }
 
     /// Whether it reads or changes the bucket's policy.

@@ -114,8 +114,15 @@ pub fn needs_object(requester: Requester<'_>, action: Action, bucket: &BucketFac
         PolicySource::Readable(policy) => policy.asks_for_existing_tags(action),
         PolicySource::Unreadable => false,
     });
-    let is_root = requester.caller().is_some_and(|caller| caller.is_root);
-    asks_for_tags || (bucket.ownership.acls_count() && action.concerns_existing_object() && !is_root)
+    asks_for_tags
+        || (bucket.ownership.acls_count() && action.concerns_existing_object() && !owns_all_of(requester, bucket))
+}
+
+/// Whether no object's owner or list can matter: the operator's request, or that of the owner of everything in the bucket.
+fn owns_all_of(requester: Requester<'_>, bucket: &BucketFacts<'_>) -> bool {
+    requester.caller().is_some_and(|caller| {
+        caller.is_root || (!bucket.ownership.writers_own() && caller.canonical_id == *bucket.owner)
+    })
 }
 
 /// Decides about an action on a bucket or an object in it. `object` is `None` if there is no such object.
@@ -135,7 +142,8 @@ pub fn decide(request: &Request<'_>, bucket: &BucketFacts<'_>, object: Option<&O
         return Decision::AllowedAsRoot;
     }
     let owner = effective_owner(request.action, bucket, object);
-    if caller.is_some_and(|caller| caller.canonical_id == *owner) {
+    let wrote_it = || writer_with_rights(request.action, bucket, object);
+    if caller.is_some_and(|caller| caller.canonical_id == *owner || wrote_it() == Some(&caller.canonical_id)) {
         return Decision::AllowedAsOwner;
     }
     if in_identity == Verdict::Allow {
@@ -254,12 +262,24 @@ fn identity_sources(caller: &Caller) -> impl Iterator<Item = &PolicySource> {
     caller.policies.iter().chain(session_source(caller))
 }
 
-/// Whose the thing is that the action is about. Where lists do not count, everything is the bucket's owner's.
+/// Whose the thing is that the action is about. Where writers do not own what they write, everything is the bucket's
+/// owner's.
 fn effective_owner<'a>(action: Action, bucket: &BucketFacts<'a>, object: Option<&ObjectFacts<'a>>) -> &'a CanonicalId {
     match object {
-        Some(object) if bucket.ownership.acls_count() && action.concerns_existing_object() => object.owner,
+        Some(object) if bucket.ownership.writers_own() && action.concerns_existing_object() => object.owner,
         _ => bucket.owner,
     }
+}
+
+/// Who wrote an object that is the bucket's owner's, and has rights to it nevertheless.
+fn writer_with_rights<'a>(
+    action: Action,
+    bucket: &BucketFacts<'a>,
+    object: Option<&ObjectFacts<'a>>,
+) -> Option<&'a CanonicalId> {
+    let is_right = action.reads_object() || (bucket.acl.is_some() && action.concerns_existing_object());
+    let object = object.filter(|_| bucket.ownership == ObjectOwnership::Undecided && is_right);
+    object.map(|object| object.owner)
 }
 
 fn acl_allows(request: &Request<'_>, bucket: &BucketFacts<'_>, object: Option<&ObjectFacts<'_>>) -> bool {
@@ -270,7 +290,10 @@ fn acl_allows(request: &Request<'_>, bucket: &BucketFacts<'_>, object: Option<&O
     let by_bucket = acl::bucket_permission(request.action)
         .is_some_and(|wanted| acl::grants(bucket.acl, bucket.owner, request.requester, wanted, ignored));
     let by_object = match (object, acl::object_permission(request.action)) {
-        (Some(object), Some(wanted)) => acl::grants(object.acl, object.owner, request.requester, wanted, ignored),
+        (Some(found), Some(wanted)) => {
+            let owner = effective_owner(request.action, bucket, object);
+            acl::grants(found.acl, owner, request.requester, wanted, ignored)
+        }
         _ => false,
     };
     by_bucket || by_object

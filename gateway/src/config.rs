@@ -64,13 +64,13 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum NewBuckets {
-    /// Access control lists are off, unless the request that creates the bucket brings one: then its maker wants lists.
-    /// Policies may make it public.
+    /// Nothing is public, and everything is the bucket's owner's. Whether lists are wanted is left open: where nobody has
+    /// chosen, a list that the owner puts counts, and so does a policy.
     #[default]
     Standard,
     /// Block Public Access is on and lists are off, as on AWS since April 2023: nobody makes a bucket public by one request.
     Guarded,
-    /// Neither, as AWS did before: for programs that set public lists and policies on buckets they just made.
+    /// Objects belong to whoever writes them and lists count from the beginning, as on AWS before.
     Open,
 }
 

@@ -81,7 +81,6 @@ s3_error_codes! {
     DeviceNotActiveError 400 "The device is not currently active."
     EntityTooLarge 400 "Your proposed upload exceeds the maximum allowed size"
     EntityTooSmall 400 "Your proposed upload is smaller than the minimum allowed size"
-    ExpectationFailed 417 "The expectation given in the Expect request header could not be met."
     ExpiredToken 400 "The provided token has expired."
     IdempotencyParameterMismatch 400 "The idempotency token was already used with different parameters."
     IllegalLocationConstraintException 400 "The unspecified location constraint is incompatible for the region specific endpoint this request was sent to."
@@ -106,7 +105,6 @@ s3_error_codes! {
     InvalidLocationConstraint 400 "The specified location-constraint is not valid"
     InvalidObjectState 403 "The operation is not valid for the object's storage class"
     InvalidPart 400 "One or more of the specified parts could not be found. The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."
-    InvalidPartNumber 416 "The requested partnumber is not satisfiable"
     InvalidPartOrder 400 "The list of parts was not in ascending order. Parts must be ordered by part number."
     InvalidPayer 403 "All access to this object has been disabled."
     InvalidPolicyDocument 400 "The content of the form does not meet the conditions specified in the policy document."
@@ -410,7 +408,6 @@ mod tests {
             (S3ErrorCode::NotImplemented, 501),
             (S3ErrorCode::SlowDown, 503),
             (S3ErrorCode::ConditionalRequestConflict, 409),
-            (S3ErrorCode::InvalidPartNumber, 416),
             (S3ErrorCode::MissingContentLength, 411),
             (S3ErrorCode::RequestTimeTooSkewed, 403),
             (S3ErrorCode::XAmzContentSHA256Mismatch, 400),

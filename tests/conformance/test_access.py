@@ -366,7 +366,7 @@ def test_disabled_keys_and_removed_users_open_nothing(target):
 def test_lists_let_in_only_where_ownership_lets_them_count(world):
     ann, bob, anonymous = (world.clients[name] for name in ("ann", "bob", "anonymous"))
     bucket = f"lists-{uuid.uuid4().hex[:12]}"
-    ann.create_bucket(Bucket=bucket)
+    ann.create_bucket(Bucket=bucket, ObjectOwnership="BucketOwnerEnforced")
     ann.delete_public_access_block(Bucket=bucket)
     ann.put_object(Bucket=bucket, Key="k", Body=b"x")
     assert refusal(lambda: ann.put_object_acl(Bucket=bucket, Key="k", ACL="public-read"))[1] == "AccessControlListNotSupported"
@@ -383,6 +383,30 @@ def test_lists_let_in_only_where_ownership_lets_them_count(world):
     assert anonymous.get_object(Bucket=bucket, Key="shown")["Body"].read() == b"y"
     # Bob's object is bob's: its owner gave nothing to the bucket's.
     assert refusal(lambda: ann.get_object(Bucket=bucket, Key="bobs"))[0] == 403
+
+
+def test_where_nobody_chose_both_read_and_only_the_owner_opens(world):
+    """A bucket whose owner said nothing of ownership, and lets somebody write into it by a policy."""
+    ann, bob, anonymous = (world.clients[name] for name in ("ann", "bob", "anonymous"))
+    bucket = f"open-question-{uuid.uuid4().hex[:12]}"
+    ann.create_bucket(Bucket=bucket)
+    ann.delete_public_access_block(Bucket=bucket)
+    ann.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam:::user/bob"}, "Action": "s3:PutObject",
+        "Resource": f"arn:aws:s3:::{bucket}/*"}]}))
+    bob.put_object(Bucket=bucket, Key="bobs", Body=b"y")
+    ann.put_object(Bucket=bucket, Key="anns", Body=b"x")
+    for client in (ann, bob):
+        assert client.get_object(Bucket=bucket, Key="bobs")["Body"].read() == b"y"
+    # To write is not to open: neither with the object nor afterwards.
+    assert refusal(lambda: bob.put_object(Bucket=bucket, Key="bobs", Body=b"z", ACL="public-read"))[0] == 403
+    assert refusal(lambda: bob.put_object_acl(Bucket=bucket, Key="bobs", ACL="public-read"))[0] == 403
+    for key in ("bobs", "anns"):
+        assert refusal(lambda: anonymous.get_object(Bucket=bucket, Key=key))[0] == 403
+    assert refusal(lambda: bob.get_object(Bucket=bucket, Key="anns"))[0] == 403
+    ann.put_object_acl(Bucket=bucket, Key="anns", ACL="public-read")
+    assert anonymous.get_object(Bucket=bucket, Key="anns")["Body"].read() == b"x"
+    assert refusal(lambda: anonymous.get_object(Bucket=bucket, Key="bobs"))[0] == 403
     assert bob.get_object_acl(Bucket=bucket, Key="bobs")["Owner"]["ID"] == world.users["bob"].canonical_id
     assert refusal(lambda: anonymous.get_object(Bucket=bucket, Key="none")) == (404, "NoSuchKey")
     block = {"BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True, "RestrictPublicBuckets": True}

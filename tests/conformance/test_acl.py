@@ -125,11 +125,22 @@ def test_versions_have_their_own(s3, make_bucket, key, me):
     assert shown(s3.get_object_acl(Bucket=bucket, Key=key)) == [(me, "FULL_CONTROL")]
 
 
-def test_where_the_bucket_owner_owns_everything(s3, bucket, key, me, refused):
-    """As every new bucket is: lists are shown and cannot be set."""
+def test_where_nobody_chose_a_list_counts(s3, bucket, key, me):
+    """As every new bucket is, unless its maker or the operator chose."""
+    assert shown(s3.get_bucket_acl(Bucket=bucket)) == [(me, "FULL_CONTROL")]
+    s3.put_object(Bucket=bucket, Key=key, Body=b"x", ACL="public-read")
+    assert shown(s3.get_object_acl(Bucket=bucket, Key=key)) == [(ALL_USERS, "READ"), (me, "FULL_CONTROL")]
+    s3.put_object_acl(Bucket=bucket, Key=key, ACL="private")
+    assert shown(s3.get_object_acl(Bucket=bucket, Key=key)) == [(me, "FULL_CONTROL")]
+    s3.put_bucket_acl(Bucket=bucket, ACL="authenticated-read")
+    assert shown(s3.get_bucket_acl(Bucket=bucket)) == [(AUTHENTICATED, "READ"), (me, "FULL_CONTROL")]
+
+
+def test_where_the_bucket_owner_owns_everything(s3, make_bucket, key, me, refused):
+    """Lists are shown and cannot be set."""
+    bucket = make_bucket(ObjectOwnership="BucketOwnerEnforced")
     s3.put_object(Bucket=bucket, Key=key, Body=b"x")
     s3.put_object(Bucket=bucket, Key=key, Body=b"x", ACL="bucket-owner-full-control")
-    s3.put_object(Bucket=bucket, Key=key, Body=b"x", ACL="private")  # says what holds; s3cmd sends it unasked
     s3.put_object(Bucket=bucket, Key=key, Body=b"x", GrantFullControl=f"id={me}")
     for call in [
         lambda: s3.put_object(Bucket=bucket, Key=key, Body=b"x", ACL="public-read"),

@@ -95,7 +95,7 @@ def test_a_block_keeps_the_public_out(s3, bucket, refused):
 
 def test_policy_life(s3, bucket, refused):
     refused(lambda: s3.get_bucket_policy(Bucket=bucket), "NoSuchBucketPolicy", 404)
-    refused(lambda: s3.get_bucket_policy_status(Bucket=bucket), "NoSuchBucketPolicy", 404)
+    assert s3.get_bucket_policy_status(Bucket=bucket)["PolicyStatus"]["IsPublic"] is False
     s3.delete_public_access_block(Bucket=bucket)
     refused(lambda: s3.get_public_access_block(Bucket=bucket), "NoSuchPublicAccessBlockConfiguration", 404)
     policy = public_policy(bucket)

@@ -118,7 +118,7 @@ def test_wrong_header(s3, bucket, key, refused, algorithm):
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("value", ["AAAA", "not base64!"])
 def test_malformed_header(s3, bucket, key, refused, algorithm, value):
-    refused(lambda: s3.put_object(Bucket=bucket, Key=key, Body=b"new", **{field(algorithm): value}), "InvalidRequest", 400)
+    refused(lambda: s3.put_object(Bucket=bucket, Key=key, Body=b"new", **{field(algorithm): value}), "BadDigest", 400)
     refused(lambda: s3.head_object(Bucket=bucket, Key=key), "404", 404)
 
 

@@ -121,11 +121,17 @@ def test_put_if_match_on_nothing(s3, bucket, key, content, refused):
     assert content(key) is None
 
 
-@pytest.mark.differs("moto seaweedfs", "compare the tag")
-def test_put_if_none_match_with_a_tag_is_not_implemented(s3, bucket, key, content, refused):
-    """On writes AWS knows If-None-Match only as `*`."""
-    refused(lambda: s3.put_object(Bucket=bucket, Key=key, Body=b"x", IfNoneMatch=OTHER), "NotImplemented", 501)
-    assert content(key) is None
+def test_put_if_none_match_with_a_tag(s3, bucket, key, content, refused):
+    """AWS knows If-None-Match only as `*` on writes. A tag means what it means on reads."""
+    tag = s3.put_object(Bucket=bucket, Key=key, Body=b"x", IfNoneMatch=OTHER)["ETag"]
+    refused(lambda: s3.put_object(Bucket=bucket, Key=key, Body=b"y", IfNoneMatch=tag), "PreconditionFailed", 412)
+    refused(
+        lambda: s3.copy_object(Bucket=bucket, Key=key, CopySource={"Bucket": bucket, "Key": key}, IfNoneMatch=tag,
+                               MetadataDirective="REPLACE"),
+        "PreconditionFailed", 412)
+    assert content(key) == b"x"
+    s3.put_object(Bucket=bucket, Key=key, Body=b"y", IfNoneMatch=OTHER)
+    assert content(key) == b"y"
 
 
 @pytest.mark.differs("moto", "checks and writes in two steps")

@@ -42,7 +42,7 @@ def test_by_header(s3, bucket, key, tags_of):
 @pytest.mark.parametrize("header,code", [
     ("a=1&a=2", "InvalidArgument"), ("=x", "InvalidArgument"), ("a=%zz", "InvalidArgument"),
     ("a%2A=1", "InvalidTag"), ("a=%3F", "InvalidTag"), ("a" * 129 + "=1", "InvalidTag"),
-    ("&".join(f"k{n}=v" for n in range(11)), "BadRequest"),
+    ("&".join(f"k{n}=v" for n in range(11)), "InvalidTag"),
 ])
 def test_headers_that_are_no_tags(s3, bucket, key, refused, header, code):
     refused(lambda: s3.put_object(Bucket=bucket, Key=key, Body=b"x", Tagging=header), code, 400)
@@ -51,7 +51,7 @@ def test_headers_that_are_no_tags(s3, bucket, key, refused, header, code):
 
 @pytest.mark.parametrize("pairs,code", [
     ({"k" * 129: "v"}, "InvalidTag"), ({"k": "v" * 257}, "InvalidTag"), ({"k#": "v"}, "InvalidTag"),
-    ({"k": "(v)"}, "InvalidTag"), ({"aws:k": "v"}, "InvalidTag"), ({f"k{n}": "v" for n in range(11)}, "BadRequest"),
+    ({"k": "(v)"}, "InvalidTag"), ({"aws:k": "v"}, "InvalidTag"), ({f"k{n}": "v" for n in range(11)}, "InvalidTag"),
 ], ids=lambda v: v if isinstance(v, str) else f"{len(v)}-{str(v)[:12]}")
 def test_documents_that_are_no_tags(s3, bucket, key, tags_of, refused, pairs, code):
     s3.put_object(Bucket=bucket, Key=key, Body=b"x", Tagging="kept=1")

@@ -90,6 +90,28 @@ fn owners_own_and_strangers_do_not() {
 }
 
 #[test]
+fn where_nobody_chose_everything_is_the_bucket_owners_and_lists_count() {
+    let mut world = World::new();
+    world.ownership = ObjectOwnership::Undecided;
+    world.object_owner = CanonicalId::from("other");
+    let (owner, other) = (caller("owner"), caller("other"));
+    assert_eq!(world.decide(Requester::Caller(&owner), Action::GetObject), Decision::AllowedAsOwner);
+    assert_eq!(world.decide(Requester::Caller(&other), Action::GetObject), Decision::AllowedAsOwner);
+    // Who may only write makes nothing public: that takes the bucket owner's consent.
+    assert_eq!(world.decide(Requester::Caller(&other), Action::PutObjectAcl), Decision::Denied);
+    assert_eq!(world.decide(Requester::Anonymous, Action::GetObject), Decision::Denied);
+    world.bucket_acl = CannedAcl::PublicReadWrite.expand(&world.owner, &world.owner);
+    assert_eq!(world.decide(Requester::Caller(&other), Action::PutObjectAcl), Decision::AllowedAsOwner);
+    assert_eq!(world.decide(Requester::Caller(&owner), Action::PutObjectAcl), Decision::AllowedAsOwner);
+    world.bucket_acl = None;
+    world.object_acl = CannedAcl::PublicRead.expand(&world.owner, &world.owner);
+    assert_eq!(world.decide(Requester::Anonymous, Action::GetObject), Decision::AllowedByAcl);
+    assert_eq!(world.decide(Requester::Anonymous, Action::PutObject), Decision::Denied);
+    world.block.ignore_public_acls = true;
+    assert_eq!(world.decide(Requester::Anonymous, Action::GetObject), Decision::Denied);
+}
+
+#[test]
 fn a_deny_in_any_plane_wins() {
     let root = caller("root");
     let mut world = World::new();

@@ -5,7 +5,7 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use crate::error::S3Error;
+use crate::error::{S3Error, S3ErrorCode};
 
 /// Length in bytes of the longest checksum.
 pub const CHECKSUM_BYTES_MAX: usize = 32;
@@ -156,10 +156,12 @@ impl Checksum {
         Self::from_bytes(algorithm, &BASE64.decode(text).ok()?)
     }
 
-    /// Like [`Checksum::from_base64`], answering `InvalidRequest` in AWS's words. `place` is "header" or "trailing header".
+    /// Like [`Checksum::from_base64`]: what cannot be a checksum is the checksum of nothing, `BadDigest`. `place` is "header"
+    /// or "trailing header".
     pub fn parse(algorithm: ChecksumAlgorithm, text: &str, place: &str) -> Result<Self, S3Error> {
         Self::from_base64(algorithm, text).ok_or_else(|| {
-            S3Error::invalid_request(format!("Value for {} {place} is invalid.", algorithm.header_name()))
+            let message = format!("Value for {} {place} is invalid.", algorithm.header_name());
+            S3Error::with_message(S3ErrorCode::BadDigest, message)
         })
     }
 

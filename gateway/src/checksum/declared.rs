@@ -25,8 +25,8 @@ pub enum DeclaredChecksum {
 impl DeclaredChecksum {
     /// Reads `x-amz-checksum-*`, `x-amz-trailer` and `x-amz-sdk-checksum-algorithm`.
     ///
-    /// `InvalidRequest`: more than one checksum, a malformed value, a trailer that is no checksum, an SDK algorithm that
-    /// disagrees or has no checksum to go with it. `NotImplemented`: an algorithm this server does not know, which must not
+    /// `InvalidRequest`: more than one checksum, a trailer that is no checksum, an SDK algorithm that disagrees or has no
+    /// checksum to go with it. `BadDigest`: a malformed value. `NotImplemented`: an algorithm this server does not know, which must not
     /// be taken for "no checksum".
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, S3Error> {
         let mut declared = Self::Absent;

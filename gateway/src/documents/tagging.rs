@@ -62,12 +62,12 @@ pub(super) fn read_tag(element: &Element) -> Result<Tag, S3Error> {
 /// Checks number, uniqueness, lengths and characters.
 ///
 /// # Errors
-/// `BadRequest` for too many, `InvalidTag` otherwise.
+/// `InvalidTag`
 pub(crate) fn check_tags(tags: &[Tag], tags_max: usize) -> Result<(), S3Error> {
     if tags.len() > tags_max {
         let whose = if tags_max == TAGS_MAX { "Object tags" } else { "Bucket tag count" };
         let message = format!("{whose} cannot be greater than {tags_max}");
-        return Err(S3Error::with_message(S3ErrorCode::BadRequest, message));
+        return Err(S3Error::with_message(S3ErrorCode::InvalidTag, message));
     }
     for (at, tag) in tags.iter().enumerate() {
         if tag.key.is_empty() || tag.key.chars().count() > KEY_CHARACTERS_MAX || !is_allowed(&tag.key) {
@@ -146,7 +146,7 @@ mod tests {
         let many: Vec<String> = (0..51).map(|number| number.to_string()).collect();
         let many: Vec<(&str, &str)> = many.iter().map(|key| (key.as_str(), "")).collect();
         assert_eq!(code(&many[..50]), Ok(50));
-        assert_eq!(code(&many), Err(S3ErrorCode::BadRequest));
+        assert_eq!(code(&many), Err(S3ErrorCode::InvalidTag));
         let (key, value) = ("k".repeat(128), "v".repeat(256));
         assert_eq!(code(&[(&key, &value)]), Ok(1));
         for tags in [

@@ -13,9 +13,10 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-/// Fields no condition needs to cover; besides them those whose names begin with [`IGNORED_PREFIX`].
+/// Fields no condition needs to cover; besides them those whose names begin with one of [`EXEMPT_PREFIXES`].
 const EXEMPT: [&str; 5] = ["policy", "file", "x-amz-signature", "awsaccesskeyid", "signature"];
-const IGNORED_PREFIX: &str = "x-ignore-";
+/// What is ignored, and checksums of the file: those can only make an upload fail.
+const EXEMPT_PREFIXES: [&str; 2] = ["x-ignore-", "x-amz-checksum-"];
 
 /// A policy that was parsed, not yet compared with anything.
 #[derive(Debug)]
@@ -99,7 +100,7 @@ impl PostPolicy {
 
     fn covers(&self, name: &str) -> bool {
         EXEMPT.contains(&name)
-            || name.starts_with(IGNORED_PREFIX)
+            || EXEMPT_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
             || self.conditions.iter().any(|condition| condition.field() == Some(name))
     }
 }
@@ -166,7 +167,8 @@ impl Condition {
         match self {
             Self::Equals { field, value } => actual(field).is_some_and(|actual| actual == value),
             Self::StartsWith { field, prefix } => {
-                let Some(actual) = actual(field) else { return false };
+                // Any value will do, and so will none.
+                let Some(actual) = actual(field) else { return prefix.is_empty() };
                 match field.as_str() {
                     // Several types are a list, of which each must be allowed.
                     "content-type" => actual.split(',').all(|one| one.trim_start().starts_with(prefix)),

@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use super::acl_document::{acl_document, parse_acl};
-use super::acl_request::{AclRules, RequestedAcl, acl_of_headers, replaced_acl};
+use super::acl_request::{AclRules, RequestedAcl, acl_of_headers, resolve};
 use super::events::announce_change;
 use super::object_tagging::amend;
 use super::owners::Owners;
@@ -34,7 +34,7 @@ pub(super) async fn put_bucket_acl(state: &GatewayState, mut request: S3Request)
     if !rules.ownership.acls_count() {
         return Err(S3ErrorCode::AccessControlListNotSupported.into());
     }
-    let acl = replaced_acl(state, &rules, owner, requested).await?;
+    let acl = resolve(state, &rules, owner, requested).await?;
     let document = acl.map(|acl| Bytes::from(to_document(&acl)));
     let set = state.client.set_bucket_document(request.bucket.clone(), BucketDocument::Acl, document).await;
     state.settings.forget(&request.bucket);
@@ -69,11 +69,10 @@ pub(super) async fn put_object_acl(state: &GatewayState, mut request: S3Request)
     let found = state.client.get_object(bucket.clone(), key.clone(), version, Window::Nothing).await;
     let object = found.map_err(|failure| explain(&bucket, &key, version, failure))?.object;
     let requested = requested_acl(state, &mut request, &object.owner).await?;
-    // Copying tools put back the list they were shown, which is accepted unless somebody has chosen that none is.
-    if !rules.ownership.acls_count() && rules.ownership_is_chosen {
+    if !rules.ownership.acls_count() {
         return Err(S3ErrorCode::AccessControlListNotSupported.into());
     }
-    let acl = replaced_acl(state, &rules, &object.owner, requested).await?;
+    let acl = resolve(state, &rules, &object.owner, requested).await?;
     let changed = amend(state, &request, Some(object.version), ObjectChange::Acl(acl)).await?;
     let mut response = S3Response::new(ResponseBody::empty());
     insert_version(response.headers_mut(), changed, request.versioning());

@@ -29,8 +29,6 @@ pub(super) enum RequestedAcl {
 pub(super) struct AclRules<'b> {
     pub bucket_owner: &'b CanonicalId,
     pub ownership: ObjectOwnership,
-    /// Somebody has said so.
-    pub ownership_is_chosen: bool,
     pub block: PublicAccessBlock,
 }
 
@@ -40,7 +38,6 @@ impl<'b> AclRules<'b> {
         Self {
             bucket_owner: &settings.info.owner,
             ownership: settings.ownership(),
-            ownership_is_chosen: settings.ownership_is_chosen(),
             block: settings.public_access_block(),
         }
     }
@@ -96,65 +93,28 @@ pub(super) async fn acl_of_new_object(
     let owner = rules.ownership.owner_of_new_object(rules.bucket_owner, writer, canned);
     let Some(requested) = requested else { return Ok((owner, None)) };
     if !rules.ownership.acls_count() {
-        // Tools send `private` without being asked. It says what holds, so it is refused only where somebody has chosen
-        // that no list is accepted.
-        if rules.ownership_is_chosen || requested != RequestedAcl::Canned(CannedAcl::Private) {
-            check_says_what_holds(&requested, rules.bucket_owner)?;
-        }
+        check_says_what_holds(&requested, rules.bucket_owner)?;
         return Ok((owner, None));
     }
     let acl = resolve(state, rules, &owner, requested).await?;
     Ok((owner, acl))
 }
 
-/// The list that replaces the one of an object, or of the bucket itself.
+/// The list of a bucket that is created with these rules.
 ///
 /// # Errors
-/// As [`acl_of_new_object`].
-pub(super) async fn replaced_acl(
-    state: &GatewayState,
-    rules: &AclRules<'_>,
-    owner: &CanonicalId,
-    requested: RequestedAcl,
-) -> Result<Option<Acl>, Refusal> {
-    if !rules.ownership.acls_count() {
-        check_says_what_holds(&requested, rules.bucket_owner)?;
-        return Ok(None);
-    }
-    resolve(state, rules, owner, requested).await
-}
-
-/// The list of a bucket that `owner` creates.
-///
-/// # Errors
-/// `InvalidBucketAclWithObjectOwnership` where lists will not count, and those of the grants.
+/// `InvalidBucketAclWithObjectOwnership` where lists will not count, `AccessDenied` for a public list where those will be
+/// blocked, and those of the grants.
 pub(super) async fn acl_of_new_bucket(
     state: &GatewayState,
-    owner: &CanonicalId,
-    ownership: ObjectOwnership,
+    rules: &AclRules<'_>,
     headers: &HeaderMap,
 ) -> Result<Option<Acl>, Refusal> {
     match acl_of_headers(headers)? {
         None | Some(RequestedAcl::Canned(CannedAcl::Private)) => Ok(None),
-        Some(_) if !ownership.acls_count() => Err(S3ErrorCode::InvalidBucketAclWithObjectOwnership.into()),
-        Some(requested) => {
-            let rules = AclRules {
-                bucket_owner: owner,
-                ownership,
-                ownership_is_chosen: true,
-                block: PublicAccessBlock::default(),
-            };
-            resolve(state, &rules, owner, requested).await
-        }
+        Some(_) if !rules.ownership.acls_count() => Err(S3ErrorCode::InvalidBucketAclWithObjectOwnership.into()),
+        Some(requested) => resolve(state, rules, rules.bucket_owner, requested).await,
     }
-}
-
-/// Whether headers bring a list that says more than `private`.
-///
-/// # Errors
-/// Those of the headers themselves.
-pub(super) fn names_lists(headers: &HeaderMap) -> Result<bool, S3Error> {
-    Ok(!matches!(acl_of_headers(headers)?, None | Some(RequestedAcl::Canned(CannedAcl::Private))))
 }
 
 /// Where lists do not count, only one is accepted: full control for the bucket's owner.
@@ -176,7 +136,7 @@ fn check_says_what_holds(requested: &RequestedAcl, bucket_owner: &CanonicalId) -
 ///
 /// # Errors
 /// `InvalidArgument` for a user there is not, `UnresolvableGrantByEmailAddress`, `AccessDenied`.
-async fn resolve(
+pub(super) async fn resolve(
     state: &GatewayState,
     rules: &AclRules<'_>,
     owner: &CanonicalId,
@@ -189,7 +149,9 @@ async fn resolve(
     if rules.block.block_public_acls && acl.as_ref().is_some_and(is_public) {
         return Err(S3ErrorCode::AccessDenied.into());
     }
-    Ok(acl)
+    // What tools put back when they were shown the private list.
+    let own = Grant { grantee: Grantee::User(owner.clone()), permission: Permission::FullControl };
+    Ok(acl.filter(|acl| acl.grants != [own]))
 }
 
 async fn look_up(state: &GatewayState, requested: Vec<RequestedGrant>) -> Result<Vec<Grant>, Refusal> {

@@ -7,7 +7,7 @@ use crate::documents::{
     parse_ownership_controls, parse_public_access_block, write_ownership_controls, write_public_access_block,
 };
 use crate::error::{S3Error, S3ErrorCode};
-use crate::server::{GatewayState, ResponseBody, S3Request, S3Response};
+use crate::server::{BucketSettings, GatewayState, ResponseBody, S3Request, S3Response};
 use granary_access::{ObjectOwnership, Policy, PublicAccessBlock, acl};
 use granary_protocol::bucket::BucketDocument;
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -45,12 +45,11 @@ pub(super) async fn delete_bucket_policy(state: &GatewayState, request: S3Reques
     delete(state, &request, BucketDocument::Policy).await
 }
 
-/// Whether the policy lets the public in.
+/// Whether the bucket's policy or its list lets the public in. A bucket without either does not: that is an answer, too.
+/// (AWS has no status where there is no policy.)
 pub(super) async fn get_bucket_policy_status(state: &GatewayState, request: S3Request) -> Outcome {
     let settings = settings_now(state, &request).await?;
-    let Some(policy) = settings.document(BucketDocument::Policy) else { return Err(no_policy(&request).into()) };
-    // One that cannot be read lets nobody in.
-    let is_public = Policy::parse_resource(policy).is_ok_and(|policy| policy.is_public());
+    let is_public = settings.access().is_public();
     let mut xml = Xml::document("PolicyStatus", 64);
     xml.plain("IsPublic", is_public);
     Ok(xml.into_response())
@@ -88,11 +87,19 @@ pub(super) async fn delete_public_access_block(state: &GatewayState, request: S3
 pub(super) async fn get_bucket_ownership_controls(state: &GatewayState, request: S3Request) -> Outcome {
     let settings = settings_now(state, &request).await?;
     match settings.document(BucketDocument::OwnershipControls) {
-        Some(_) => Ok(write_ownership_controls(settings.ownership()).into_response()),
+        Some(_) => Ok(write_ownership_controls(ownership_shown(&settings)).into_response()),
         None => {
             let error = S3Error::new(S3ErrorCode::OwnershipControlsNotFoundError);
             Err(error.field("BucketName", request.bucket.as_str()).into())
         }
+    }
+}
+
+/// Where nobody has chosen, what comes nearest to what holds.
+fn ownership_shown(settings: &BucketSettings) -> ObjectOwnership {
+    match settings.ownership() {
+        ObjectOwnership::Undecided if settings.document(BucketDocument::Acl).is_some() => ObjectOwnership::ObjectWriter,
+        ownership => ownership,
     }
 }
 

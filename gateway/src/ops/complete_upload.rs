@@ -3,10 +3,10 @@
 use super::Outcome;
 use super::checksums::{algorithm_of, checksum_of, kept_algorithm, kept_type, shown, type_of};
 use super::events::announce_write;
-use super::object_headers::write_condition;
 use super::response_headers::describe_written_version;
 use super::text::parse_etag;
 use super::upload::upload_id;
+use super::write_condition::{TargetCondition, explain_unwritten};
 use super::xml_reader::{XmlDocument, malformed};
 use super::xml_writer::Xml;
 use crate::checksum::{
@@ -37,7 +37,7 @@ struct NamedPart {
 /// Joins the parts named into the object.
 pub(super) async fn complete_upload(state: &GatewayState, mut request: S3Request) -> Outcome {
     let upload = upload_id(&request)?;
-    let condition = write_condition(&request.headers)?;
+    let condition = TargetCondition::read(state, &request).await?;
     let spec = request.document_spec()?;
     let document = request.document(spec, state.config.complete_xml_bytes_max).await?;
     let named = parse(&document)?;
@@ -56,10 +56,11 @@ pub(super) async fn complete_upload(state: &GatewayState, mut request: S3Request
         .into_iter()
         .map(|part| CompletedPart { number: part.number, md5: part.md5, checksum: part.checksum.map(named_checksum) })
         .collect();
+    let settled = condition.settle(state, &request.bucket, &request.key).await?;
     let (bucket, key) = (request.bucket, request.key);
     let completing =
-        state.client.complete_upload(bucket.clone(), key.clone(), upload, completed, etag, checksum, condition);
-    let outcome = completing.await?;
+        state.client.complete_upload(bucket.clone(), key.clone(), upload, completed, etag, checksum, settled.condition);
+    let outcome = completing.await.map_err(|failure| explain_unwritten(settled.is_found, failure))?;
     let mut xml = Xml::document("CompleteMultipartUploadResult", 512);
     xml.element("Location", &format!("/{bucket}/{key}"));
     xml.element("Bucket", bucket.as_str());
@@ -233,10 +234,12 @@ fn parse(document: &[u8]) -> Result<Vec<NamedPart>, S3Error> {
             continue;
         }
         let part = parse_part(&mut xml)?;
-        if parts.last().is_some_and(|last| last.number >= part.number) {
-            return Err(S3Error::new(S3ErrorCode::InvalidPartOrder));
+        match parts.last_mut() {
+            Some(last) if last.number > part.number => return Err(S3Error::new(S3ErrorCode::InvalidPartOrder)),
+            // Sent twice and named each time: what was sent last replaced what was there, and is what is named last.
+            Some(last) if last.number == part.number => *last = part,
+            Some(_) | None => parts.push(part),
         }
-        parts.push(part);
     }
     xml.finish()?;
     // Ascending numbers up to 10,000: there can be no 10,001st part.
@@ -293,6 +296,8 @@ mod tests {
         let parts = parse(text.as_bytes()).unwrap();
         assert_eq!(parts[0], NamedPart { number: 1, md5: [0xab; 16], checksum: None });
         assert_eq!((parts[1].number, parts[1].checksum.unwrap().to_base64().as_str()), (7, "y/Q5Jg=="));
+        let twice = document(&(part("1", &tag) + &part("1", &"cd".repeat(16))));
+        assert_eq!(parse(twice.as_bytes()).unwrap(), [NamedPart { number: 1, md5: [0xcd; 16], checksum: None }]);
     }
 
     #[test]
@@ -300,7 +305,6 @@ mod tests {
         let tag = "ab".repeat(16);
         for (parts, code) in [
             (String::new(), S3ErrorCode::MalformedXML),
-            (part("1", &tag) + &part("1", &tag), S3ErrorCode::InvalidPartOrder),
             (part("2", &tag) + &part("1", &tag), S3ErrorCode::InvalidPartOrder),
             (part("0", &tag), S3ErrorCode::InvalidArgument),
             (part("10001", &tag), S3ErrorCode::InvalidArgument),

@@ -9,10 +9,10 @@ use super::copied_content::CopiedContent;
 use super::copy_source::Source;
 use super::events::announce_write;
 use super::new_object::ObjectSettings;
-use super::object_headers::write_condition;
 use super::refused_headers::refuse_unbuilt;
 use super::response_headers::describe_written_version;
 use super::text::version_text;
+use super::write_condition::{TargetCondition, explain_unwritten};
 use super::xml_writer::Xml;
 use crate::encryption::{Asked, insert_new_encryption};
 use crate::error::S3Error;
@@ -27,7 +27,7 @@ use http::header::{HeaderName, HeaderValue};
 /// Makes a copy, with the source's headers or those of the request.
 pub(super) async fn copy_object(state: &GatewayState, request: S3Request) -> Outcome {
     refuse_unbuilt(&request.headers)?;
-    let condition = write_condition(&request.headers)?;
+    let condition = TargetCondition::read(state, &request).await?;
     let replaces_headers = replaces(&request, "x-amz-metadata-directive", "Unknown metadata directive.")?;
     let replaces_tags = replaces(&request, "x-amz-tagging-directive", "Unknown tagging directive.")?;
     let ObjectSettings { owner, class, lock, mut details } = ObjectSettings::read(state, &request).await?;
@@ -64,14 +64,16 @@ pub(super) async fn copy_object(state: &GatewayState, request: S3Request) -> Out
     let new = NewObject { size, etag: content.etag, owner, class, checksum, lock, details };
     let (etag, source_version) = (object.etag, object.version);
     let written_key = request.key.clone();
+    let settled = condition.settle(state, &request.bucket, &request.key).await?;
     let (client, bucket, key) = (&state.client, request.bucket, request.key);
-    let outcome = match content.rewritten {
-        Some(rewritten) => client.put_object(bucket, key, rewritten, new, condition).await?,
+    let copied = match content.rewritten {
+        Some(rewritten) => client.put_object(bucket, key, rewritten, new, settled.condition).await,
         None => {
             let (of_bucket, of_key, of_version) = (source.bucket, source.key, source.version);
-            client.copy_object(of_bucket, of_key, of_version, etag, bucket, key, new, condition).await?
+            client.copy_object(of_bucket, of_key, of_version, etag, bucket, key, new, settled.condition).await
         }
     };
+    let outcome = copied.map_err(|failure| explain_unwritten(settled.is_found, failure))?;
     let mut xml = Xml::document("CopyObjectResult", 256);
     xml.time("LastModified", outcome.modified);
     xml.plain("ETag", format_args!("&quot;{}&quot;", outcome.etag));

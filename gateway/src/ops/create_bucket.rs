@@ -1,14 +1,13 @@
 //! CreateBucket: a bucket with everything it is configured with from the beginning, in one command.
 
 use super::Outcome;
-use super::acl_request::{acl_of_new_bucket, names_lists};
+use super::acl_request::{AclRules, acl_of_new_bucket};
 use super::bucket::CLASSIC_REGION;
 use super::refused_headers::refuse_unbuilt;
 use crate::config::NewBuckets;
 use crate::documents::{BucketTagging, CreateBucketConfiguration, Document};
 use crate::error::S3Error;
-use crate::server::{BucketSettings, GatewayState, OWNERSHIP_BY_DEFAULT, ResponseBody, S3Request, S3Response};
-use bytes::Bytes;
+use crate::server::{GatewayState, ResponseBody, S3Request, S3Response};
 use granary_access::acl::to_document;
 use granary_access::{ObjectOwnership, PublicAccessBlock};
 use granary_protocol::ErrorCode;
@@ -28,10 +27,17 @@ pub(super) async fn create_bucket(state: &GatewayState, mut request: S3Request) 
     let configuration = CreateBucketConfiguration::parse(&document)?;
     let region = &state.config.region;
     configuration.check_location(region)?;
-    let lists = names_lists(&request.headers)?;
-    let mut documents = first_documents(state.config.new_buckets, ownership, lists);
-    let in_force = ownership_of(&documents);
-    if let Some(acl) = acl_of_new_bucket(state, &request.maker(), in_force, &request.headers).await? {
+    let (ownership, block) = first_settings(state.config.new_buckets, ownership);
+    let mut documents = Vec::new();
+    documents.extend(ownership.map(|setting| (BucketDocument::OwnershipControls, setting.to_document().into())));
+    documents.extend(block.map(|block| (BucketDocument::PublicAccessBlock, block.to_document().into())));
+    let maker = request.maker();
+    let rules = AclRules {
+        bucket_owner: &maker,
+        ownership: ownership.unwrap_or(ObjectOwnership::ObjectWriter),
+        block: block.unwrap_or_default(),
+    };
+    if let Some(acl) = acl_of_new_bucket(state, &rules, &request.headers).await? {
         documents.push((BucketDocument::Acl, to_document(&acl).into()));
     }
     if !configuration.tags.is_empty() {
@@ -67,30 +73,17 @@ fn ownership_asked(request: &S3Request) -> Result<Option<ObjectOwnership>, S3Err
     ownership.map(Some).ok_or_else(invalid)
 }
 
-/// Who will own objects in a bucket that starts with these documents.
-fn ownership_of(documents: &[(BucketDocument, Bytes)]) -> ObjectOwnership {
-    let found = documents.iter().find(|(kind, _)| *kind == BucketDocument::OwnershipControls);
-    BucketSettings::ownership_in(found.map(|(_, document)| document))
-}
-
-/// What a bucket is configured with that says no more than who owns its objects. `lists`: the request brings an access
-/// control list.
-fn first_documents(new: NewBuckets, ownership: Option<ObjectOwnership>, lists: bool) -> Vec<(BucketDocument, Bytes)> {
-    let mut documents = Vec::new();
-    let ownership = ownership.or(match new {
-        NewBuckets::Standard if lists => Some(ObjectOwnership::ObjectWriter),
-        NewBuckets::Guarded => Some(ObjectOwnership::BucketOwnerEnforced),
-        NewBuckets::Standard | NewBuckets::Open => None,
-    });
-    match (ownership, new) {
-        (Some(ownership), _) => documents.push((BucketDocument::OwnershipControls, ownership.to_document().into())),
-        (None, NewBuckets::Open) => {}
-        (None, NewBuckets::Standard | NewBuckets::Guarded) => {
-            documents.push((BucketDocument::OwnershipControls, Bytes::from_static(OWNERSHIP_BY_DEFAULT)));
+/// Who owns objects in a new bucket, and what it blocks: what the request says, and else what new buckets have. `None` for
+/// no setting at all.
+fn first_settings(
+    new: NewBuckets,
+    asked: Option<ObjectOwnership>,
+) -> (Option<ObjectOwnership>, Option<PublicAccessBlock>) {
+    match new {
+        NewBuckets::Standard => (asked.or(Some(ObjectOwnership::Undecided)), None),
+        NewBuckets::Guarded => {
+            (asked.or(Some(ObjectOwnership::BucketOwnerEnforced)), Some(PublicAccessBlock::ALL))
         }
+        NewBuckets::Open => (asked, None),
     }
-    if new == NewBuckets::Guarded {
-        documents.push((BucketDocument::PublicAccessBlock, PublicAccessBlock::ALL.to_document().into()));
-    }
-    documents
 }

@@ -3,10 +3,10 @@
 use super::Outcome;
 use super::events::announce_delete;
 use super::lock_headers::wants_bypass;
-use super::object_headers::write_condition;
 use super::refused_headers::refuse_unbuilt;
 use super::text::parse_iso8601;
 use super::version::{insert_delete_marker, insert_version, requested_version};
+use super::write_condition::TargetCondition;
 use crate::error::S3Error;
 use crate::request::parse_http_date;
 use crate::server::{GatewayState, ResponseBody, S3Request, S3Response};
@@ -18,14 +18,16 @@ use http::StatusCode;
 pub(super) async fn delete_object(state: &GatewayState, request: S3Request) -> Outcome {
     refuse_unbuilt(&request.headers)?;
     let version = requested_version(&request)?;
-    let condition = write_condition(&request.headers)?;
-    if condition.if_absent {
-        return Err(S3Error::invalid_request("If-None-Match has no meaning for a delete").into());
-    }
+    let if_match = match TargetCondition::read(state, &request).await? {
+        TargetCondition::Carried(condition) if !condition.if_absent => condition.if_match,
+        TargetCondition::Carried(_) | TargetCondition::OtherThan(_) => {
+            return Err(S3Error::invalid_request("If-None-Match has no meaning for a delete").into());
+        }
+    };
     let target = DeleteTarget {
         key: request.key.clone(),
         version,
-        if_match: condition.if_match,
+        if_match,
         if_modified_s: if_modified_s(&request)?,
         if_size: if_size(&request)?,
     };

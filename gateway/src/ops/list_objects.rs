@@ -14,6 +14,13 @@ use granary_protocol::object::ObjectVersion;
 /// Bytes an entry takes in the document, roughly.
 const ENTRY_BYTES: usize = 420;
 
+/// Which of the two.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ListVersion {
+    One,
+    Two,
+}
+
 /// What both versions ask for.
 struct Asked {
     prefix: String,
@@ -43,12 +50,14 @@ impl Asked {
         Ok(state.client.list_objects(request.bucket.clone(), prefix, delimiter, after, self.max_keys).await?)
     }
 
-    /// Starts the document with what both versions say first.
-    fn document(&self, request: &S3Request, listing: &Listing) -> Xml {
+    /// Starts the document with what both versions say first. In the first version the prefix is repeated as it was asked
+    /// for, whatever the encoding: SDKs decode every name there but this one.
+    fn document(&self, request: &S3Request, listing: &Listing, version: ListVersion) -> Xml {
         let mut xml = Xml::document("ListBucketResult", 512 + listing.entries.len() * ENTRY_BYTES);
         xml.element("Name", request.bucket.as_str());
-        xml.encode_names(self.url_encoded);
+        xml.encode_names(self.url_encoded && version == ListVersion::Two);
         xml.name("Prefix", &self.prefix);
+        xml.encode_names(self.url_encoded);
         xml.plain("MaxKeys", self.max_keys);
         if !self.delimiter.is_empty() {
             xml.name("Delimiter", &self.delimiter);
@@ -67,7 +76,7 @@ pub(super) async fn list_objects(state: &GatewayState, request: S3Request) -> Ou
     let marker = request.query.get("marker").unwrap_or_default();
     let after = after_marker(marker, &asked.prefix, &asked.delimiter);
     let listing = asked.page(state, &request, after).await?;
-    let mut xml = asked.document(&request, &listing);
+    let mut xml = asked.document(&request, &listing, ListVersion::One);
     xml.name("Marker", marker);
     // Without a delimiter the last key is the next marker, and AWS does not repeat it.
     if listing.truncated && !asked.delimiter.is_empty() {
@@ -92,7 +101,7 @@ pub(super) async fn list_objects_v2(state: &GatewayState, request: S3Request) ->
         (_, None) => ListAfter::Start,
     };
     let listing = asked.page(state, &request, after).await?;
-    let mut xml = asked.document(&request, &listing);
+    let mut xml = asked.document(&request, &listing, ListVersion::Two);
     xml.plain("KeyCount", listing.entries.len());
     if let Some(token) = continuation {
         xml.element("ContinuationToken", token);

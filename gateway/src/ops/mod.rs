@@ -52,6 +52,7 @@ mod upload;
 mod upload_part;
 mod upload_part_copy;
 mod version;
+mod write_condition;
 mod xml_element;
 pub(crate) mod xml_reader;
 pub(crate) mod xml_writer;

@@ -1,11 +1,9 @@
-//! What a client stores beside the bytes: system headers, user metadata, storage class; and its conditions.
+//! What a client stores beside the bytes: system headers, user metadata, storage class.
 
-use super::text::{NO_SUCH_ETAG, parse_etag};
 use crate::body::stored_content_encoding;
 use crate::error::{S3Error, S3ErrorCode};
-use crate::request::{WriteCondition, decode_header_text};
-use granary_protocol::namenode;
-use granary_protocol::object::{ETag, ObjectHeaders, StorageClass};
+use crate::request::decode_header_text;
+use granary_protocol::object::{ObjectHeaders, StorageClass};
 use http::{HeaderMap, HeaderValue};
 
 /// User metadata, names and values together: 2 KB.
@@ -100,26 +98,6 @@ pub(super) fn storage_class(headers: &HeaderMap) -> Result<StorageClass, S3Error
         .ok_or_else(|| S3Error::new(S3ErrorCode::InvalidStorageClass).field("StorageClassRequested", name))
 }
 
-/// The conditions of a write, as the metadata command carries them.
-///
-/// # Errors
-/// `NotImplemented` for forms S3 does not know.
-pub(super) fn write_condition(headers: &HeaderMap) -> Result<namenode::WriteCondition, S3Error> {
-    let mut condition = namenode::WriteCondition::default();
-    match WriteCondition::from_headers(headers)? {
-        None => {}
-        Some(WriteCondition::MustNotExist) => condition.if_absent = true,
-        Some(WriteCondition::MustExist) => condition.if_match = Some(None),
-        Some(WriteCondition::MustMatch(tag)) => condition.if_match = Some(Some(wanted_etag(&tag))),
-    }
-    Ok(condition)
-}
-
-/// A tag of a condition. One that no object can have is kept as such: the condition then fails where the others do.
-pub(super) fn wanted_etag(tag: &str) -> ETag {
-    parse_etag(tag).unwrap_or(NO_SUCH_ETAG)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,15 +140,5 @@ mod tests {
         assert_eq!(error.code(), S3ErrorCode::InvalidArgument);
         let error = storage_class(&headers(&[("x-amz-storage-class", "REDUCED_REDUNDANCY")])).unwrap_err();
         assert_eq!(error.code(), S3ErrorCode::InvalidStorageClass);
-    }
-
-    #[test]
-    fn conditions_reach_the_command() {
-        let read = |name, value| write_condition(&headers(&[(name, value)])).unwrap();
-        assert!(read("if-none-match", "*").if_absent);
-        assert_eq!(read("if-match", "*").if_match, Some(None));
-        assert_eq!(read("if-match", "\"abc\"").if_match, Some(Some(NO_SUCH_ETAG)));
-        let tag = ETag { md5: [0xab; 16], parts: Some(2) };
-        assert_eq!(read("if-match", &format!("\"{tag}\"")).if_match, Some(Some(tag)));
     }
 }

@@ -6,9 +6,9 @@
 //! Source: RenameObject, Amazon S3 API reference.
 
 use super::Outcome;
-use super::object_headers::write_condition;
 use super::response_headers::unix_s;
 use super::version::explain;
+use super::write_condition::TargetCondition;
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::{ConditionOutcome, Preconditions, parse_rename_source};
 use crate::server::{AccessTarget, GatewayState, Refusal, ResponseBody, S3Request, S3Response};
@@ -27,7 +27,8 @@ pub(super) async fn rename_object(state: &GatewayState, request: S3Request) -> O
     for action in [Action::GetObject, Action::DeleteObject] {
         request.require(state, target, action).await?;
     }
-    let condition = write_condition(&request.headers)?;
+    let condition = TargetCondition::read(state, &request).await?;
+    let condition = condition.settle(state, &request.bucket, &request.key).await?.condition;
     let dates = Preconditions::for_write_dates(&request.headers);
     let condition = pinned(state, &request, &request.key, &dates, condition).await?;
     let conditions = Preconditions::for_rename_source(&request.headers);

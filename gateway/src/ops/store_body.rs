@@ -10,6 +10,7 @@ use crate::server::{GatewayState, Refusal, S3Request};
 use granary_client::StoredContent;
 use granary_protocol::encryption::{SealSalt, sealed_length};
 use granary_protocol::object::{PART_BYTES_MAX, StorageClass};
+use http::header::TRANSFER_ENCODING;
 
 /// Up to this size a body is collected whole and verified before its first byte is written.
 const COLLECT_BYTES_MAX: u64 = 128 << 10;
@@ -69,8 +70,8 @@ pub(super) fn object_writer(
     (ObjectWriter::new(&state.client, length, class, sealer), sealed_as)
 }
 
-/// The specification of a body that becomes an object or a part, and its length. Only the file of a form has none: it
-/// ends where the form says.
+/// The specification of a body that becomes an object or a part, and its length. The file of a form has none: it ends where
+/// the form says. Nor has a body in HTTP's own chunks, which end by themselves.
 ///
 /// # Errors
 /// `MissingContentLength`, `EntityTooLarge` beyond 5 GiB, and those of [`BodySpec::from_headers`].
@@ -78,6 +79,7 @@ pub(super) fn upload_spec(request: &S3Request) -> Result<(BodySpec, Option<u64>)
     let spec = request.body_spec()?.limit(PART_BYTES_MAX)?;
     let length = match request.form {
         Some(_) => None,
+        None if request.headers.contains_key(TRANSFER_ENCODING) => spec.length(),
         None => Some(spec.require_length()?),
     };
     Ok((spec, length))

@@ -15,7 +15,7 @@ const TAGGING: &str = "x-amz-tagging";
 /// The tags of `x-amz-tagging`; none without the header.
 ///
 /// # Errors
-/// `InvalidArgument` for what is no query, `InvalidTag`, `BadRequest` for too many.
+/// `InvalidArgument` for what is no query, `InvalidTag`.
 pub(super) fn tags_of_headers(headers: &HeaderMap) -> Result<Vec<Tag>, S3Error> {
     match headers.get(TAGGING) {
         None => Ok(Vec::new()),
@@ -40,7 +40,7 @@ fn parse_tag_query(text: &str) -> Result<Vec<Tag>, S3Error> {
 /// The tags of an object's `Tagging` document.
 ///
 /// # Errors
-/// `MalformedXML`, `InvalidTag`, `BadRequest` for too many, `MissingRequestBodyError` for no document.
+/// `MalformedXML`, `InvalidTag`, `MissingRequestBodyError` for no document.
 pub(super) fn parse_object_tagging(document: &[u8]) -> Result<Vec<Tag>, S3Error> {
     if document.trim_ascii().is_empty() {
         return Err(S3Error::new(S3ErrorCode::MissingRequestBodyError));
@@ -83,7 +83,7 @@ mod tests {
         }
         let eleven: Vec<String> = (0..11).map(|number| format!("k{number}=v")).collect();
         assert_eq!(parse_tag_query(&eleven[..10].join("&")).unwrap().len(), 10);
-        assert_eq!(parse_tag_query(&eleven.join("&")).unwrap_err().code(), S3ErrorCode::BadRequest);
+        assert_eq!(parse_tag_query(&eleven.join("&")).unwrap_err().code(), S3ErrorCode::InvalidTag);
     }
 
     fn document(tags: &str) -> String {
@@ -107,7 +107,7 @@ mod tests {
             (element("k", &(value + "v")), S3ErrorCode::InvalidTag),
             (element("", "v"), S3ErrorCode::InvalidTag),
             (element("k", "1") + &element("k", "2"), S3ErrorCode::InvalidTag),
-            ((0..11).map(|number| element(&number.to_string(), "v")).collect(), S3ErrorCode::BadRequest),
+            ((0..11).map(|number| element(&number.to_string(), "v")).collect(), S3ErrorCode::InvalidTag),
             ("<Tag><Key>k</Key></Tag>".to_owned(), S3ErrorCode::MalformedXML),
             ("<Other/>".to_owned(), S3ErrorCode::MalformedXML),
         ] {

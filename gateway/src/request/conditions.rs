@@ -113,6 +113,8 @@ impl Preconditions {
 pub enum WriteCondition {
     /// `If-None-Match: *`: nothing may be there.
     MustNotExist,
+    /// `If-None-Match: "etag"`: anything but this may be there, or nothing. Without quotes.
+    MustNotMatch(String),
     /// `If-Match: *`: something must be there.
     MustExist,
     /// `If-Match: "etag"`: exactly this must be there. Without quotes.
@@ -120,8 +122,7 @@ pub enum WriteCondition {
 }
 
 impl WriteCondition {
-    /// Reads the headers of a write. S3 knows only these forms: `If-None-Match` with an ETag, both headers at once, or a
-    /// list of ETags are `NotImplemented`, as AWS answers.
+    /// Reads the headers of a write. Both headers at once, or a list of ETags, are `NotImplemented`, as AWS answers.
     pub fn from_headers(headers: &HeaderMap) -> Result<Option<Self>, S3Error> {
         let if_match = EtagCondition::from_headers(headers, "if-match");
         let if_none_match = EtagCondition::from_headers(headers, "if-none-match");
@@ -138,7 +139,11 @@ impl WriteCondition {
                 Ok(_) | Err(_) => Err(unsupported("If-Match")),
             },
             (None, Some(EtagCondition::Any)) => Ok(Some(Self::MustNotExist)),
-            (None | Some(_), Some(_)) => Err(unsupported("If-None-Match")),
+            (None, Some(EtagCondition::OneOf(etags))) => match <[Etag; 1]>::try_from(etags) {
+                Ok([Etag { value, .. }]) => Ok(Some(Self::MustNotMatch(value))),
+                Err(_) => Err(unsupported("If-None-Match")),
+            },
+            (Some(_), Some(_)) => Err(unsupported("If-None-Match")),
         }
     }
 }
@@ -267,11 +272,13 @@ mod tests {
         assert_eq!(read(&[("if-none-match", "*")]).unwrap(), Some(WriteCondition::MustNotExist));
         assert_eq!(read(&[("if-match", "*")]).unwrap(), Some(WriteCondition::MustExist));
         assert_eq!(read(&[("if-match", "\"abc\"")]).unwrap(), Some(WriteCondition::MustMatch("abc".to_owned())));
+        assert_eq!(read(&[("if-none-match", "\"a\"")]).unwrap(), Some(WriteCondition::MustNotMatch("a".to_owned())));
         for pairs in [
-            &[("if-none-match", "abc")][..],
+            &[("if-none-match", "a, b")][..],
             &[("if-match", "a, b")],
             &[("if-match", "W/\"a\"")],
             &[("if-match", "")],
+            &[("if-none-match", "")],
             &[("if-match", "a"), ("if-none-match", "*")],
         ] {
             assert_eq!(read(pairs).unwrap_err().code(), S3ErrorCode::NotImplemented, "{pairs:?}");

@@ -127,11 +127,9 @@ impl CopySourceRange {
     pub fn resolve(self, source_length: u64) -> Result<ResolvedRange, S3Error> {
         if self.last >= source_length {
             let message = format!("Range specified is not valid for source object of size: {source_length}");
-            return Err(S3Error::invalid_argument(
-                message,
-                "x-amz-copy-source-range",
-                format!("bytes={}-{}", self.first, self.last),
-            ));
+            return Err(S3Error::with_message(S3ErrorCode::InvalidRange, message)
+                .field("RangeRequested", format!("bytes={}-{}", self.first, self.last))
+                .field("ActualObjectSize", source_length.to_string()));
         }
         Ok(ResolvedRange { first: self.first, last: self.last, object_length: source_length })
     }

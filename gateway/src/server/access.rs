@@ -11,7 +11,7 @@ use super::request::S3Request;
 use super::state::GatewayState;
 use crate::error::{S3Error, S3ErrorCode};
 use granary_access::authorizer::{self, Decision, ObjectFacts, Request};
-use granary_access::{Action, Caller, RequestContext, Requester, ResourceKind};
+use granary_access::{Action, Caller, ObjectOwnership, RequestContext, Requester, ResourceKind};
 use granary_protocol::namenode::Window;
 use granary_protocol::object::ObjectVersion;
 use granary_protocol::{CanonicalId, ErrorCode, ObjectKey, VersionId};
@@ -63,14 +63,21 @@ impl S3Request {
 
     /// The same, with an error for what it may not do: `AccessDenied`, unless it may know that there is no such object.
     pub async fn require(&self, state: &GatewayState, target: AccessTarget<'_>, action: Action) -> Result<(), Refusal> {
-        let (decision, is_missing) = self.judge(state, target, action).await?;
+        let (decision, mut is_missing) = self.judge(state, target, action).await?;
+        if !decision.is_allowed()
+            && is_missing.is_none()
+            && let Some(key) = target.key.filter(|_| action.concerns_existing_object())
+            && self.may_list(target.settings, key.as_str())
+        {
+            is_missing = Some(existing(state, target.settings, key, target.version).await?.is_none());
+        }
         // What the store does for a bucket's owner, such as delivering logs, needs no grant; a Deny stops it.
         if self.service.is_some() && decision == Decision::Denied {
             return Ok(());
         }
         match (decision.is_allowed(), target.key) {
             (true, _) => Ok(()),
-            (false, Some(key)) if is_missing && self.may_list(target.settings, key.as_str()) => {
+            (false, Some(key)) if is_missing == Some(true) && self.may_list(target.settings, key.as_str()) => {
                 let code = if target.version.is_some() { S3ErrorCode::NoSuchVersion } else { S3ErrorCode::NoSuchKey };
                 Err(S3Error::new(code).field("Key", key.as_str()).into())
             }
@@ -92,20 +99,24 @@ impl S3Request {
         let request = Request { requester: self.requester(), action, key, context: &context };
         let decision = authorizer::decide(&request, &facts, None);
         let describes = matches!(action, Action::PutObjectAcl | Action::PutObjectTagging);
-        let is_own = describes && facts.ownership.acls_count();
+        let is_writers = match facts.ownership {
+            ObjectOwnership::Undecided => facts.acl.is_some(),
+            ownership => ownership.writers_own(),
+        };
+        let is_own = describes && is_writers;
         match decision.is_allowed() || (is_own && decision == Decision::Denied) {
             true => Ok(()),
             false => Err(S3ErrorCode::AccessDenied.into()),
         }
     }
 
-    /// The decision, and whether it is known that there is no such object.
+    /// The decision, and whether there is no such object, if that was found out.
     async fn judge(
         &self,
         state: &GatewayState,
         target: AccessTarget<'_>,
         action: Action,
-    ) -> Result<(Decision, bool), Refusal> {
+    ) -> Result<(Decision, Option<bool>), Refusal> {
         let settings = target.settings;
         let facts = settings.access().facts(settings);
         let mut context = self.context(settings);
@@ -114,12 +125,12 @@ impl S3Request {
             ResourceKind::Account | ResourceKind::Bucket => None,
         };
         let mut object = None;
-        let mut is_missing = false;
+        let mut is_missing = None;
         if let Some(key) = key
             && authorizer::needs_object(self.requester(), action, &facts)
         {
             object = existing(state, settings, key, target.version).await?;
-            is_missing = object.is_none();
+            is_missing = Some(object.is_none());
             if let Some(object) = &object {
                 add_existing_tags(&mut context, &object.details.tags);
             }

@@ -9,8 +9,8 @@ use super::request::S3Request;
 use super::state::GatewayState;
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::CopySource;
-use granary_access::acl::GRANT_HEADERS;
-use granary_access::{Action, OperationTraits, required_actions};
+use granary_access::acl::{CannedAcl, GRANT_HEADERS};
+use granary_access::{Action, ObjectOwnership, OperationTraits, required_actions};
 use granary_protocol::{BucketName, CanonicalId};
 use http::HeaderMap;
 
@@ -63,11 +63,20 @@ fn traits_of(request: &S3Request) -> OperationTraits {
     }
 }
 
-/// Whether it sets a list that gives anything to anybody. Where lists do not count, one that is accepted changes nothing.
+/// Whether it sets a list that gives anything to anybody. Where lists do not count, one that is accepted changes nothing,
+/// nor does one for the bucket's owner where everything is the bucket's owner's.
 fn sets_acl(request: &S3Request) -> bool {
-    let lists_count = request.settings_if_any().is_none_or(|settings| settings.ownership().acls_count());
-    let canned = request.headers.get("x-amz-acl").is_some_and(|value| !value.is_empty() && value != "private");
-    lists_count && (canned || GRANT_HEADERS.iter().any(|(name, _)| request.headers.contains_key(*name)))
+    let ownership = request.settings_if_any().map(|settings| settings.ownership());
+    let says_nothing = |canned: &str| match CannedAcl::from_name(canned) {
+        Some(CannedAcl::Private) => true,
+        Some(CannedAcl::BucketOwnerRead | CannedAcl::BucketOwnerFullControl) => {
+            ownership.is_some_and(|ownership| !ownership.writers_own())
+        }
+        _ => canned.is_empty(),
+    };
+    let canned = request.headers.get("x-amz-acl").is_some_and(|value| !value.to_str().is_ok_and(says_nothing));
+    ownership.is_none_or(ObjectOwnership::acls_count)
+        && (canned || GRANT_HEADERS.iter().any(|(name, _)| request.headers.contains_key(*name)))
 }
 
 /// `x-amz-expected-bucket-owner` and its twin for a copy's source.

@@ -44,6 +44,12 @@ impl BucketAccess {
         }
     }
 
+    /// Whether the policy, or a list that counts, lets the public in. A policy that cannot be read lets nobody in.
+    pub fn is_public(&self) -> bool {
+        let lists_count = self.ownership.acls_count() && !self.block.ignore_public_acls;
+        self.policy_is_public || (lists_count && self.acl.as_ref().is_some_and(acl::is_public))
+    }
+
     /// What the authorizer asks about the bucket.
     pub fn facts<'s>(&'s self, settings: &'s BucketSettings) -> BucketFacts<'s> {
         BucketFacts {

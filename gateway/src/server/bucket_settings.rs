@@ -46,9 +46,6 @@ type Reading<T> = OnceLock<Result<Option<T>, Unreadable>>;
 #[derive(Clone, Copy, Debug)]
 struct Unreadable;
 
-/// The document of a bucket whose maker did not say who owns objects: lists are off, as nothing else can be read in it.
-pub(crate) const OWNERSHIP_BY_DEFAULT: &[u8] = b"default";
-
 impl BucketSettings {
     fn new(settings: bucket::BucketSettings) -> Self {
         Self {
@@ -77,19 +74,9 @@ impl BucketSettings {
 
     /// Who owns objects. Without a setting: who writes them, as on AWS; new buckets have one.
     pub fn ownership(&self) -> ObjectOwnership {
-        Self::ownership_in(self.document(BucketDocument::OwnershipControls))
-    }
-
-    /// Whether somebody has said who owns objects, or it is as it was when the bucket was made.
-    pub fn ownership_is_chosen(&self) -> bool {
-        self.document(BucketDocument::OwnershipControls).is_none_or(|document| **document != *OWNERSHIP_BY_DEFAULT)
-    }
-
-    /// The same for a bucket that is about to be made.
-    pub fn ownership_in(document: Option<&Bytes>) -> ObjectOwnership {
-        match document {
+        match self.document(BucketDocument::OwnershipControls) {
             None => ObjectOwnership::ObjectWriter,
-            document => ObjectOwnership::from_document(document.map(Bytes::as_ref)),
+            Some(document) => ObjectOwnership::from_document(Some(document)),
         }
     }
 

@@ -85,7 +85,6 @@ async fn admit(
     log: &mut Log,
 ) -> Result<S3Response, Refusal> {
     check_header_bytes(&parts.headers, state.config.header_bytes_max)?;
-    check_expectation(&parts.headers)?;
     let target = RequestTarget::parse(request_host(&parts)?, parts.uri.path(), &state.domains)?;
     if parts.method == Method::POST && matches!(target.resource, Resource::Service) {
         return Ok(Box::pin(sts::answer(state, parts, body, request_id)).await);
@@ -223,15 +222,6 @@ fn check_header_bytes(headers: &HeaderMap, bytes_max: usize) -> Result<(), S3Err
         return Ok(());
     }
     Err(S3Error::new(S3ErrorCode::RequestHeaderSectionTooLarge).field("MaxSizeAllowed", bytes_max.to_string()))
-}
-
-/// The one expectation there is, is met when the body is read (RFC 9110 §10.1.1).
-fn check_expectation(headers: &HeaderMap) -> Result<(), S3Error> {
-    let is_met = |value: &HeaderValue| value.is_empty() || value.as_bytes().eq_ignore_ascii_case(b"100-continue");
-    match headers.get_all(EXPECT).iter().all(is_met) {
-        true => Ok(()),
-        false => Err(S3Error::new(S3ErrorCode::ExpectationFailed)),
-    }
 }
 
 fn not_implemented(name: &'static str) -> S3Error {

@@ -46,7 +46,7 @@ pub use refusal::s3_code_of;
 
 pub(crate) use access::AccessTarget;
 pub(crate) use body::ObjectStream;
-pub(crate) use bucket_settings::{BucketSettings, OWNERSHIP_BY_DEFAULT};
+pub(crate) use bucket_settings::BucketSettings;
 pub(crate) use refusal::{Refusal, delete_marker, message_of};
 pub(crate) use request::{RequestBody, S3Request, S3Response, Sender};
 pub(crate) use request_facts::Peer;

@@ -329,7 +329,8 @@ const TABLE: &[Row] = &[
             ("DELETE", Serve(Op::DeleteObjectTagging)),
         ],
     ),
-    (Object, "torrent", &[("GET", Route::Refused("GetObjectTorrent", S3ErrorCode::MethodNotAllowed))]),
+    // No object has a torrent any more.
+    (Object, "torrent", &[("GET", Route::Refused("GetObjectTorrent", S3ErrorCode::NoSuchKey))]),
 ];
 
 /// The operation a request asks for. `has_copy_source` says whether it carries `x-amz-copy-source`.

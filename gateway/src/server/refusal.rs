@@ -70,6 +70,7 @@ impl Refusal {
 pub(crate) fn message_of(code: &ErrorCode) -> &'static str {
     match code {
         ErrorCode::ObjectLocked => "Access Denied because object protected by object lock.",
+        ErrorCode::InvalidPartNumber => "The requested partnumber is not satisfiable",
         ErrorCode::ObjectLockNotEnabled => "Bucket is missing ObjectLockConfiguration",
         other => s3_code_of(other).default_message(),
     }
@@ -106,7 +107,8 @@ pub fn s3_code_of(code: &ErrorCode) -> S3ErrorCode {
         ErrorCode::InvalidPartOrder => S3ErrorCode::InvalidPartOrder,
         ErrorCode::EntityTooSmall => S3ErrorCode::EntityTooSmall,
         ErrorCode::EntityTooLarge => S3ErrorCode::EntityTooLarge,
-        ErrorCode::InvalidPartNumber => S3ErrorCode::InvalidPartNumber,
+        // A read of a part that the object does not have.
+        ErrorCode::InvalidPartNumber => S3ErrorCode::InvalidPart,
         ErrorCode::InvalidRange => S3ErrorCode::InvalidRange,
         ErrorCode::PreconditionFailed => S3ErrorCode::PreconditionFailed,
         ErrorCode::Conflict => S3ErrorCode::ConditionalRequestConflict,

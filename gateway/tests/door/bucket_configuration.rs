@@ -152,7 +152,12 @@ async fn new_buckets_are_guarded_and_can_be_opened() {
     assert_eq!(get(&mut connection, "ownershipControls").await.element("ObjectOwnership"), Some("BucketOwnerEnforced"));
     let public = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*"}]}"#;
     assert_eq!(put(&mut connection, "policy", public).await.refusal(), (403, "AccessDenied"));
-    assert_eq!(get(&mut connection, "policyStatus").await.refusal(), (404, "NoSuchBucketPolicy"));
+    assert_eq!(get(&mut connection, "policyStatus").await.element("IsPublic"), Some("false"));
+    for (ownership, code) in [("BucketOwnerEnforced", "InvalidBucketAclWithObjectOwnership"), ("ObjectWriter", "AccessDenied")]
+    {
+        let asked = connection.signed("PUT", "/listed").header("x-amz-object-ownership", ownership);
+        assert_eq!(asked.header("x-amz-acl", "public-read").send().await.element("Code"), Some(code), "{ownership}");
+    }
     assert_eq!(connection.signed("DELETE", "/bucket?publicAccessBlock").send().await.status, 204);
     assert_eq!(
         get(&mut connection, "publicAccessBlock").await.refusal(),
@@ -166,7 +171,7 @@ async fn new_buckets_are_guarded_and_can_be_opened() {
 }
 
 #[tokio::test]
-async fn a_list_in_the_creating_request_turns_lists_on() {
+async fn a_list_decides_what_nobody_has_chosen() {
     let (world, mut connection) = World::with_bucket().await;
     let refusal = (404, "NoSuchPublicAccessBlockConfiguration");
     assert_eq!(get(&mut connection, "publicAccessBlock").await.refusal(), refusal);

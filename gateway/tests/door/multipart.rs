@@ -71,7 +71,7 @@ async fn parts_become_an_object() {
         let head = connection.signed("HEAD", "/bucket/k?partNumber=1").send().await;
         assert_eq!((head.status, head.header("content-length")), (206, Some("5242880")));
         let none = connection.signed("GET", "/bucket/k?partNumber=3").send().await;
-        assert_eq!(none.refusal(), (416, "InvalidPartNumber"));
+        assert_eq!(none.refusal(), (400, "InvalidPart"));
     }
     world.stop().await;
 }
