@@ -31,6 +31,13 @@ impl RequestContext {
         }
     }
 
+    /// Adds what another context says.
+    pub fn extend(&mut self, other: &RequestContext) {
+        for (key, values) in &other.keys {
+            values.iter().for_each(|value| self.add(key.as_str(), value.as_str()));
+        }
+    }
+
     /// The values of a key; `None` if the request has no such key.
     pub fn get(&self, key: &str) -> Option<&[String]> {
         self.keys.iter().find(|(name, _)| is_same_key(name, key)).map(|(_, values)| values.as_slice())
@@ -72,5 +79,8 @@ mod tests {
         assert_eq!(context.get("s3:RequestObjectTagKeys").unwrap().len(), 2);
         assert_eq!(context.single("s3:RequestObjectTagKeys"), None);
         assert_eq!(context.get("aws:Referer"), None);
+        let mut other = RequestContext::new();
+        other.extend(&context);
+        assert_eq!(other, context);
     }
 }

@@ -146,8 +146,8 @@ pub struct DoorOptions {
     /// The region requests are signed for.
     #[arg(long, default_value = "us-east-1", value_name = "REGION")]
     pub region: String,
-    /// What buckets are created with: `standard` (no access control lists unless the bucket is created with one), `guarded`
-    /// (public access blocked and no lists, as AWS does) or `open` (neither, as AWS did before April 2023).
+    /// What buckets are created with: `standard` (private; whether access control lists count is left to whoever puts one),
+    /// `guarded` (public access blocked and no lists, as AWS does) or `open` (neither, as AWS did before April 2023).
     #[arg(long, default_value = "standard", value_parser = new_buckets, value_name = "standard|guarded|open")]
     pub new_buckets: NewBuckets,
     /// Serve buckets that have a website configuration as `BUCKET.DOMAIN`. May be repeated.

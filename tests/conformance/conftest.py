@@ -181,6 +181,18 @@ def folder():
 
 
 @pytest.fixture
+def exists(s3):
+    """Whether there is such an object."""
+    def ask(bucket, key):
+        try:
+            s3.head_object(Bucket=bucket, Key=key)
+            return True
+        except ClientError:
+            return False
+    return ask
+
+
+@pytest.fixture
 def refused():
     """refused(call, code, status) asserts that a boto3 call fails with that AWS code (or one of several) and status."""
 

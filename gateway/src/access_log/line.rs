@@ -23,8 +23,8 @@ pub(crate) struct AccessRecord<'r> {
     /// `REST.GET.OBJECT` and its like.
     pub operation: String,
     pub key: Option<&'r str>,
-    pub method: &'r str,
-    pub target: &'r str,
+    /// Method and target of the request; `None` for a line about one of several things that a request did.
+    pub request: Option<(&'r str, &'r str)>,
     pub status: u16,
     pub error_code: Option<&'r str>,
     pub bytes_sent: u64,
@@ -50,9 +50,12 @@ impl AccessRecord<'_> {
         let key = self.key.map(encoded);
         let bytes_sent = Some(self.bytes_sent).filter(|bytes| *bytes > 0).map(|bytes| bytes.to_string());
         let tls = self.is_tls.then_some("TLSv1.2+");
+        let request = self
+            .request
+            .map_or_else(|| "-".to_owned(), |(method, target)| format!("{} {} HTTP/1.1", word(method), word(target)));
         let _infallible = write!(
             line,
-            "{} {} [{}] {} {} {} {} {} \"{} {} HTTP/1.1\" {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {}",
+            "{} {} [{}] {} {} {} {} {} \"{}\" {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {}",
             self.bucket_owner,
             self.bucket,
             timestamp(self.at),
@@ -61,8 +64,7 @@ impl AccessRecord<'_> {
             self.request_id,
             self.operation,
             or_dash(key.as_deref()),
-            word(self.method),
-            word(self.target),
+            request,
             self.status,
             or_dash(self.error_code),
             or_dash(bytes_sent.as_deref()),
@@ -201,8 +203,7 @@ mod tests {
             request_id: "3E57427F3EXAMPLE",
             operation: "REST.GET.OBJECT".to_owned(),
             key: Some("a b/\u{e9}"),
-            method: "GET",
-            target: "/photos/a%20b/%C3%A9",
+            request: Some(("GET", "/photos/a%20b/%C3%A9")),
             status: 200,
             bytes_sent: 113,
             object_size: Some(226),
@@ -231,7 +232,7 @@ mod tests {
     fn no_client_writes_a_field_or_line_of_its_own() {
         let hostile = AccessRecord {
             key: Some("k\n\"x"),
-            target: "/b/k\"\u{a0}x y",
+            request: Some(("GET", "/b/k\"\u{a0}x y")),
             user_agent: Some("a\" 200 - \"b\nfake"),
             referer: Some(&"r".repeat(1 << 16)),
             ..record()
@@ -248,5 +249,7 @@ mod tests {
         let bare = AccessRecord { remote_ip: None, requester: None, key: None, bytes_sent: 0, ..record() };
         let line = bare.to_line();
         assert!(line.contains("+0000] - - 3E57427F3EXAMPLE REST.GET.OBJECT - \"GET"), "{line}");
+        let line = AccessRecord { request: None, ..bare }.to_line();
+        assert!(line.contains(" REST.GET.OBJECT - \"-\" 200 "), "{line}");
     }
 }

@@ -7,10 +7,12 @@
 //! Invariants: memory is bounded, and what does not fit is counted; a delivery is logged like any other request except
 //! that it never causes another delivery.
 
+mod batch;
 mod buffer;
 mod key;
 mod line;
 
+pub(crate) use batch::BatchDeleted;
 pub(crate) use buffer::{LogBuffer, LogDestination, ReadyLog};
 pub(crate) use key::{LogKeyFormat, log_key};
 pub(crate) use line::{AccessRecord, resource_type};

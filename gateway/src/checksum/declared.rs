@@ -166,7 +166,7 @@ mod tests {
                 &[("x-amz-checksum-crc32", "y/Q5Jg=="), ("x-amz-trailer", "x-amz-checksum-crc32")],
                 S3ErrorCode::InvalidRequest,
             ),
-            (&[("x-amz-checksum-crc32", "nonsense")], S3ErrorCode::InvalidRequest),
+            (&[("x-amz-checksum-crc32", "nonsense")], S3ErrorCode::BadDigest),
             (&[("x-amz-trailer", "x-amz-meta-a")], S3ErrorCode::InvalidRequest),
             (&[("x-amz-trailer", "x-amz-checksum-crc32, x-amz-checksum-sha1")], S3ErrorCode::InvalidRequest),
             (&[("x-amz-sdk-checksum-algorithm", "CRC32")], S3ErrorCode::InvalidRequest),

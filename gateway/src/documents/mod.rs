@@ -24,7 +24,7 @@ pub(crate) use cors::{CorsConfiguration, CorsRule};
 pub(crate) use create_bucket::CreateBucketConfiguration;
 pub(crate) use encryption::{DefaultAlgorithm, DefaultEncryption};
 pub(crate) use lifecycle::StoredLifecycle;
-pub(crate) use logging::{KeyFormat, LoggingConfiguration, LoggingTarget};
+pub(crate) use logging::{KeyFormat, LoggingConfiguration, LoggingGrantee, LoggingTarget};
 pub(crate) use notification::NotificationConfiguration;
 pub(crate) use ownership::{parse_ownership_controls, write_ownership_controls};
 pub(crate) use public_access::{parse_public_access_block, write_public_access_block};

@@ -301,9 +301,9 @@ mod tests {
                 r#"Policy Condition failed: ["eq", "$key", "user/b"]"#,
             ),
             (
-                r#"{"bucket": "bucket"}, {"key": "user/a"}, ["starts-with", "$x-amz-meta-a", ""]"#,
+                r#"{"bucket": "bucket"}, {"key": "user/a"}, ["starts-with", "$x-amz-meta-a", "x"]"#,
                 &[key],
-                r#"Policy Condition failed: ["starts-with", "$x-amz-meta-a", ""]"#,
+                r#"Policy Condition failed: ["starts-with", "$x-amz-meta-a", "x"]"#,
             ),
             (
                 r#"{"bucket": "bucket"}, {"key": "user/a"}, ["starts-with", "$content-type", "image/"]"#,
@@ -320,6 +320,9 @@ mod tests {
         let conditions = r#"{"bucket": "bucket"}, ["content-length-range", 0, 10], ["content-length-range", 5, 20]"#;
         assert_eq!(check(conditions, &[]), Ok(Some((5, 10))));
         assert_eq!(check(r#"{"bucket": "bucket"}"#, &[]), Ok(None));
+        // Anything is nothing, too; and a checksum of the file needs no leave.
+        let any = r#"{"bucket": "bucket"}, ["starts-with", "$x-amz-meta-a", ""]"#;
+        assert_eq!(check(any, &[("x-amz-checksum-sha256", "x")]), Ok(None));
     }
 
     #[test]

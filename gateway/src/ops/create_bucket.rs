@@ -81,9 +81,7 @@ fn first_settings(
 ) -> (Option<ObjectOwnership>, Option<PublicAccessBlock>) {
     match new {
         NewBuckets::Standard => (asked.or(Some(ObjectOwnership::Undecided)), None),
-        NewBuckets::Guarded => {
-            (asked.or(Some(ObjectOwnership::BucketOwnerEnforced)), Some(PublicAccessBlock::ALL))
-        }
+        NewBuckets::Guarded => (asked.or(Some(ObjectOwnership::BucketOwnerEnforced)), Some(PublicAccessBlock::ALL)),
         NewBuckets::Open => (asked, None),
     }
 }

@@ -6,9 +6,10 @@ use super::events::announce_delete;
 use super::lock_headers::wants_bypass;
 use super::refused_headers::refuse_unbuilt;
 use super::text::{parse_version, version_text};
-use super::xml_reader::{XmlDocument, malformed};
 use super::write_condition::wanted_etag;
+use super::xml_reader::{XmlDocument, malformed};
 use super::xml_writer::Xml;
+use crate::access_log::BatchDeleted;
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::ObjectKey;
 use crate::server::{AccessTarget, GatewayState, Refusal, S3Request, message_of, s3_code_of};
@@ -48,6 +49,7 @@ pub(super) async fn delete_objects(state: &GatewayState, mut request: S3Request)
         check_access(state, &request, object).await?;
     }
     let maker = request.maker();
+    let is_logged = request.settings().logging()?.is_some_and(|logging| logging.target.is_some());
     let targets: Vec<DeleteTarget> = asked.objects.iter().filter_map(|object| object.target.clone().ok()).collect();
     let mut outcomes = match targets.is_empty() {
         true => Vec::new(),
@@ -59,24 +61,33 @@ pub(super) async fn delete_objects(state: &GatewayState, mut request: S3Request)
     .into_iter();
     let mut xml = Xml::document("DeleteResult", asked.objects.len() * 128);
     let mut deleted: Vec<(DeleteTarget, DeleteOutcome)> = Vec::new();
+    let mut logged = BatchDeleted::default();
     for object in asked.objects {
-        match object.target {
-            Err(error) => {
-                push_error(&mut xml, &object.key, object.version_text.as_deref(), error.code(), error.message())
-            }
-            Ok(ref target) => match outcomes.next() {
-                Some(Ok(outcome)) => {
-                    if !asked.quiet {
-                        push_deleted(&mut xml, &object.key, object.version_text.as_deref(), &outcome);
-                    }
-                    deleted.push((target.clone(), outcome));
-                }
-                Some(Err(failure)) => push_failure(&mut xml, &object, &failure),
-                None => push_failure(&mut xml, &object, &Failure::from(granary_protocol::ErrorCode::Internal)),
+        let done = match &object.target {
+            Err(error) => Err((error.code(), error.message().to_owned())),
+            Ok(target) => match outcomes.next() {
+                Some(Ok(outcome)) => Ok((target, outcome)),
+                Some(Err(failure)) => Err(told(&failure)),
+                None => Err(told(&Failure::from(granary_protocol::ErrorCode::Internal))),
             },
+        };
+        if is_logged {
+            let error = done.as_ref().err().map(|(code, _)| *code);
+            logged.add(&object.key, object.version_text.as_deref(), error);
+        }
+        let version = object.version_text.as_deref();
+        match done {
+            Err((code, message)) => push_error(&mut xml, &object.key, version, code, &message),
+            Ok((target, outcome)) => {
+                if !asked.quiet {
+                    push_deleted(&mut xml, &object.key, version, &outcome);
+                }
+                deleted.push((target.clone(), outcome));
+            }
         }
     }
     let mut response = xml.into_response();
+    response.extensions_mut().insert(logged);
     for (target, outcome) in &deleted {
         announce_delete(&mut response, &target.key, target.version, outcome);
     }
@@ -156,10 +167,10 @@ fn push_deleted(xml: &mut Xml, key: &str, version: Option<&str>, outcome: &Delet
     xml.close("Deleted");
 }
 
-fn push_failure(xml: &mut Xml, object: &Object, failure: &Failure) {
-    let (code, message) = (s3_code_of(&failure.code), message_of(&failure.code));
+/// What the client is told of one delete of many that failed.
+fn told(failure: &Failure) -> (S3ErrorCode, String) {
     tracing::debug!(%failure, "one delete of many refused");
-    push_error(xml, &object.key, object.version_text.as_deref(), code, message);
+    (s3_code_of(&failure.code), message_of(&failure.code).to_owned())
 }
 
 fn push_error(xml: &mut Xml, key: &str, version: Option<&str>, code: S3ErrorCode, message: &str) {

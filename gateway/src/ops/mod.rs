@@ -61,6 +61,7 @@ pub(crate) use cors::{CrossOrigin, add_cors, preflight};
 pub(crate) use form_headers::headers_of_form;
 pub(crate) use post_object::FormReply;
 pub(crate) use response_headers::last_modified_value;
+pub(crate) use tag_set::parse_object_tagging;
 pub(crate) use text::{parse_version, version_text};
 pub(crate) use xml_element::Element;
 

@@ -41,7 +41,7 @@ fn parse_tag_query(text: &str) -> Result<Vec<Tag>, S3Error> {
 ///
 /// # Errors
 /// `MalformedXML`, `InvalidTag`, `MissingRequestBodyError` for no document.
-pub(super) fn parse_object_tagging(document: &[u8]) -> Result<Vec<Tag>, S3Error> {
+pub(crate) fn parse_object_tagging(document: &[u8]) -> Result<Vec<Tag>, S3Error> {
     if document.trim_ascii().is_empty() {
         return Err(S3Error::new(S3ErrorCode::MissingRequestBodyError));
     }

@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(CopySourceRange::parse("bytes=0-4").unwrap().resolve(5).unwrap().length(), 5);
         assert_eq!(
             CopySourceRange::parse("bytes=0-5").unwrap().resolve(5).unwrap_err().code(),
-            S3ErrorCode::InvalidArgument
+            S3ErrorCode::InvalidRange
         );
         for value in ["bytes=0-", "bytes=-1", "0-1", "bytes=2-1"] {
             assert_eq!(CopySourceRange::parse(value).unwrap_err().code(), S3ErrorCode::InvalidArgument, "{value}");

@@ -104,7 +104,8 @@ impl S3Request {
             ownership => ownership.writers_own(),
         };
         let is_own = describes && is_writers;
-        match decision.is_allowed() || (is_own && decision == Decision::Denied) {
+        let needs_no_grant = is_own || self.service.is_some();
+        match decision.is_allowed() || (needs_no_grant && decision == Decision::Denied) {
             true => Ok(()),
             false => Err(S3ErrorCode::AccessDenied.into()),
         }
@@ -160,7 +161,9 @@ impl S3Request {
     }
 
     fn full_context(&self) -> RequestContext {
-        context_of(&self.arrival, self.caller(), &self.headers, &self.query, &self.region)
+        let mut context = context_of(&self.arrival, self.caller(), &self.headers, &self.query, &self.region);
+        context.extend(&self.said_by_body);
+        context
     }
 
     /// Whether it may do something with its account: make a bucket, list its buckets.

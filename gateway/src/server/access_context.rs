@@ -42,6 +42,8 @@ pub(super) struct Arrival {
     pub remote_ip: Option<IpAddr>,
     /// Whether it came over TLS.
     pub secure: bool,
+    /// The version of TLS that was agreed on: `1.2` or `1.3`.
+    pub tls_version: Option<&'static str>,
     /// How it was signed.
     pub method: AuthMethod,
     /// When, Unix seconds.
@@ -95,9 +97,7 @@ fn add_arrival(context: &mut RequestContext, arrival: &Arrival) {
     context.add("aws:CurrentTime", now_s.to_string());
     context.add("aws:SecureTransport", arrival.secure.to_string());
     context.add_some("aws:SourceIp", arrival.remote_ip.map(|address| address.to_canonical().to_string()));
-    if arrival.secure {
-        context.add("s3:TlsVersion", "1.2");
-    }
+    context.add_some("s3:TlsVersion", arrival.tls_version);
     context.add_some("s3:authType", arrival.method.policy_name());
     if arrival.method != AuthMethod::Anonymous {
         context.add("s3:signatureversion", "AWS4-HMAC-SHA256");

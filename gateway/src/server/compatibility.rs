@@ -163,10 +163,7 @@ const ALWAYS: &[(Operation, &str)] = &[
 
 /// What is worth knowing about operations that work.
 const NOTES: &[(Operation, &str)] = &[
-    (
-        Operation::CreateBucket,
-        "new buckets have no access lists unless the request brings one; see the setting `new_buckets`",
-    ),
+    (Operation::CreateBucket, "whether lists count in a new bucket is the setting `new_buckets`"),
     (Operation::RenameObject, "in buckets that keep no versions"),
     (Operation::PutBucketVersioning, "MFA Delete is refused: 501 NotImplemented"),
     (Operation::PutBucketEncryption, "`aws:kms:dsse` is refused: 501 NotImplemented"),
@@ -185,10 +182,18 @@ const HEAD: &str = "# S3 operations
 Every operation of AWS's S3 service model, and what this store does with it. Made by the gateway's tests from its routing
 table; `GRANARY_WRITE_DOCS=1 cargo test -p granary-gateway compatibility` writes it anew.
 
-Semantics and error codes are AWS's, the present ones where they have changed. One difference: new buckets have access control
-lists off, as on AWS, but a request that creates a bucket with a list turns them on, and public access is not blocked until
-somebody says so. The setting `new_buckets = \"guarded\"` creates buckets exactly as AWS does since April 2023, `\"open\"` as it
-did before.
+Semantics and error codes are AWS's, the present ones where they have changed. Differences:
+
+- New buckets show `BucketOwnerEnforced`, as on AWS, and nothing in them is public; but as long as nobody has chosen ownership, an
+  access control list that the owner puts is accepted, and public access is not blocked until somebody says so. With the setting
+  `new_buckets = \"guarded\"` buckets are created exactly as AWS does since April 2023, with `\"open\"` as it did before
+  (`access-control.md`).
+- `If-None-Match` with a tag is a condition on writes, too; AWS answers 501.
+- A checksum header that can be no checksum is `BadDigest` (AWS: `InvalidRequest`), a part number that an object does not have is 400
+  `InvalidPart` (AWS: 416 `InvalidPartNumber`), more than ten tags are `InvalidTag` (AWS: `BadRequest`), a copied range beyond the
+  source's end is `InvalidRange` (AWS: `InvalidArgument`).
+- GetBucketPolicyStatus answers for buckets without a policy, too, and counts public lists.
+- PUT with `Transfer-Encoding: chunked` and no length is accepted.
 
 | operation | here |
 |---|---|
@@ -211,7 +216,7 @@ fn answer(name: &str, scope: Scope, method: &str, query: &str) -> String {
             }
         }
         Route::NotImplemented(_) => "refused: 501 NotImplemented".to_owned(),
-        Route::Refused(_, code) => format!("refused: {} {code}, as AWS does", code.status_u16()),
+        Route::Refused(_, code) => format!("refused: {} {code}", code.status_u16()),
         Route::MethodNotAllowed => "refused: 405 MethodNotAllowed".to_owned(),
     }
 }

@@ -12,13 +12,14 @@
 use super::framing::Ambiguity;
 use super::front::Front;
 use super::guarded::Guarded;
+use super::request_facts::Peer;
 use super::state::GatewayState;
 use super::write_stall::WriteStall;
 use crate::error::{S3Error, S3ErrorCode};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ProtocolVersion;
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -43,18 +44,22 @@ pub(super) struct Listening {
 /// Serves a connection to its end. Failures of the peer are not ours to report louder than debug.
 pub(super) async fn serve(listening: Arc<Listening>, socket: TcpStream) {
     let _open = listening.state.metrics.connection_opens();
-    let peer = socket.peer_addr().ok();
+    let peer = socket.peer_addr().ok().map(|address| Peer { address, tls_version: None });
     if let Err(error) = socket.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY");
     }
     let stall_timeout = listening.state.config.stall_timeout();
     let Some(tls) = &listening.tls else {
-        let is_private = peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+        let is_private = peer.is_some_and(|peer| peer.address.ip().to_canonical().is_loopback());
         return serve_http(&listening, peer, WriteStall::new(socket, stall_timeout), is_private).await;
     };
     let limit = Duration::from_millis(listening.state.config.handshake_timeout_ms);
     match tokio::time::timeout(limit, tls.accept(socket)).await {
-        Ok(Ok(stream)) => serve_http(&listening, peer, WriteStall::new(stream, stall_timeout), true).await,
+        Ok(Ok(stream)) => {
+            let tls_version = stream.get_ref().1.protocol_version().and_then(version_name);
+            let peer = peer.map(|peer| Peer { tls_version, ..peer });
+            serve_http(&listening, peer, WriteStall::new(stream, stall_timeout), true).await;
+        }
         Ok(Err(error)) => {
             listening.state.metrics.connection_refused();
             tracing::debug!(%error, "TLS handshake");
@@ -63,10 +68,19 @@ pub(super) async fn serve(listening: Arc<Listening>, socket: TcpStream) {
     }
 }
 
+/// As policies name it.
+fn version_name(version: ProtocolVersion) -> Option<&'static str> {
+    match version {
+        ProtocolVersion::TLSv1_2 => Some("1.2"),
+        ProtocolVersion::TLSv1_3 => Some("1.3"),
+        _ => None,
+    }
+}
+
 /// Whether a connection `is_private` (nobody else's machine carries it in clear) decides what may be sent through it.
 async fn serve_http<T: AsyncRead + AsyncWrite + Send + Unpin + 'static>(
     listening: &Listening,
-    peer: Option<SocketAddr>,
+    peer: Option<Peer>,
     stream: T,
     is_private: bool,
 ) {

@@ -3,11 +3,12 @@
 use super::authorize::authorize;
 use super::body::ResponseBody;
 use super::bucket_settings::BucketSettings;
-use super::events::queue_events;
+use super::events::{make_room_for_events, queue_events};
 use super::front::PrivateConnection;
 use super::hoisted::add_hoisted;
 use super::operation::{Operation, Route, Scope, allowed_methods, route, subresource};
 use super::post_form::open_form;
+use super::read_ahead::read_ahead;
 use super::refusal::Refusal;
 use super::request::{RequestBody, S3Request, S3Response, Sender};
 use super::request_facts::{Peer, RequestFacts};
@@ -99,7 +100,7 @@ async fn admit(
     }
     let authenticated = state.authenticator.authenticate(&parts, Some(&target), state.now_s()).await?;
     log.identify(&authenticated);
-    let remote_ip = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
+    let peer = parts.extensions.get::<Peer>().copied();
     let query = Query::parse(parts.uri.query())?;
     if authenticated.method() == AuthMethod::QueryString {
         add_hoisted(&mut parts.headers, &query)?;
@@ -118,27 +119,29 @@ async fn admit(
     };
     log.operation = Some(operation);
     let resource = resource_type(scope == Scope::Object, subresource(scope, &query), parts.method.as_str());
-    let request = match (&target.resource, operation) {
+    let mut request = match (&target.resource, operation) {
         (Resource::Bucket(name), Operation::PostObject) => {
             let (form, authenticated) = open_form(state, &parts, &target, name.clone(), &authenticated, body).await?;
             log.identify(&authenticated);
             let settings = settings_of(state, operation, bucket).await?;
             log.settle(settings, Some(form.key.as_str()), "OBJECT", &parts.headers);
-            S3Request::of_form(form, log.settings.clone(), Sender::new(authenticated, state, remote_ip))
+            S3Request::of_form(form, log.settings.clone(), Sender::new(authenticated, state, peer))
         }
         (_, _) => {
             let settings = settings_of(state, operation, bucket).await?;
             log.settle(settings, target.resource.key().map(ObjectKey::as_str), resource, &parts.headers);
-            let sender = Sender::new(authenticated, state, remote_ip);
+            let sender = Sender::new(authenticated, state, peer);
             S3Request::new(target.resource, query, parts.headers, log.settings.clone(), sender, body)
         }
     };
+    read_ahead(state, operation, &mut request).await?;
     authorize(state, operation, &request).await?;
     if !is_private && !state.config.encryption.customer_keys_in_clear {
         refuse_customer_key(&request.headers)?;
     }
+    make_room_for_events(state, operation, log.settings.as_deref()).await?;
     let mut response = run_allowed(state, operation, request).await?;
-    queue_events(state, log.settings.as_deref(), &log.facts, &mut response).await?;
+    queue_events(state, log.settings.as_deref(), &log.facts, &mut response).await;
     Ok(response)
 }
 
@@ -164,12 +167,13 @@ pub(super) async fn serve_internally(
     request: InternalRequest,
 ) -> Result<S3Response, Refusal> {
     let InternalRequest { bucket, key, headers, settings, authenticated, body } = request;
-    let sender = Sender::new(authenticated, state, facts.remote_ip);
+    let sender = Sender::new(authenticated, state, facts.peer);
     let resource = Resource::Object(bucket, key);
     let request = S3Request::new(resource, Query::default(), headers, Some(settings.clone()), sender, body);
     authorize(state, operation, &request).await?;
+    make_room_for_events(state, operation, Some(&settings)).await?;
     let mut response = run_allowed(state, operation, request).await?;
-    queue_events(state, Some(&settings), facts, &mut response).await?;
+    queue_events(state, Some(&settings), facts, &mut response).await;
     Ok(response)
 }
 

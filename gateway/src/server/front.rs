@@ -20,7 +20,6 @@ use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::convert::Infallible;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -30,7 +29,7 @@ pub(super) struct Front {
     state: Arc<GatewayState>,
     service: Router,
     is_private: bool,
-    peer: Option<SocketAddr>,
+    peer: Option<Peer>,
 }
 
 /// Marks requests of connections that nobody can listen to: those under TLS and those from this machine.
@@ -52,7 +51,7 @@ impl Front {
     }
 
     /// The same for one connection.
-    pub(super) fn for_connection(&self, peer: Option<SocketAddr>, is_private: bool) -> Self {
+    pub(super) fn for_connection(&self, peer: Option<Peer>, is_private: bool) -> Self {
         Self { peer, is_private, ..self.clone() }
     }
 }
@@ -67,7 +66,7 @@ impl hyper::service::Service<Request<Incoming>> for Front {
             request.extensions_mut().insert(PrivateConnection);
         }
         if let Some(peer) = self.peer {
-            request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(peer);
         }
         if is_for_service(&self.state, &request) {
             let mut service = self.service.clone();

@@ -3,6 +3,7 @@
 use super::bucket_settings::BucketSettingsCache;
 use super::clock::Clock;
 use super::connection::{Listening, serve};
+use super::events;
 use super::front::Front;
 use super::health::Readiness;
 use super::log_delivery;
@@ -124,6 +125,7 @@ impl Gateway {
             website_domains: config.website_domains(),
             targets,
             events_queued: Arc::default(),
+            events_waiting: Default::default(),
             access_log: LogBuffer::default(),
             access_log_full: Notify::new(),
             enrolments: Semaphore::new(ENROLMENTS_MAX),
@@ -189,6 +191,7 @@ impl Gateway {
             let (targets, queued) = (state.targets.clone(), state.events_queued.clone());
             let delivery = Delivery::new(state.client.clone(), targets, allow_private, state.clock.clone(), queued);
             workers.spawn(delivery.run(self.shutdown.clone()));
+            workers.spawn(events::run(self.state.clone(), served.clone()));
         }
         workers.close();
         workers

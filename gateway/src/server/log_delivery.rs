@@ -13,7 +13,7 @@ use super::request_facts::RequestFacts;
 use super::state::GatewayState;
 use crate::access_log::{AccessRecord, LogDestination, LogKeyFormat, ReadyLog, log_key};
 use crate::auth::Identity;
-use crate::documents::KeyFormat;
+use crate::documents::{KeyFormat, LoggingGrantee};
 use crate::error::S3Error;
 use crate::request::{self, ObjectKey};
 use bytes::Bytes;
@@ -98,6 +98,12 @@ async fn deliver(state: &Arc<GatewayState>, log: ReadyLog) -> Result<(), S3Error
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
     headers.insert(CONTENT_LENGTH, HeaderValue::from(log.lines.len()));
+    if settings.ownership().acls_count() {
+        let of_source = state.settings.get(&BucketName(source.clone())).await.map_err(refused)?;
+        if let Some(target) = of_source.logging()?.and_then(|logging| logging.target.as_ref()) {
+            add_grants(&mut headers, &target.grants, settings.info.owner.as_str());
+        }
+    }
     let request = InternalRequest {
         bucket: request::BucketName::parse(target)?,
         key: ObjectKey::parse(key)?,
@@ -106,9 +112,32 @@ async fn deliver(state: &Arc<GatewayState>, log: ReadyLog) -> Result<(), S3Error
         authenticated: state.authenticator.service(LOGGING_SERVICE),
         body: RequestBody::of_bytes(Bytes::from(log.lines), state),
     };
-    let facts = RequestFacts { request_id, remote_ip: None, identity: Identity::Service(LOGGING_SERVICE) };
+    let facts = RequestFacts { request_id, peer: None, identity: Identity::Service(LOGGING_SERVICE) };
     let put = serve_internally(state, Operation::PutObject, &facts, request);
     Box::pin(put).await.map(drop).map_err(|refusal| refusal.into_error(request_id.as_str()))
+}
+
+/// The rights on log objects that the configuration gives, as a request for them: the owner keeps its own.
+fn add_grants(headers: &mut HeaderMap, grants: &[(LoggingGrantee, String)], owner: &str) {
+    let quoted = |grantee: &LoggingGrantee| match grantee {
+        LoggingGrantee::User(id) => Some(format!("id=\"{id}\"")),
+        LoggingGrantee::Group(uri) => Some(format!("uri=\"{uri}\"")),
+        LoggingGrantee::Email(_) => None,
+    };
+    let of = |permission: &str| {
+        grants.iter().filter(|(_, given)| given == permission).filter_map(|(grantee, _)| quoted(grantee)).collect()
+    };
+    // Writing means nothing on an object.
+    let (readers, mut owners): (Vec<String>, Vec<String>) = (of("READ"), of("FULL_CONTROL"));
+    if readers.is_empty() && owners.is_empty() {
+        return;
+    }
+    owners.push(format!("id=\"{owner}\""));
+    for (name, grantees) in [("x-amz-grant-read", readers), ("x-amz-grant-full-control", owners)] {
+        if let (false, Ok(value)) = (grantees.is_empty(), HeaderValue::from_str(&grantees.join(", "))) {
+            headers.insert(name, value);
+        }
+    }
 }
 
 /// The size of the object that was read, as far as a successful answer says it.

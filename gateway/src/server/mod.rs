@@ -27,6 +27,7 @@ mod operation;
 mod owners;
 mod post_form;
 mod principals;
+mod read_ahead;
 mod refusal;
 mod request;
 mod request_facts;

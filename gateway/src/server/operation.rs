@@ -62,6 +62,26 @@ operations! {
     CreateMultipartUpload UploadPart UploadPartCopy CompleteMultipartUpload AbortMultipartUpload ListParts
 }
 
+impl Operation {
+    /// Whether it changes objects, so that somebody may want to be told.
+    pub(super) const fn changes_object(self) -> bool {
+        matches!(
+            self,
+            Self::PutObject
+                | Self::PostObject
+                | Self::CopyObject
+                | Self::CompleteMultipartUpload
+                | Self::DeleteObject
+                | Self::DeleteObjects
+                | Self::RenameObject
+                | Self::RestoreObject
+                | Self::PutObjectTagging
+                | Self::DeleteObjectTagging
+                | Self::PutObjectAcl
+        )
+    }
+}
+
 /// What a request's target is, as far as the table cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {

@@ -117,10 +117,10 @@ pub fn s3_code_of(code: &ErrorCode) -> S3ErrorCode {
         ErrorCode::ObjectLocked => S3ErrorCode::AccessDenied,
         ErrorCode::InvalidBucketState => S3ErrorCode::InvalidBucketState,
         ErrorCode::ObjectLockNotEnabled => S3ErrorCode::InvalidRequest,
-        // About users, policies and keys: their handlers say it in their API's own words.
-        ErrorCode::NoSuchEntity | ErrorCode::EntityAlreadyExists | ErrorCode::LimitExceeded => {
-            S3ErrorCode::InvalidArgument
-        }
+        // About users, policies and keys: IAM's words.
+        ErrorCode::NoSuchEntity => S3ErrorCode::NoSuchEntity,
+        ErrorCode::EntityAlreadyExists => S3ErrorCode::EntityAlreadyExists,
+        ErrorCode::LimitExceeded => S3ErrorCode::LimitExceeded,
         ErrorCode::InvalidArgument => S3ErrorCode::InvalidArgument,
         ErrorCode::AccessDenied => S3ErrorCode::AccessDenied,
         ErrorCode::Busy => S3ErrorCode::SlowDown,

@@ -4,6 +4,7 @@ use super::access_context::{Arrival, context_of};
 use super::body::ResponseBody;
 use super::bucket_settings::BucketSettings;
 use super::metrics::Metrics;
+use super::request_facts::Peer;
 use super::state::GatewayState;
 use crate::auth::{AuthMethod, AuthenticatedRequest, Identity, PayloadMode};
 use crate::body::{BodyReader, BodySpec};
@@ -21,7 +22,6 @@ use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use std::error::Error;
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,10 +47,11 @@ pub(crate) struct Sender {
 
 impl Sender {
     /// Takes apart what was authenticated.
-    pub fn new(authenticated: AuthenticatedRequest, state: &GatewayState, remote_ip: Option<IpAddr>) -> Self {
+    pub fn new(authenticated: AuthenticatedRequest, state: &GatewayState, peer: Option<Peer>) -> Self {
         let arrival = Arrival {
-            remote_ip,
+            remote_ip: peer.map(|peer| peer.address.ip()),
             secure: state.config.tls.is_some(),
+            tls_version: peer.and_then(|peer| peer.tls_version),
             method: authenticated.method(),
             signed_at_s: authenticated.signed_at_s(),
             now: state.now(),
@@ -106,6 +107,9 @@ pub(crate) struct S3Request {
     pub(super) region: Arc<str>,
     payload: PayloadMode,
     body: RequestBody,
+    /// The body, if it was read before the request was judged, and what it says.
+    read_ahead: Option<Bytes>,
+    pub(super) said_by_body: RequestContext,
 }
 
 impl S3Request {
@@ -124,7 +128,23 @@ impl S3Request {
         };
         let Sender { caller, service, arrival, region, payload } = sender;
         let (bucket, key) = (BucketName(bucket), ObjectKey(key));
-        Self { bucket, key, query, headers, form: None, settings, caller, service, arrival, region, payload, body }
+        let (read_ahead, said_by_body) = (None, RequestContext::new());
+        Self {
+            bucket,
+            key,
+            query,
+            headers,
+            form: None,
+            settings,
+            caller,
+            service,
+            arrival,
+            region,
+            payload,
+            body,
+            read_ahead,
+            said_by_body,
+        }
     }
 
     /// An upload form is a request on the object it writes.
@@ -186,12 +206,23 @@ impl S3Request {
 
     /// A whole document in memory, of at most `bytes_max`, verified.
     pub async fn document(&mut self, spec: BodySpec, bytes_max: u64) -> Result<Bytes, S3Error> {
+        if let Some(document) = self.read_ahead.take() {
+            return Ok(document);
+        }
         let spec = spec.limit(bytes_max).map_err(|_| document_too_large())?;
         match self.read_body(spec).collect().await {
             Ok((document, _digests)) => Ok(document),
             Err(error) if error.code() == crate::error::S3ErrorCode::EntityTooLarge => Err(document_too_large()),
             Err(error) => Err(error),
         }
+    }
+}
+
+impl S3Request {
+    /// Keeps a body that was read before the request is judged, and what it says that policies may ask.
+    pub(super) fn keep_document(&mut self, document: Bytes, said: RequestContext) {
+        self.read_ahead = Some(document);
+        self.said_by_body = said;
     }
 }
 

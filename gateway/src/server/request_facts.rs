@@ -6,17 +6,27 @@ use std::net::{IpAddr, SocketAddr};
 
 /// Where a request came from; put into its extensions by the connection. Of a proxy's headers nothing is believed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub SocketAddr);
+pub(crate) struct Peer {
+    /// The other end of the connection.
+    pub address: SocketAddr,
+    /// The version of TLS that was agreed on; `None` in clear.
+    pub tls_version: Option<&'static str>,
+}
 
 /// Who did something, from where, in which request.
 #[derive(Clone)]
 pub(super) struct RequestFacts {
     pub request_id: RequestId,
-    pub remote_ip: Option<IpAddr>,
+    pub peer: Option<Peer>,
     pub identity: Identity,
 }
 
 impl RequestFacts {
+    /// From where.
+    pub(super) fn remote_ip(&self) -> Option<IpAddr> {
+        self.peer.map(|peer| peer.address.ip())
+    }
+
     /// Who did it, as events name it.
     pub(super) fn principal(&self) -> String {
         match &self.identity {

@@ -7,7 +7,7 @@ use super::request::S3Response;
 use super::request_facts::{Peer, RequestFacts};
 use super::request_id::RequestId;
 use super::state::GatewayState;
-use crate::access_log::{AccessRecord, LogDestination, resource_type};
+use crate::access_log::{AccessRecord, BatchDeleted, LogDestination, resource_type};
 use crate::auth::{AuthMethod, AuthenticatedRequest, Identity};
 use crate::error::S3ErrorCode;
 use granary_protocol::BucketName;
@@ -48,12 +48,12 @@ struct Access {
 
 impl Log {
     pub(super) fn new(request_id: RequestId, parts: &Parts) -> Self {
-        let remote_ip = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
+        let peer = parts.extensions.get::<Peer>().copied();
         Self {
             operation: None,
             bucket: None,
             settings: None,
-            facts: RequestFacts { request_id, remote_ip, identity: Identity::Anonymous },
+            facts: RequestFacts { request_id, peer, identity: Identity::Anonymous },
             error: None,
             method: AuthMethod::Anonymous,
             access: None,
@@ -105,13 +105,12 @@ impl Log {
             bucket_owner: settings.info.owner.as_str(),
             bucket: settings.info.name.as_str(),
             at: state.now(),
-            remote_ip: self.facts.remote_ip.map(|address| address.to_string()),
+            remote_ip: self.facts.remote_ip().map(|address| address.to_string()),
             requester,
             request_id: self.facts.request_id.as_str(),
             operation: format!("{door}.{verb}.{}", access.resource),
             key: access.key.as_deref(),
-            method: method.as_str(),
-            target: uri.path_and_query().map_or("", |target| target.as_str()),
+            request: Some((method.as_str(), uri.path_and_query().map_or("", |target| target.as_str()))),
             status: response.status().as_u16(),
             error_code: self.error.map(S3ErrorCode::as_str),
             bytes_sent: response.body().size_hint().exact().unwrap_or_default(),
@@ -132,5 +131,19 @@ impl Log {
             region: &state.config.region,
         };
         note(state, access.destination.clone(), &record);
+        let Some(BatchDeleted(keys)) = response.extensions().get() else { return };
+        for deleted in keys {
+            let one = AccessRecord {
+                operation: "BATCH.DELETE.OBJECT".to_owned(),
+                key: Some(&deleted.key),
+                request: None,
+                status: deleted.status,
+                error_code: deleted.error_code,
+                bytes_sent: 0,
+                version_id: deleted.version_id.as_deref(),
+                ..record.clone()
+            };
+            note(state, access.destination.clone(), &one);
+        }
     }
 }

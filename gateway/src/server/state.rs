@@ -2,6 +2,7 @@
 
 use super::bucket_settings::BucketSettingsCache;
 use super::clock::Clock;
+use super::events::WaitingEvents;
 use super::health::Readiness;
 use super::metrics::Metrics;
 use super::owners::Owners;
@@ -47,6 +48,8 @@ pub(crate) struct GatewayState {
     pub targets: Arc<Targets>,
     /// Told when events were queued here.
     pub(super) events_queued: Arc<Notify>,
+    /// Events that the queue did not take.
+    pub(super) events_waiting: WaitingEvents,
     /// Lines of access logs that wait for their delivery.
     pub(super) access_log: LogBuffer,
     /// Told when they should not wait for their time.
@@ -64,7 +67,7 @@ impl GatewayState {
     /// `action` is the route's: `admin:Status`.
     pub async fn authenticate_admin(&self, parts: &Parts, action: &str) -> Result<PayloadMode, S3Error> {
         let authenticated = self.authenticator.authenticate(parts, None, self.now_s()).await?;
-        let sender = Sender::new(authenticated, self, parts.extensions.get::<Peer>().map(|peer| peer.0.ip()));
+        let sender = Sender::new(authenticated, self, parts.extensions.get::<Peer>().copied());
         sender.authorize_operation(action, &parts.headers)
     }
 

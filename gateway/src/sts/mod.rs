@@ -59,7 +59,7 @@ async fn run(state: &GatewayState, mut parts: Parts, body: RequestBody) -> Resul
     }
     let authenticated = state.authenticator.authenticate_sts(&parts, state.now_s()).await?;
     let access_key_id = authenticated.identity().principal().map(|principal| principal.access_key_id.clone());
-    let sender = Sender::new(authenticated, state, parts.extensions.get::<Peer>().map(|peer| peer.0.ip()));
+    let sender = Sender::new(authenticated, state, parts.extensions.get::<Peer>().copied());
     let (Some(caller), Some(access_key_id)) = (sender.caller().cloned(), access_key_id) else {
         return Err(S3Error::new(S3ErrorCode::MissingAuthenticationToken).into());
     };

@@ -100,6 +100,28 @@ async fn a_policy_lets_others_in_and_takes_the_right_back() {
 }
 
 #[tokio::test]
+async fn a_policy_asks_for_the_tags_in_a_body() {
+    let (world, mut connection) = two_users().await;
+    let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam:::user/bob"},"Action":"s3:PutObjectTagging","Resource":"arn:aws:s3:::pail/*","Condition":{"StringEquals":{"s3:RequestObjectTag/team":"red"},"ForAllValues:StringEquals":{"s3:RequestObjectTagKeys":["team"]}}}]}"#;
+    assert_eq!(by(&mut connection, ANN, "PUT", "/pail?policy", policy).await, 204);
+    let tagging = |tags: &[(&str, &str)]| {
+        let tags: String = tags.iter().map(|(k, v)| format!("<Tag><Key>{k}</Key><Value>{v}</Value></Tag>")).collect();
+        format!("<Tagging><TagSet>{tags}</TagSet></Tagging>")
+    };
+    for (tags, status) in [
+        (&[("team", "red")][..], 200),
+        (&[("team", "blue")], 403),
+        (&[("team", "red"), ("more", "x")], 403),
+        (&[], 403),
+    ] {
+        assert_eq!(by(&mut connection, BOB, "PUT", "/pail/k?tagging", &tagging(tags)).await, status, "{tags:?}");
+    }
+    assert_eq!(by(&mut connection, BOB, "PUT", "/pail/k?tagging", "<Tagging").await, 403);
+    assert_eq!(by(&mut connection, ANN, "PUT", "/pail/k?tagging", "<Tagging").await, 400);
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn copies_need_rights_on_both_sides_and_bulk_deletes_on_each_key() {
     let (world, mut connection) = two_users().await;
     assert_eq!(by(&mut connection, BOB, "PUT", "/bobs", "").await, 200);

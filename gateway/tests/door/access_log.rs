@@ -61,6 +61,32 @@ async fn requests_on_a_logged_bucket_become_lines() {
 }
 
 #[tokio::test]
+async fn each_key_of_a_bulk_delete_has_a_line_and_grants_hold_on_the_logs() {
+    let (world, mut connection) = World::with_bucket_and(|config| config.access_log_interval_s = 1).await;
+    assert_eq!(connection.signed("PUT", "/logs").send().await.status, 200);
+    let document = "<BucketLoggingStatus><LoggingEnabled><TargetBucket>logs</TargetBucket><TargetPrefix>p/</TargetPrefix>\
+                    <TargetGrants><Grant><Grantee xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" \
+                    xsi:type=\"Group\"><URI>http://acs.amazonaws.com/groups/global/AllUsers</URI></Grantee>\
+                    <Permission>READ</Permission></Grant></TargetGrants></LoggingEnabled></BucketLoggingStatus>";
+    let answer = connection.signed("PUT", "/bucket?logging").body(document).send().await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let delete = "<Delete><Object><Key>one</Key></Object><Object><Key>two</Key><VersionId>x</VersionId></Object></Delete>";
+    let md5 = base64::Engine::encode(
+        &base64::engine::general_purpose::STANDARD,
+        <md5::Md5 as md5::Digest>::digest(delete.as_bytes()),
+    );
+    let asked = connection.signed("POST", "/bucket?delete").header("content-md5", &md5);
+    assert_eq!(asked.body(delete).send().await.status, 200);
+    let logs = logs_with(&mut connection, "BATCH.DELETE.OBJECT two \"-\" 400 InvalidArgument ").await;
+    assert!(logs.iter().any(|(_, log)| log.contains("BATCH.DELETE.OBJECT one \"-\" 204 - ")), "{logs:?}");
+    assert!(logs.iter().any(|(_, log)| log.contains("REST.POST.MULTI_OBJECT_DELETE")), "{logs:?}");
+    let shown = connection.anonymous("GET", &format!("/logs/{}", logs[0].0)).send().await;
+    assert_eq!(shown.status, 200, "{}", shown.text());
+    assert_eq!(connection.anonymous("GET", "/logs").send().await.status, 403);
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn partitioned_keys_name_their_source() {
     let (world, mut connection) = World::with_bucket_and(|config| config.access_log_interval_s = 1).await;
     let format = "<TargetObjectKeyFormat><PartitionedPrefix><PartitionDateSource>EventTime</PartitionDateSource>\

@@ -153,7 +153,8 @@ async fn new_buckets_are_guarded_and_can_be_opened() {
     let public = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"arn:aws:s3:::bucket/*"}]}"#;
     assert_eq!(put(&mut connection, "policy", public).await.refusal(), (403, "AccessDenied"));
     assert_eq!(get(&mut connection, "policyStatus").await.element("IsPublic"), Some("false"));
-    for (ownership, code) in [("BucketOwnerEnforced", "InvalidBucketAclWithObjectOwnership"), ("ObjectWriter", "AccessDenied")]
+    for (ownership, code) in
+        [("BucketOwnerEnforced", "InvalidBucketAclWithObjectOwnership"), ("ObjectWriter", "AccessDenied")]
     {
         let asked = connection.signed("PUT", "/listed").header("x-amz-object-ownership", ownership);
         assert_eq!(asked.header("x-amz-acl", "public-read").send().await.element("Code"), Some(code), "{ownership}");

@@ -272,6 +272,13 @@ impl Tables {
             Q::SealBlock { .. } => Ok(R::Sealed(GenerationStamp(1))),
             Q::ClaimCompaction { .. } => Ok(R::Compaction(None)),
             Q::CloseLease { .. } | Q::AbandonBlocks { .. } => Ok(R::Done),
+            // Full for events about the key `full`, until there is a bucket `opened`.
+            Q::AppendEvents { events }
+                if !self.buckets.contains_key("opened")
+                    && events.iter().any(|event| event.body.windows(12).any(|text| text == b"\"key\":\"full\"")) =>
+            {
+                Err(ErrorCode::Busy.into())
+            }
             Q::AppendEvents { events } => {
                 for event in events {
                     self.next_id += 1;

@@ -129,6 +129,26 @@ async fn a_webhook_that_fails_is_asked_again_and_a_redirect_is_a_failure() {
 }
 
 #[tokio::test]
+async fn a_full_queue_fails_no_write_that_was_made() {
+    let mut receiver = Receiver::start(&[]).await;
+    let (world, mut connection) = world(receiver.port, true).await;
+    let document = configuration(ARN, &["s3:ObjectCreated:Put"], "");
+    connection.signed("PUT", "/bucket?notification").body(document).send().await;
+    assert_eq!(receiver.accepted().await["Event"], "s3:TestEvent");
+    let put = connection.signed("PUT", "/bucket/full").header("if-none-match", "*").body("x").send().await;
+    assert_eq!(put.status, 200, "{}", put.text());
+    // Now it is known that nobody would hear of the next one.
+    assert_eq!(connection.signed("PUT", "/bucket/next").body("x").send().await.refusal(), (503, "SlowDown"));
+    assert_eq!(connection.signed("GET", "/bucket/next").send().await.status, 404);
+    assert_eq!(connection.signed("GET", "/bucket/full").send().await.status, 200);
+    assert_eq!(connection.signed("PUT", "/opened").send().await.status, 200);
+    assert_eq!(receiver.event().await, ("ObjectCreated:Put".to_owned(), "full".to_owned()));
+    assert_eq!(connection.signed("PUT", "/bucket/next").body("x").send().await.status, 200);
+    assert_eq!(receiver.event().await, ("ObjectCreated:Put".to_owned(), "next".to_owned()));
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn private_targets_are_not_reached_unless_allowed() {
     let mut receiver = Receiver::start(&[]).await;
     let (world, mut connection) = world(receiver.port, false).await;

@@ -48,7 +48,7 @@ async fn what_is_not_built_says_so() {
         ("x-amz-object-lock-mode", "COMPLIANCE", (400, "InvalidArgument")),
         ("x-amz-object-lock-legal-hold", "ON", (400, "InvalidRequest")),
         ("x-amz-tagging", "a=b&a=c", (400, "InvalidArgument")),
-        ("x-amz-acl", "public-read", (400, "AccessControlListNotSupported")),
+        ("x-amz-acl", "public", (400, "InvalidArgument")),
         ("x-amz-storage-class", "FAST", (400, "InvalidStorageClass")),
         ("x-amz-expected-bucket-owner", "111122223333", (403, "AccessDenied")),
         ("x-amz-checksum-crc32", "AAAAAA==", (400, "BadDigest")),
