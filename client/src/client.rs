@@ -8,7 +8,7 @@ use crate::shared::{ABANDONED_QUEUE_MAX, Shared};
 use crate::suspects::Suspects;
 use crate::writer::ContentWriter;
 use granary_protocol::datanode::DatanodeConnector;
-use granary_protocol::namenode::{NamenodeService, ObjectRead};
+use granary_protocol::namenode::{LocatedExtent, NamenodeService, ObjectRead};
 use granary_protocol::object::StorageClass;
 use granary_protocol::{DatanodeId, NodeName};
 use std::sync::{Arc, Mutex};
@@ -79,6 +79,12 @@ impl Client {
     /// A reader of the bytes that `read` locates.
     pub fn read(&self, read: ObjectRead) -> ContentReader {
         ContentReader::new(self.shared.clone(), read)
+    }
+
+    /// A reader of `length` bytes from `offset` of a file whose blocks are known; `extents` hold them, in order and without
+    /// gaps. It asks nobody for other locations: when all replicas of a block have failed, so has it.
+    pub fn read_located(&self, extents: Vec<LocatedExtent>, offset: u64, length: u64) -> ContentReader {
+        ContentReader::located(self.shared.clone(), extents, offset, length)
     }
 
     /// Stops cleanly: finishes what waits in the packers, seals open blocks, gives the lease back. Nothing can be

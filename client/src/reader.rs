@@ -64,6 +64,20 @@ impl ContentReader {
         }
     }
 
+    pub(crate) fn located(shared: Arc<Shared>, extents: Vec<LocatedExtent>, offset: u64, length: u64) -> Self {
+        Self {
+            shared,
+            content: None,
+            position: offset,
+            end: offset + length,
+            extents: extents.into(),
+            open: None,
+            next_open: None,
+            tried: Vec::new(),
+            stalled: None,
+        }
+    }
+
     /// Bytes still to come.
     pub fn remaining(&self) -> u64 {
         self.end - self.position
@@ -194,7 +208,7 @@ impl ContentReader {
     /// Asks where the next bytes are.
     async fn locate(&mut self) -> Result<(), Failure> {
         let Some(content) = self.content else {
-            return Err(Failure::new(ErrorCode::Internal, "a window of bytes without a content"));
+            return Err(unavailable("no replica of the next byte can be read, and others are not known"));
         };
         let request =
             NamenodeRequest::LocateContent { content, offset: self.position, length: self.end - self.position };

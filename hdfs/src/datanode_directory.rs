@@ -50,6 +50,14 @@ impl DatanodeDirectory {
         self.known.read().unwrap_or_else(PoisonError::into_inner).doors.get(&datanode).cloned()
     }
 
+    /// Every door, by the datanode's id.
+    pub fn doors(&self) -> Vec<DatanodeDoor> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let mut doors: Vec<DatanodeDoor> = known.doors.values().cloned().collect();
+        doors.sort_unstable_by_key(|door| door.datanode);
+        doors
+    }
+
     /// A datanode as clients are told of it, without its figures; `None` if it announced no door.
     pub fn info(&self, datanode: DatanodeId) -> Option<DatanodeInfo> {
         self.door(datanode).as_ref().map(datanode_info)

@@ -47,6 +47,8 @@ java_exceptions! {
     PathComponentTooLong "org.apache.hadoop.hdfs.protocol.FSLimitException$PathComponentTooLongException"
     /// The principal may not.
     AccessControl "org.apache.hadoop.security.AccessControlException"
+    /// This datanode has no replica of the block.
+    ReplicaNotFound "org.apache.hadoop.hdfs.server.datanode.ReplicaNotFoundException"
     /// The user may not speak for the other.
     Authorization "org.apache.hadoop.security.authorize.AuthorizationException"
     /// Another client writes the file.

@@ -9,6 +9,7 @@
 //! Everything a stranger can make grow has a bound: connections, bytes of a request and of a packet, packets between the
 //! socket and the disk, time without a word.
 
+mod ask;
 mod block_checksum;
 mod checksum;
 mod message;
@@ -21,6 +22,7 @@ mod transfer_block;
 mod wire;
 mod write_block;
 
+pub(crate) use ask::{BlockChecksumKind, BlockChecksumReply, ask_block_checksum};
 pub use server::{TransferServer, TransferSettings};
 
 #[cfg(test)]
