@@ -64,18 +64,21 @@ pub struct ServerOptions {
     /// Where S3 is served.
     #[arg(long, default_value = "127.0.0.1:9000", value_name = "ADDR:PORT")]
     pub s3: SocketAddr,
-    /// Where the namenode's metrics and health are served.
+    /// Where the namenode's metrics and health and WebHDFS are served.
     #[arg(long, default_value = "127.0.0.1:9870", value_name = "ADDR:PORT")]
     pub namenode_http: SocketAddr,
     /// Where hdfs:// is served (Hadoop RPC).
     #[arg(long, default_value = "127.0.0.1:8020", value_name = "ADDR:PORT")]
     pub namenode_rpc: SocketAddr,
-    /// Where the datanode's metrics and health are served.
+    /// Where the datanode's metrics and health are served, and the data of WebHDFS.
     #[arg(long, default_value = "127.0.0.1:9864", value_name = "ADDR:PORT")]
     pub datanode_http: SocketAddr,
-    /// Where Hadoop's DataTransferProtocol will be served; not opened by this version.
+    /// Where Hadoop clients read and write blocks (DataTransferProtocol).
     #[arg(long, default_value = "127.0.0.1:9866", value_name = "ADDR:PORT")]
     pub datanode_transfer: SocketAddr,
+    /// Where Hadoop clients ask about blocks that are being written (ClientDatanodeProtocol).
+    #[arg(long, default_value = "127.0.0.1:9867", value_name = "ADDR:PORT")]
+    pub datanode_ipc: SocketAddr,
     #[command(flatten)]
     pub hdfs: HdfsOptions,
     #[command(flatten)]
@@ -287,7 +290,7 @@ impl std::str::FromStr for NodeRole {
     fn from_str(text: &str) -> Result<NodeRole, String> {
         let (name, role) = text.split_once(':').ok_or("a node is written NAME:ROLE")?;
         granary_rpc::NodeName::new(name).map_err(|error| error.to_string())?;
-        if !["namenode", "datanode", "gateway"].contains(&role) {
+        if !role.split('+').all(|role| ["namenode", "datanode", "gateway"].contains(&role)) {
             return Err(format!("a node is a namenode, a datanode or a gateway, not {role:?}"));
         }
         Ok(NodeRole { name: name.to_owned(), role: role.to_owned() })

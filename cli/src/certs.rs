@@ -47,7 +47,8 @@ pub fn run(options: &CertsOptions) -> anyhow::Result<()> {
 
 fn issue(authority: &ClusterCa, node: &NodeRole) -> anyhow::Result<NodeCertificate> {
     let name = NodeName::new(node.name.as_str())?;
-    authority.issue(&name, &[&node.role], &[]).with_context(|| format!("certifying {name}"))
+    let roles: Vec<&str> = node.role.split('+').collect();
+    authority.issue(&name, &roles, &[]).with_context(|| format!("certifying {name}"))
 }
 
 /// A name given twice, or one that has a certificate already.

@@ -75,8 +75,28 @@ pub struct DatanodeFile {
     /// `.namenodes` at its end.
     #[serde(default)]
     pub namenodes_file: Option<PathBuf>,
+    /// The ports for Hadoop clients. Not opened if absent.
+    #[serde(default)]
+    pub hadoop: Option<HadoopPorts>,
+    /// Whom the Hadoop door believes.
+    #[serde(default)]
+    pub hdfs: HdfsConfig,
     /// The datanode's own settings.
     pub datanode: granary_datanode::Config,
+}
+
+/// `[hadoop]` of a datanode. With it the http port serves WebHDFS too, for which the node's certificate needs the role
+/// `gateway` beside `datanode`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HadoopPorts {
+    /// DataTransferProtocol.
+    pub transfer: SocketAddr,
+    /// ClientDatanodeProtocol.
+    pub ipc: SocketAddr,
+    /// `host:port` of `hdfs://`, or the name of the nameservice, as WebHDFS' answers name it. Default: not named.
+    #[serde(default)]
+    pub namenode_rpc: Option<String>,
 }
 
 /// `granary gateway`.

@@ -9,6 +9,7 @@ mod certs;
 mod config;
 mod credentials;
 mod enrol;
+mod hadoop;
 mod health;
 mod http_client;
 mod kms_key;

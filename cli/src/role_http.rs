@@ -1,4 +1,4 @@
-//! The http port of a role: metrics for Prometheus and health for whoever restarts processes.
+//! The http port of a role: metrics for Prometheus, health for whoever restarts processes, and WebHDFS where it is served.
 //!
 //! `live` says that the process answers; `ready` that it can do its work now.
 
@@ -7,9 +7,9 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use granary_hdfs::webhdfs::{HttpServer, HttpSettings};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,17 +21,18 @@ pub struct RoleReport {
     pub ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
 }
 
-/// Serves `report` at `address` until `shutdown`; returns the bound address.
+/// Serves `report`, and what `further` routes, at `address` until `shutdown`; returns the bound address.
 pub async fn serve(
     address: SocketAddr,
     report: RoleReport,
+    further: Router,
     tasks: &TaskTracker,
     shutdown: CancellationToken,
 ) -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind(address)
+    let server = HttpServer::bind(address, HttpSettings::default(), None)
         .await
         .with_context(|| format!("cannot listen on {address}; is another server running?"))?;
-    let bound = listener.local_addr()?;
+    let bound = server.local_addr();
     let report = Arc::new(report);
     let metrics = report.clone();
     let router = Router::new()
@@ -49,13 +50,9 @@ pub async fn serve(
                 let metrics = metrics.clone();
                 async move { exposition(&metrics) }
             }),
-        );
-    tasks.spawn(async move {
-        let served = axum::serve(listener, router).with_graceful_shutdown(shutdown.cancelled_owned()).await;
-        if let Err(error) = served {
-            tracing::error!(%error, "the http port failed");
-        }
-    });
+        )
+        .merge(further);
+    tasks.spawn(server.run(router, shutdown));
     Ok(bound)
 }
 

@@ -3,33 +3,31 @@
 use crate::args::RoleOptions;
 use crate::config::{self, DatanodeFile, GatewayFile, NamenodeFile};
 use crate::credentials::RootCredentials;
+use crate::hadoop::{self, DatanodeAddresses};
 use crate::master_key;
 use crate::node_certificate::{control_security, data_security};
 use crate::role_http;
 use crate::server::{datanode_report, namenode_report};
 use crate::shutdown;
 use anyhow::Context;
+use axum::Router;
 use granary_client::remote::{NamenodeCluster, PeerListFollower, RemoteDatanodes, RemoteNamenode};
 use granary_client::{Client, ClientComponents, ClientConfig};
 use granary_datanode::{Datanode, DatanodeRpc, VolumeConfig};
 use granary_gateway::auth::Secret;
-use granary_gateway::config::{Account, EncryptionConfig, KmsConfig, NewBuckets, NotificationSettings, TlsFiles};
+use granary_gateway::config::{EncryptionConfig, KmsConfig, NewBuckets, NotificationSettings, TlsFiles};
 use granary_gateway::encryption::MasterKey;
 use granary_gateway::server::Gateway;
-use granary_hdfs::config::HdfsConfig;
-use granary_hdfs::namenode_door::NamenodeDoor;
-use granary_hdfs::rpc::RpcSettings;
 use granary_namenode::peers::PeerDoor;
 use granary_namenode::server::NamenodeServer;
-use granary_namenode::service::Namenode;
 use granary_protocol::block::Media;
-use granary_protocol::datanode::DatanodeConnector;
+use granary_protocol::datanode::{DatanodeConnector, DatanodeService};
 use granary_protocol::namenode::NamenodeService;
-use granary_protocol::{CanonicalId, DatanodeId, NodeName, Rack};
+use granary_protocol::{DatanodeId, NodeName, Rack};
 use granary_rpc::{ClusterCa, RpcClient, RpcClientConfig, RpcServer, Security};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -66,12 +64,15 @@ pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
         started = granary_namenode::startup::start(file.namenode, components) => started.context("starting the namenode")?,
         () = shutdown.cancelled() => return Ok(()),
     };
-    let http = role_http::serve(file.http, namenode_report(&running.namenode), &tasks, shutdown.clone()).await?;
+    let mut further = Router::new();
     if let Some(address) = file.hadoop_rpc {
-        let door = hadoop_door(running.namenode.clone(), file.hdfs);
-        let hadoop_rpc = serve_hadoop_rpc(&door, address, &tasks, shutdown.clone()).await?;
-        tracing::info!(%hadoop_rpc, "hdfs:// is served");
+        let door = hadoop::namenode_door(running.namenode.clone(), file.hdfs);
+        let hadoop_rpc = hadoop::serve_rpc(&door, address, &tasks, shutdown.clone()).await?;
+        further = hadoop::namenode_webhdfs(&door, running.namenode.clone(), hadoop_rpc).router();
+        tracing::info!(%hadoop_rpc, "hdfs:// and webhdfs:// are served");
     }
+    let report = namenode_report(&running.namenode);
+    let http = role_http::serve(file.http, report, further, &tasks, shutdown.clone()).await?;
     tracing::info!(rpc = %file.rpc, %http, "namenode is up");
 
     // A peer that cannot go on cancels `stop` itself; the process ends with it, so that whoever supervises it notices.
@@ -90,25 +91,6 @@ pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The Hadoop door of a namenode. What no user of the store owns belongs to the account behind the root key.
-pub fn hadoop_door(namenode: Arc<Namenode>, config: HdfsConfig) -> NamenodeDoor {
-    NamenodeDoor::new(namenode, config, CanonicalId(Account::default().canonical_id))
-}
-
-/// Opens the port of `hdfs://` and serves it until `shutdown`; where it is.
-pub async fn serve_hadoop_rpc(
-    door: &NamenodeDoor,
-    address: SocketAddr,
-    tasks: &TaskTracker,
-    shutdown: CancellationToken,
-) -> anyhow::Result<SocketAddr> {
-    let server = door.listen(address, RpcSettings::default()).await;
-    let server = server.with_context(|| format!("cannot listen on {address} for hdfs://"))?;
-    let bound = server.local_addr();
-    tasks.spawn(server.run(shutdown));
-    Ok(bound)
-}
-
 /// `granary datanode`.
 pub async fn datanode(options: RoleOptions) -> anyhow::Result<()> {
     let file: DatanodeFile = config::load(&options)?;
@@ -123,8 +105,9 @@ pub async fn datanode(options: RoleOptions) -> anyhow::Result<()> {
     if let Some(advertised) = &file.advertise {
         settings.address = advertised.clone();
     }
+    let to_namenodes = control.clone();
     let namenode = move |address: &String| {
-        let rpc = RpcClient::new(address.as_str(), control.clone());
+        let rpc = RpcClient::new(address.as_str(), to_namenodes.clone());
         (address.clone(), Arc::new(RemoteNamenode::new(rpc, NAMENODE_CALL_TIMEOUT)) as Arc<dyn NamenodeService>)
     };
     let components = granary_datanode::Components {
@@ -133,16 +116,56 @@ pub async fn datanode(options: RoleOptions) -> anyhow::Result<()> {
         connector: Arc::new(RemoteDatanodes::new(data.clone(), RpcClientConfig::default(), None)),
     };
     let datanode = Arc::new(Datanode::start(settings, components, stop).await.context("starting the datanode")?);
-    datanode.set_namenodes(follower.addresses().iter().map(&namenode).collect());
-    let follows = datanode.clone();
+    let first: Vec<_> = follower.addresses().iter().map(&namenode).collect();
+    let cluster = Arc::new(NamenodeCluster::connect(follower.addresses(), &control, &RpcClientConfig::default()));
+    let peers = Arc::new(Mutex::new(services(&first)));
+    datanode.set_namenodes(first);
+    let (follows, learns, told) = (datanode.clone(), cluster.clone(), peers.clone());
     tasks.spawn(follower.run(shutdown.clone(), move |addresses| {
-        follows.set_namenodes(addresses.iter().map(&namenode).collect());
+        let namenodes: Vec<_> = addresses.iter().map(&namenode).collect();
+        *told.lock().expect("held to copy a list only") = services(&namenodes);
+        learns.learn(addresses);
+        follows.set_namenodes(namenodes);
     }));
     let server = listen(file.rpc, data, Arc::new(DatanodeRpc::new(datanode.clone()))).await?;
-    let http = role_http::serve(file.http, datanode_report(&datanode), &tasks, shutdown.clone()).await?;
-    tracing::info!(rpc = %file.rpc, %http, "datanode is up");
+    let report = datanode_report(&datanode);
+    let mut doors_client = None;
+    if let Some(ports) = file.hadoop {
+        let config = Arc::new(file.hdfs);
+        let local = (datanode.id(), datanode.clone() as Arc<dyn DatanodeService>);
+        let connector: Arc<dyn DatanodeConnector> = Arc::new(RemoteDatanodes::new(
+            data_security(&control, file.data_security),
+            RpcClientConfig::default(),
+            Some(local),
+        ));
+        let client = Client::start(
+            // Compaction is the gateways' work.
+            ClientConfig { compaction: false, ..ClientConfig::default() },
+            ClientComponents {
+                namenode: cluster.clone(),
+                datanodes: connector.clone(),
+                local_datanode: Some(datanode.id()),
+                holder: NodeName::from(format!("webhdfs-{}", datanode.id())),
+                shutdown: CancellationToken::new(),
+            },
+        )?;
+        let namenode_rpc = ports.namenode_rpc.clone().unwrap_or_default();
+        let web = hadoop::datanode_webhdfs(&datanode, cluster, config.clone(), client.clone(), connector, namenode_rpc);
+        let http = role_http::serve(file.http, report, web.router(), &tasks, shutdown.clone()).await?;
+        let addresses = DatanodeAddresses { transfer: ports.transfer, ipc: ports.ipc, http };
+        let namenodes = move || peers.lock().expect("held to copy a list only").clone();
+        let bound = hadoop::serve_datanode(&datanode, addresses, config, namenodes, &tasks, shutdown.clone()).await?;
+        tracing::info!(transfer = %bound.transfer, ipc = %bound.ipc, "Hadoop clients are served");
+        doors_client = Some(client);
+    } else {
+        role_http::serve(file.http, report, Router::new(), &tasks, shutdown.clone()).await?;
+    }
+    tracing::info!(rpc = %file.rpc, http = %file.http, "datanode is up");
 
     server.run(shutdown).await;
+    if let Some(client) = doors_client {
+        client.stop().await;
+    }
     tasks.close();
     tasks.wait().await;
     datanode.stop().await;
@@ -202,6 +225,10 @@ pub async fn gateway(options: RoleOptions) -> anyhow::Result<()> {
     client.stop().await;
     stop.cancel();
     following.await.context("following the namenodes")
+}
+
+fn services(namenodes: &[(String, Arc<dyn NamenodeService>)]) -> Vec<Arc<dyn NamenodeService>> {
+    namenodes.iter().map(|(_, service)| service.clone()).collect()
 }
 
 async fn listen(

@@ -2,6 +2,7 @@
 
 use crate::args::ServerOptions;
 use crate::credentials::RootCredentials;
+use crate::hadoop::{self, DatanodeAddresses};
 use crate::master_key;
 use crate::role_http::{self, RoleReport};
 use crate::roles::{self, DoorSettings};
@@ -53,9 +54,30 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
         Arc::new(RemoteDatanodes::new(Security::Plaintext, RpcClientConfig::default(), Some(local)));
     let client = start_client(namenode.namenode.clone(), datanodes.clone(), datanode.id(), stop_client.clone())?;
 
-    let hadoop = roles::hadoop_door(namenode.namenode.clone(), options.hdfs.config());
-    let hadoop_rpc = roles::serve_hadoop_rpc(&hadoop, options.namenode_rpc, &tasks, shutdown.clone()).await?;
-    let bound = open_http_ports(&options, &namenode.namenode, &datanode, &tasks, &shutdown).await?;
+    let hadoop_door = hadoop::namenode_door(namenode.namenode.clone(), options.hdfs.config());
+    let hadoop_rpc = hadoop::serve_rpc(&hadoop_door, options.namenode_rpc, &tasks, shutdown.clone()).await?;
+    let namenode_web = hadoop::namenode_webhdfs(&hadoop_door, namenode.namenode.clone(), hadoop_rpc);
+    let datanode_web = hadoop::datanode_webhdfs(
+        &datanode,
+        namenode.namenode.clone(),
+        hadoop_door.config().clone(),
+        client.clone(),
+        datanodes.clone(),
+        hadoop_rpc.to_string(),
+    );
+    let (namenode_report, datanode_report) = (namenode_report(&namenode.namenode), datanode_report(&datanode));
+    let namenode_http =
+        role_http::serve(options.namenode_http, namenode_report, namenode_web.router(), &tasks, shutdown.clone())
+            .await?;
+    let datanode_http =
+        role_http::serve(options.datanode_http, datanode_report, datanode_web.router(), &tasks, shutdown.clone())
+            .await?;
+    let addresses =
+        DatanodeAddresses { transfer: options.datanode_transfer, ipc: options.datanode_ipc, http: datanode_http };
+    let announced_to = namenode.namenode.clone() as Arc<dyn NamenodeService>;
+    let config = hadoop_door.config().clone();
+    let namenodes = move || vec![announced_to.clone()];
+    hadoop::serve_datanode(&datanode, addresses, config, namenodes, &tasks, shutdown.clone()).await?;
     let door = DoorSettings {
         s3: options.s3,
         root,
@@ -82,9 +104,9 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
     }));
     let gateway = roles::open_door(door, client.clone(), datanodes, shutdown).await?;
     let scheme = if options.door.tls_cert.is_some() { "https" } else { "http" };
-    tracing::info!(s3 = %gateway.local_addr(), %hadoop_rpc, namenode_http = %bound.0, datanode_http = %bound.1, "granary is up");
+    tracing::info!(s3 = %gateway.local_addr(), %hadoop_rpc, %namenode_http, %datanode_http, "granary is up");
     println!("S3 is served at {scheme}://{}", gateway.local_addr());
-    println!("hdfs:// is served at hdfs://{hadoop_rpc}");
+    println!("hdfs:// is served at hdfs://{hadoop_rpc}, WebHDFS at webhdfs://{namenode_http}");
 
     gateway.run().await;
     client.stop().await;
@@ -157,20 +179,6 @@ async fn until(what: &str, ready: impl Fn() -> bool) -> anyhow::Result<()> {
     tokio::time::timeout(READY_TIMEOUT, wait)
         .await
         .with_context(|| format!("waited {} s for: {what}", READY_TIMEOUT.as_secs()))
-}
-
-async fn open_http_ports(
-    options: &ServerOptions,
-    namenode: &Arc<Namenode>,
-    datanode: &Arc<Datanode>,
-    tasks: &TaskTracker,
-    shutdown: &CancellationToken,
-) -> anyhow::Result<(std::net::SocketAddr, std::net::SocketAddr)> {
-    let namenode_http =
-        role_http::serve(options.namenode_http, namenode_report(namenode), tasks, shutdown.clone()).await?;
-    let datanode_http =
-        role_http::serve(options.datanode_http, datanode_report(datanode), tasks, shutdown.clone()).await?;
-    Ok((namenode_http, datanode_http))
 }
 
 /// What a namenode's http port shows.

@@ -83,22 +83,31 @@ pub fn datanode_info(door: &DatanodeDoor) -> DatanodeInfo {
     }
 }
 
-/// Announces a datanode's door to every namenode until it is told to stop.
-pub async fn announce(namenodes: Vec<Arc<dyn NamenodeService>>, door: DatanodeDoor, stop: CancellationToken) {
+/// Announces a datanode's door to every namenode there is at the time, until it is told to stop.
+pub async fn announce(
+    namenodes: impl Fn() -> Vec<Arc<dyn NamenodeService>>,
+    door: DatanodeDoor,
+    stop: CancellationToken,
+) {
     let every = Duration::from_millis(ANNOUNCE_EVERY_MS);
     let one = |namenode: Arc<dyn NamenodeService>| {
-        let (door, stop) = (door.clone(), stop.clone());
+        let request = NamenodeRequest::AnnounceDatanodeDoor(door.clone());
         async move {
-            loop {
-                let request = NamenodeRequest::AnnounceDatanodeDoor(door.clone());
-                if let Some(Err(failure)) = stop.run_until_cancelled(namenode.call(request)).await {
-                    tracing::debug!(%failure, "a namenode did not take the announcement of a datanode's ports");
-                }
-                if stop.run_until_cancelled(tokio::time::sleep(every)).await.is_none() {
-                    return;
-                }
+            match tokio::time::timeout(every, namenode.call(request)).await {
+                Ok(Ok(_taken)) => {}
+                Ok(Err(failure)) => tracing::debug!(%failure, "a namenode did not take a datanode's announcement"),
+                Err(_elapsed) => tracing::debug!("a namenode is slow to take a datanode's announcement"),
             }
         }
     };
-    futures_util::future::join_all(namenodes.into_iter().map(one)).await;
+    loop {
+        let told = futures_util::future::join_all(namenodes().into_iter().map(one));
+        let pause = async {
+            told.await;
+            tokio::time::sleep(every).await;
+        };
+        if stop.run_until_cancelled(pause).await.is_none() {
+            return;
+        }
+    }
 }

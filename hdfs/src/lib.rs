@@ -9,6 +9,7 @@ pub mod block_token;
 pub mod client_protocol;
 pub mod config;
 pub mod datanode_directory;
+pub mod datanode_ports;
 pub mod datanode_protocol;
 pub mod demand;
 pub mod door;

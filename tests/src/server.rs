@@ -140,6 +140,8 @@ fn spawn(data: &[PathBuf], ports: [u16; 4], arguments: &[String]) -> anyhow::Res
     for (flag, port) in ["--s3", "--namenode-http", "--datanode-http", "--namenode-rpc"].iter().zip(ports) {
         command.arg(flag).arg(format!("127.0.0.1:{port}"));
     }
+    // Hadoop clients learn these from the namenode.
+    command.args(["--datanode-transfer", "127.0.0.1:0", "--datanode-ipc", "127.0.0.1:0"]);
     let log = log_file(&data[0])?;
     command
         .args(arguments)

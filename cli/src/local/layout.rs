@@ -2,7 +2,7 @@
 
 use super::process;
 use crate::args::LocalUpOptions;
-use crate::config::{CertificateConfig, DataSecurity, DatanodeFile, GatewayFile, NamenodeFile};
+use crate::config::{CertificateConfig, DataSecurity, DatanodeFile, GatewayFile, HadoopPorts, NamenodeFile};
 use crate::credentials::RootCredentials;
 use crate::master_key;
 use crate::node_certificate;
@@ -55,8 +55,16 @@ pub struct NamenodeEntry {
 pub struct DatanodeEntry {
     pub name: String,
     pub pid: u32,
+    /// Where the cluster's own processes reach it.
     pub rpc: String,
+    /// WebHDFS, metrics and health.
     pub http: String,
+    /// Hadoop's DataTransferProtocol.
+    #[serde(default)]
+    pub transfer: String,
+    /// Hadoop's ClientDatanodeProtocol.
+    #[serde(default)]
+    pub ipc: String,
     pub data: PathBuf,
     pub rack: String,
 }
@@ -112,7 +120,8 @@ impl Cluster {
                 let name = format!("datanode-{}", index + 1);
                 let data = dir.join(&name).join("data");
                 let rack = format!("/rack-{}", index % options.racks + 1);
-                Ok(DatanodeEntry { name, pid: 0, rpc: ports.next()?, http: ports.next()?, data, rack })
+                let (rpc, http, transfer, ipc) = (ports.next()?, ports.next()?, ports.next()?, ports.next()?);
+                Ok(DatanodeEntry { name, pid: 0, rpc, http, transfer, ipc, data, rack })
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         let gateways = (1..=options.gateways)
@@ -159,7 +168,7 @@ impl Cluster {
                 http: parse(&node.http)?,
                 hadoop_rpc: Some(parse(&node.rpc)?),
                 hdfs: HdfsConfig::default(),
-                tls: self.certificate(&authority, &node.name, "namenode")?,
+                tls: self.certificate(&authority, &node.name, &["namenode"])?,
                 ca_key: Some(ca_key.clone()),
                 namenode,
             };
@@ -170,10 +179,16 @@ impl Cluster {
                 rpc: parse(&node.rpc)?,
                 advertise: None,
                 http: parse(&node.http)?,
-                tls: self.certificate(&authority, &node.name, "datanode")?,
+                tls: self.certificate(&authority, &node.name, &["datanode", "gateway"])?,
                 data_security,
                 namenodes: namenode_addresses.clone(),
                 namenodes_file: None,
+                hadoop: Some(HadoopPorts {
+                    transfer: parse(&node.transfer)?,
+                    ipc: parse(&node.ipc)?,
+                    namenode_rpc: self.file.namenodes.first().map(|namenode| namenode.rpc.clone()),
+                }),
+                hdfs: HdfsConfig::default(),
                 datanode: crate::roles::datanode_config(
                     &node.name,
                     &node.rack,
@@ -188,7 +203,7 @@ impl Cluster {
             let file = GatewayFile {
                 name: gateway.name.clone(),
                 s3: parse(&gateway.s3)?,
-                tls: self.certificate(&authority, &gateway.name, "gateway")?,
+                tls: self.certificate(&authority, &gateway.name, &["gateway"])?,
                 data_security,
                 namenodes: namenode_addresses.clone(),
                 namenodes_file: None,
@@ -239,8 +254,8 @@ impl Cluster {
         self.write_configuration(&node.name, &file)
     }
 
-    fn certificate(&self, authority: &ClusterCa, name: &str, role: &str) -> anyhow::Result<CertificateConfig> {
-        let node = authority.issue(&granary_rpc::NodeName::new(name)?, &[role], &[])?;
+    fn certificate(&self, authority: &ClusterCa, name: &str, roles: &[&str]) -> anyhow::Result<CertificateConfig> {
+        let node = authority.issue(&granary_rpc::NodeName::new(name)?, roles, &[])?;
         node_certificate::write(&self.dir.join(name).join("tls"), authority.cert_pem(), &node)
     }
 
