@@ -15,6 +15,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         "granary-lifecycle",
         "granary-gateway",
         "granary-hdfs",
+        "granary-mapreduce",
     ];
     BTreeMap::from([
         ("granary-protocol", BTreeSet::new()),
@@ -38,6 +39,8 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "granary-datanode",
             ]),
         ),
+        ("granary-mapreduce", BTreeSet::new()),
+        ("granary-simulation", BTreeSet::from(["granary-protocol", "granary-namenode", "granary-mapreduce"])),
         ("granary", BTreeSet::from(all)),
         ("granary-tests", BTreeSet::from(all)),
         ("granary-bench", BTreeSet::new()),

@@ -1,0 +1,5 @@
+//! Placement, event by event, and as a whole under random events.
+
+mod fixture;
+mod random_events;
+mod rules;
