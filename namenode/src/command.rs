@@ -11,6 +11,7 @@ use granary_protocol::admin::DatanodeIntent;
 use granary_protocol::block::BlockKind;
 use granary_protocol::bucket::{BucketDocument, BucketLock, Versioning};
 use granary_protocol::event::{EventId, NewEvent};
+use granary_protocol::filesystem::{FileId, FsCall, FsCaller, FsPath};
 use granary_protocol::namenode::{
     CompletedPart, ContentMove, DeleteTarget, NamenodeRequest, NewContent, NewObject, NewUser, ObjectChange,
     WriteCondition,
@@ -169,6 +170,31 @@ pub enum Action {
     AllotPeer {
         above: PeerId,
     },
+
+    FileSystem(Box<FileSystemAction>),
+}
+
+/// What is done to the namespace as a file system.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileSystemAction {
+    /// A call of a client that changes something.
+    Call {
+        call: FsCall,
+        /// Where a new block goes, or an old one goes on.
+        volumes: Vec<VolumeId>,
+        /// The cluster's replication, for files that name none.
+        replication: u16,
+    },
+    /// Gives objects of a tree in a bucket with versions delete markers, from the first key above `after` on.
+    DeletePage { caller: FsCaller, path: FsPath, after: Option<String> },
+    /// Removes some rows of deleted trees.
+    Reclaim,
+    /// The writer has been silent beyond the hard limit.
+    ExpireHolder { holder: String },
+    /// Another writer wants the file, whose writer has been silent beyond the soft limit.
+    RecoverPath { path: FsPath },
+    /// The replicas of a recovered file's last block have been asked: these members have this much of it.
+    FinishRecovery { file: FileId, block: BlockId, length: u32, members: Vec<VolumeId> },
 }
 
 /// See the requests of the same names: users, their keys and policies.

@@ -122,7 +122,8 @@ async fn take_over(namenode: &Namenode, authority: &Option<ClusterCa>) -> bool {
         }
     };
     let now = namenode.clock.now();
-    let leases = leases.into_iter().map(|(lease, _)| lease);
+    // The file system's own lease has no holder that could renew it.
+    let leases = leases.into_iter().map(|(lease, _)| lease).filter(|lease| *lease != state::FILESYSTEM_LEASE);
     namenode.leases.lock().expect("held for map operations only").restart(leases, now);
     true
 }

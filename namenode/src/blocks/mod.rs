@@ -189,6 +189,7 @@ impl Blocks {
             Effect::BlockSealed { block, record, stored_on } => self.seal(*block, record, stored_on),
             Effect::BlockChanged { block, record } => self.upsert(*block, record),
             Effect::BlockRemoved { block, .. } => self.remove(*block),
+            Effect::BlockRepiped { block, record } => self.repipe(*block, record),
             Effect::DatanodeIntentChanged { name, intent } => self.set_intent(name, *intent),
             Effect::LeaseOpened { .. } | Effect::LeaseClosed { .. } | Effect::KeysChanged => {}
         }

@@ -126,6 +126,22 @@ impl Blocks {
         self.recount(block);
     }
 
+    /// An open block goes on elsewhere. What members that it left have of it is stale, and reported as such if they return.
+    pub(super) fn repipe(&mut self, block: BlockId, record: &BlockRecord) {
+        let BlockState::Open { pipeline, .. } = &record.state else { return self.upsert(block, record) };
+        if let Some(tracked) = self.blocks.get_mut(&block) {
+            let before = std::mem::take(&mut tracked.replicas);
+            tracked.replicas = pipeline.iter().map(|volume| (*volume, Reported::Writing)).collect();
+            for (volume, _) in before.iter().filter(|(volume, _)| !pipeline.contains(volume)) {
+                self.volumes.holds(*volume, block, false);
+            }
+            for volume in pipeline.iter().filter(|volume| !before.iter().any(|(had, _)| had == *volume)) {
+                self.volumes.holds(*volume, block, true);
+            }
+        }
+        self.upsert(block, record);
+    }
+
     /// A block was sealed. Its writer names the volumes that have finalized it; with a raised generation, those that are
     /// about to. Members it does not name have failed it, or have not answered: they are told to finalize where they can
     /// be right, and count once they have said that they did.

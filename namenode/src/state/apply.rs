@@ -3,8 +3,8 @@
 use super::records::BlockRecord;
 use super::transaction::Transaction;
 use super::{
-    amend, blocks, buckets, cluster, contents, datanodes, deletes, encryption_keys, events, leases, objects, policies,
-    rename, settings, upload_complete, uploads, users,
+    amend, blocks, buckets, cluster, contents, datanodes, deletes, encryption_keys, events, filesystem, leases,
+    objects, policies, rename, settings, upload_complete, uploads, users,
 };
 use crate::command::{Action, Command, UserChange};
 use crate::error::{Rejection, StateError, refuse};
@@ -42,6 +42,8 @@ pub enum Effect {
     KeysChanged,
     /// An operator has said what is to become of a datanode.
     DatanodeIntentChanged { name: NodeName, intent: DatanodeIntent },
+    /// An open block goes on under a raised generation, on the volumes that its record names.
+    BlockRepiped { block: BlockId, record: BlockRecord },
 }
 
 /// Applies a command. A refused one changes nothing.
@@ -124,6 +126,8 @@ fn perform(tx: &mut Transaction<'_>, command: &Command) -> Result<NamenodeReply,
         Action::AppendEvents { events } => events::append(tx, events, now),
         Action::ClaimEvents { limit, claim_ms } => events::claim(tx, *limit, *claim_ms, now),
         Action::SettleEvents { settled, retry } => events::settle(tx, settled, retry),
+
+        Action::FileSystem(action) => filesystem::perform(tx, action, now),
     }
 }
 

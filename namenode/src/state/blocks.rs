@@ -92,7 +92,7 @@ pub(super) fn allocate(
 }
 
 /// A new block for the reply. Replicas and a real token are soft state's to add: this token is signed by no key.
-fn unlocated(block: BlockId, record: &BlockRecord) -> LocatedBlock {
+pub(super) fn unlocated(block: BlockId, record: &BlockRecord) -> LocatedBlock {
     LocatedBlock {
         block,
         generation: record.generation,
@@ -279,7 +279,7 @@ pub(super) fn let_go(tx: &mut Transaction<'_>, lease: LeaseId, block: BlockId) -
 }
 
 /// Seals a block that is in the hands of `lease`, or removes it if there is nothing in it to keep.
-fn close(
+pub(super) fn close(
     tx: &mut Transaction<'_>,
     lease: LeaseId,
     block: BlockId,
@@ -307,6 +307,36 @@ fn close(
     record.generation = generation;
     store(tx, block, before, &record)?;
     tx.effect(Effect::BlockSealed { block, record, stored_on: stored_on.to_vec() });
+    Ok(())
+}
+
+/// An open block goes on under another generation, on other volumes.
+pub(super) fn repipe(
+    tx: &mut Transaction<'_>,
+    block: BlockId,
+    mut record: BlockRecord,
+    generation: GenerationStamp,
+    members: &[VolumeId],
+) -> Result<(), StateError> {
+    let BlockState::Open { pipeline, .. } = &mut record.state else {
+        return Err(inconsistent(format!("block {block} is sealed and given a pipeline")));
+    };
+    *pipeline = members.to_vec();
+    record.generation = generation;
+    tx.put_record(layout::block(block), &record);
+    tx.effect(Effect::BlockRepiped { block, record });
+    Ok(())
+}
+
+/// Changes how many replicas are wanted.
+pub(super) fn want_replicas(tx: &mut Transaction<'_>, block: BlockId, wanted: u8) -> Result<(), StateError> {
+    let mut record =
+        get_block(tx, block)?.ok_or_else(|| inconsistent(format!("a content is in block {block}, which is gone")))?;
+    if record.kind == BlockKind::Owned && record.replicas_wanted != wanted {
+        record.replicas_wanted = wanted;
+        tx.put_record(layout::block(block), &record);
+        tx.block_changed(block, record);
+    }
     Ok(())
 }
 

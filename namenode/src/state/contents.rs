@@ -70,12 +70,44 @@ pub(super) fn commit(tx: &mut Transaction<'_>, new: &NewContent, size: u64) -> R
     Ok(())
 }
 
-fn insert_leaf(tx: &mut Transaction<'_>, content: ContentId, length: u64, extents: &[Extent]) {
+pub(super) fn insert_leaf(tx: &mut Transaction<'_>, content: ContentId, length: u64, extents: &[Extent]) {
     // The same bytes as a ContentRecord of these extents, without a copy of them.
     let mut row = view::encode(&(1u32, length, 0u32));
     row.extend_from_slice(&view::encode(extents));
     tx.put(layout::content(content), row);
     tx.counters().content_bytes += length;
+}
+
+/// A name for a content of the namenode's own.
+pub(super) fn new_own(tx: &mut Transaction<'_>) -> ContentId {
+    let content = layout::own_content(tx.counters().next_content);
+    tx.counters().next_content += 1;
+    content
+}
+
+/// Where all bytes of a content are, in order.
+pub(super) fn pieces<V: View + ?Sized>(view: &V, content: ContentId) -> Result<Vec<Extent>, StateError> {
+    let slices = match expect(view, content)?.data {
+        ContentData::Extents(extents) => return Ok(extents),
+        ContentData::Slices(slices) => slices,
+    };
+    let mut pieces = Vec::new();
+    for slice in slices {
+        let ContentData::Extents(extents) = expect(view, slice.leaf)?.data else {
+            return Err(inconsistent(format!("content {} is a slice and not a leaf", slice.leaf)));
+        };
+        let (mut at, until) = (0, slice.offset + slice.length);
+        for extent in extents {
+            let end = at + u64::from(extent.length);
+            let (from, to) = (at.max(slice.offset), end.min(until));
+            if from < to {
+                let offset = extent.offset + (from - at) as u32;
+                pieces.push(Extent { block: extent.block, offset, length: (to - from) as u32 });
+            }
+            at = end;
+        }
+    }
+    Ok(pieces)
 }
 
 /// A content of the namenode's own, with one reference. Each slice's reference is the caller's to have taken.
@@ -87,8 +119,7 @@ pub(super) fn insert_slices(
     if slices.len() > SLICES_MAX {
         return Err(refuse(ErrorCode::InvalidArgument, format!("an object of more than {SLICES_MAX} pieces")));
     }
-    let content = layout::own_content(tx.counters().next_content);
-    tx.counters().next_content += 1;
+    let content = new_own(tx);
     let length = slices.iter().map(|slice| slice.length).sum();
     let record = ContentRecord { references: 1, length, data: ContentData::Slices(slices) };
     tx.put_record(layout::content(content), &record);

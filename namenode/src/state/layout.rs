@@ -29,6 +29,14 @@
 //! | 40 | datanode_intent | node name | what an operator has said about a datanode that is not simply in service |
 //! | 41 | directory_counts | directory | [`DirectoryCounts`](super::records::DirectoryCounts) |
 //! | 50 | namenode_token | SHA-256 of the secret | [`JoinTokenRecord`](super::records::JoinTokenRecord) of a namenode |
+//! | 60 | file_attributes | parent directory, name | [`Attributes`](super::filesystem) that Hadoop gave a file |
+//! | 61 | directory_attributes | directory | [`Attributes`](super::filesystem) that Hadoop gave a directory |
+//! | 62 | open_file | file id | a file that is being written through Hadoop |
+//! | 63 | open_name | parent directory, name | the id of the file that is being written there |
+//! | 64 | file_lease | writer's name | when it was last renewed |
+//! | 65 | retry | slot of ten minutes, client (16 bytes), call (4 bytes) | the reply to an at-most-once call |
+//! | 66 | detached | directory | a deleted tree whose rows are being removed |
+//! | 67 | recovering | file id | empty: the leader ends the file's last block |
 //!
 //! Values are postcard unless said otherwise. Ids and sequences take 8 bytes in keys.
 //!
@@ -45,6 +53,7 @@
 use crate::engine::KEY_BYTES_MAX;
 use granary_protocol::bucket::BucketDocument;
 use granary_protocol::event::EventId;
+use granary_protocol::filesystem::{FileId, RetryId};
 use granary_protocol::{
     BlockId, BucketName, CanonicalId, ContentId, DirectoryId, LeaseId, NodeName, ObjectKey, UnixMillis, UploadId,
 };
@@ -54,6 +63,9 @@ pub const LAYOUT_VERSION: u32 = 3;
 
 /// The first lease id that may not be given out.
 pub(super) const LEASES_END: u64 = 1 << 31;
+/// The lease of the file system itself, under which blocks of Hadoop's writers are open. It never ends, and no process is
+/// given it.
+pub const FILESYSTEM_LEASE: LeaseId = LeaseId(LEASES_END - 1);
 /// Marks the namenode's own content ids.
 const OWN_CONTENT: u64 = 1 << 63;
 
@@ -84,6 +96,14 @@ pub(super) const EVENT_DUE: u8 = 24;
 pub(super) const DATANODE_INTENT: u8 = 40;
 pub(super) const DIRECTORY_COUNTS: u8 = 41;
 pub(super) const NAMENODE_TOKEN: u8 = 50;
+pub(super) const FILE_ATTRIBUTES: u8 = 60;
+pub(super) const DIRECTORY_ATTRIBUTES: u8 = 61;
+pub(super) const OPEN_FILE: u8 = 62;
+pub(super) const OPEN_NAME: u8 = 63;
+pub(super) const FILE_LEASE: u8 = 64;
+pub(super) const RETRY: u8 = 65;
+pub(super) const DETACHED: u8 = 66;
+pub(super) const RECOVERING: u8 = 67;
 
 // The longest key of all: a version or an upload of a 1,024-byte key.
 const _: () = assert!(1 + 8 + granary_protocol::object::KEY_BYTES_MAX + 1 + 8 <= KEY_BYTES_MAX);
@@ -295,6 +315,47 @@ pub(super) fn decode_event_due(row: &[u8]) -> Option<(UnixMillis, EventId)> {
     Some((UnixMillis(u64::from_be_bytes(*due)), EventId(u64::from_be_bytes(event))))
 }
 
+pub(super) fn file_attributes(parent: DirectoryId, name: &[u8]) -> Vec<u8> {
+    in_directory(FILE_ATTRIBUTES, parent, name)
+}
+
+pub(super) fn directory_attributes(directory: DirectoryId) -> Vec<u8> {
+    number(DIRECTORY_ATTRIBUTES, directory.0)
+}
+
+pub(super) fn open_file(file: FileId) -> Vec<u8> {
+    number(OPEN_FILE, file.0)
+}
+
+/// The row of a file that is being written; with an empty name, also the start of those in the directory.
+pub(super) fn open_name(parent: DirectoryId, name: &[u8]) -> Vec<u8> {
+    in_directory(OPEN_NAME, parent, name)
+}
+
+pub(super) fn file_lease(holder: &str) -> Vec<u8> {
+    text(FILE_LEASE, holder.as_bytes())
+}
+
+pub(super) fn retry(slot: u64, id: RetryId) -> Vec<u8> {
+    let mut key = number(RETRY, slot);
+    key.extend_from_slice(&id.client);
+    key.extend_from_slice(&id.call.to_be_bytes());
+    key
+}
+
+/// The slot of a row of the retry table.
+pub(super) fn retry_slot(row: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(*row.get(1..)?.first_chunk::<8>()?))
+}
+
+pub(super) fn detached(directory: DirectoryId) -> Vec<u8> {
+    number(DETACHED, directory.0)
+}
+
+pub(super) fn recovering(file: FileId) -> Vec<u8> {
+    number(RECOVERING, file.0)
+}
+
 /// What a table is called, for people.
 pub(super) fn table_name(table: u8) -> &'static str {
     match table {
@@ -324,6 +385,15 @@ pub(super) fn table_name(table: u8) -> &'static str {
         EVENT => "event",
         EVENT_DUE => "event_due",
         DATANODE_INTENT => "datanode_intent",
+        DIRECTORY_COUNTS => "directory_counts",
+        FILE_ATTRIBUTES => "file_attributes",
+        DIRECTORY_ATTRIBUTES => "directory_attributes",
+        OPEN_FILE => "open_file",
+        OPEN_NAME => "open_name",
+        FILE_LEASE => "file_lease",
+        RETRY => "retry",
+        DETACHED => "detached",
+        RECOVERING => "recovering",
         _ => "?",
     }
 }
@@ -356,6 +426,14 @@ pub(super) fn split_key(key: &[u8]) -> (impl Iterator<Item = &[u8]>, &[u8]) {
     let name_at = key.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
     let (directories, name) = key.split_at(name_at);
     (directories.split_inclusive(|byte| *byte == b'/'), name)
+}
+
+fn in_directory(table: u8, directory: DirectoryId, name: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(9 + name.len());
+    key.push(table);
+    key.extend_from_slice(&directory.0.to_be_bytes());
+    key.extend_from_slice(name);
+    key
 }
 
 fn text(table: u8, text: &[u8]) -> Vec<u8> {

@@ -13,6 +13,8 @@ use crate::error::{Rejection, StateError, refuse};
 use granary_protocol::namenode::NamenodeReply;
 use granary_protocol::{BlockId, ErrorCode, LeaseId, NodeName};
 
+/// Who holds the lease of the file system: no process can have this name.
+const FILESYSTEM_HOLDER: &str = "/";
 /// The longest name of a holder, in bytes.
 const HOLDER_BYTES_MAX: usize = 255;
 
@@ -48,7 +50,8 @@ pub(super) fn require(tx: &Transaction<'_>, lease: LeaseId) -> Result<(), Reject
 }
 
 pub(super) fn open(tx: &mut Transaction<'_>, holder: &NodeName) -> Result<NamenodeReply, Rejection> {
-    if holder.as_str().is_empty() || holder.as_str().len() > HOLDER_BYTES_MAX {
+    let name = holder.as_str();
+    if name.is_empty() || name.len() > HOLDER_BYTES_MAX || name == FILESYSTEM_HOLDER {
         return Err(refuse(ErrorCode::InvalidArgument, "a holder's name has 1 to 255 bytes"));
     }
     let of_holder = layout::lease_holder(holder);
@@ -56,7 +59,7 @@ pub(super) fn open(tx: &mut Transaction<'_>, holder: &NodeName) -> Result<Nameno
         end(tx, earlier)?;
     }
     let lease = LeaseId(tx.counters().next_lease);
-    if lease.0 >= layout::LEASES_END {
+    if lease >= layout::FILESYSTEM_LEASE {
         return Err(refuse(ErrorCode::Internal, "all leases that content ids have room for were given out"));
     }
     tx.counters().next_lease += 1;
@@ -66,8 +69,22 @@ pub(super) fn open(tx: &mut Transaction<'_>, holder: &NodeName) -> Result<Nameno
     Ok(NamenodeReply::Lease(lease))
 }
 
+/// Opens the lease of the file system, unless it is open.
+pub(super) fn ensure_filesystem(tx: &mut Transaction<'_>) -> Result<(), StateError> {
+    let lease = layout::FILESYSTEM_LEASE;
+    if get_lease(tx, lease)?.is_none() {
+        let holder = NodeName::from(FILESYSTEM_HOLDER);
+        tx.put_record(layout::lease_holder(&holder), &lease);
+        tx.put_record(layout::lease(lease), &LeaseRecord { holder });
+    }
+    Ok(())
+}
+
 /// Ends a lease. One that has ended already is none the worse.
 pub(super) fn end(tx: &mut Transaction<'_>, lease: LeaseId) -> Result<NamenodeReply, Rejection> {
+    if lease == layout::FILESYSTEM_LEASE {
+        return Err(refuse(ErrorCode::InvalidArgument, "the lease of the file system does not end"));
+    }
     let Some(record) = get_lease(tx, lease)? else { return Ok(NamenodeReply::Done) };
     for block in in_hand(tx, lease)? {
         blocks::let_go(tx, lease, block)?;

@@ -4,6 +4,7 @@
 //! and the sums of the bucket, agree with the rows after every command.
 
 use super::buckets;
+use super::filesystem;
 use super::layout;
 use super::records::{BucketCounts, DirectoryCounts, DirectoryRecord, ObjectHead, ObjectRecord};
 use super::transaction::Transaction;
@@ -50,6 +51,11 @@ pub(super) fn decode_object(key: &[u8], value: &Bytes) -> Result<ObjectRecord, S
 
 pub(super) fn encode_object(head: &ObjectHead, details: &ObjectDetails) -> Vec<u8> {
     encode_tagged(OBJECT, &(head, details))
+}
+
+/// The row of a directory.
+pub(super) fn encode_directory(record: &DirectoryRecord) -> Vec<u8> {
+    encode_tagged(DIRECTORY, record)
 }
 
 fn encode_tagged<T: serde::Serialize>(tag: u8, record: &T) -> Vec<u8> {
@@ -126,24 +132,30 @@ struct Step<'k> {
 
 impl Step<'_> {
     /// Writes the rows of the directory that have changed.
-    fn put(&self, tx: &mut Transaction<'_>, existed: bool, was_listed: bool) {
+    fn put(&self, tx: &mut Transaction<'_>, existed: bool, was_listed: bool) -> Result<(), StateError> {
         let (record, counts) = (layout::entry(self.parent, self.name), layout::directory_counts(self.record.id));
         if !self.exists {
             tx.delete(record);
             tx.delete(counts);
-            return;
+            return filesystem::forget_directory(tx, self.record.id);
         }
         if !existed || was_listed != self.record.listed {
             tx.put(record, encode_tagged(DIRECTORY, &self.record));
         }
         tx.put_record(counts, &self.counts);
+        Ok(())
     }
 }
 
 impl<'k> KeyPath<'k> {
     pub(super) fn resolve(tx: &Transaction<'_>, root: DirectoryId, key: &'k ObjectKey) -> Result<Self, Rejection> {
         check_key(key)?;
-        let (directories, name) = layout::split_key(key.as_str().as_bytes());
+        Self::resolve_directory(tx, root, key.as_str())
+    }
+
+    /// The way to a directory, named by the key of its marker; a bucket's root has none.
+    pub(super) fn resolve_directory(tx: &Transaction<'_>, root: DirectoryId, key: &'k str) -> Result<Self, Rejection> {
+        let (directories, name) = layout::split_key(key.as_bytes());
         let counts = buckets::counts(tx, root)?;
         let mut path = KeyPath { root, counts, steps: Vec::new(), missing: Vec::new(), name };
         for directory in directories {
@@ -186,18 +198,39 @@ impl<'k> KeyPath<'k> {
         now: &ObjectHead,
         row: Bytes,
     ) -> Result<(), StateError> {
-        for name in std::mem::take(&mut self.missing) {
-            let parent = self.parent();
-            let record = DirectoryRecord { id: buckets::new_directory(tx), listed: false };
-            self.steps.push(Step { parent, name, record, counts: DirectoryCounts::default(), exists: false });
+        self.make_directories(tx);
+        if was.is_some() {
+            filesystem::forget_file(tx, self.parent(), self.name)?;
         }
         tx.put_bytes(layout::entry(self.parent(), self.name), row);
         self.count(tx, was, Some(now))
     }
 
+    fn make_directories(&mut self, tx: &mut Transaction<'_>) {
+        for name in std::mem::take(&mut self.missing) {
+            let parent = self.parent();
+            let record = DirectoryRecord { id: buckets::new_directory(tx), listed: false };
+            self.steps.push(Step { parent, name, record, counts: DirectoryCounts::default(), exists: false });
+        }
+    }
+
+    /// Counts rows of the key's directory that are not the key's own: files that are being written, and directories that
+    /// come and go whole.
+    pub(super) fn count_rows(&mut self, tx: &mut Transaction<'_>, entries: i64, listed: i64) -> Result<(), StateError> {
+        self.make_directories(tx);
+        let (entries, listed) = self.count_directories(tx, entries, listed)?;
+        if (entries, listed) != (0, 0) {
+            self.counts.entries = moved(self.counts.entries, entries, "a root's entries")?;
+            self.counts.listed = moved(self.counts.listed, listed, "a root's listed entries")?;
+            tx.put_record(layout::bucket_counts(self.root), &self.counts);
+        }
+        Ok(())
+    }
+
     /// Removes the key's row, which was `was`, and directories that become empty.
     pub(super) fn remove_current(&mut self, tx: &mut Transaction<'_>, was: &ObjectHead) -> Result<(), StateError> {
         tx.delete(layout::entry(self.parent(), self.name));
+        filesystem::forget_file(tx, self.parent(), self.name)?;
         self.count(tx, Some(was), None)
     }
 
@@ -242,7 +275,7 @@ impl<'k> KeyPath<'k> {
             step.counts.listed = moved(step.counts.listed, listed, "a directory's listed entries")?;
             step.exists = step.counts.entries > 0;
             step.record.listed = step.counts.listed > 0;
-            step.put(tx, existed, was_listed);
+            step.put(tx, existed, was_listed)?;
             entries = i64::from(step.exists) - i64::from(existed);
             listed = i64::from(step.record.listed) - i64::from(was_listed);
         }

@@ -39,12 +39,11 @@ pub struct FileBlock {
 /// Where a file's bytes are.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LocatedFile {
-    /// Bytes of the file; of one being written, without those of its last block that are not known to be visible.
+    /// Bytes of the file; of one being written, without its last block.
     pub length: u64,
     /// Whether it is being written.
     pub under_construction: bool,
-    /// Blocks that have bytes of the range asked for, in order and whole, at most
-    /// [`crate::namenode::LOCATED_EXTENTS_MAX`]; ask again from the end of the last one for more.
+    /// Blocks that have bytes of the range asked for, in order and whole; without one that is being written.
     pub blocks: Vec<FileBlock>,
     /// The file's last block, in the range or not; `None` for an empty file.
     pub last: Option<Box<FileBlock>>,

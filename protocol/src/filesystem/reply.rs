@@ -30,4 +30,8 @@ pub enum FsReply {
         status: Box<FileStatus>,
         block: Option<Box<FileBlock>>,
     },
+    /// Of a namenode to itself, in the middle of a long delete: where to go on; `None` at the end.
+    Progress {
+        after: Option<String>,
+    },
 }

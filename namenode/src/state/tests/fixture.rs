@@ -83,7 +83,9 @@ impl Store {
                 Effect::BlockOpened { block, record } => {
                     assert!(self.told.insert(*block, record.clone()).is_none(), "{effect:?} twice");
                 }
-                Effect::BlockSealed { block, record, .. } | Effect::BlockChanged { block, record } => {
+                Effect::BlockSealed { block, record, .. }
+                | Effect::BlockChanged { block, record }
+                | Effect::BlockRepiped { block, record } => {
                     assert!(self.told.insert(*block, record.clone()).is_some(), "{effect:?} before it was opened");
                 }
                 Effect::BlockRemoved { block, .. } => {

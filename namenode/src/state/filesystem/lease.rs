@@ -1,0 +1,115 @@
+//! Leases of Hadoop's writers: a name, and when it was last renewed.
+//!
+//! The time is the command's, so it survives a change of leaders. A writer whose lease is older than the soft limit may be
+//! robbed of a file by another writer; beyond the hard limit the leader closes its files.
+
+use super::records::{FileLeaseRecord, OpenFileRecord};
+use super::{open, recovery};
+use crate::error::{Rejection, StateError, refuse};
+use crate::state::layout;
+use crate::state::transaction::Transaction;
+use crate::state::view::{self, View, undecodable};
+use granary_protocol::filesystem::{FileId, FsReply, LEASE_HARD_LIMIT_MS, LEASE_SOFT_LIMIT_MS};
+use granary_protocol::{ErrorCode, UnixMillis};
+
+/// Who holds a file that was taken from its writer, as in HDFS.
+pub(in crate::state) const RECOVERER: &str = "HDFS_NameNode";
+/// The longest name of a writer, in bytes.
+const HOLDER_BYTES_MAX: usize = 1024;
+/// A renewal is not worth a row before the one it replaces is this old.
+const RENEWAL_STEP_MS: u64 = 5_000;
+/// Files taken from one writer by one command at most.
+const EXPIRED_FILES_MAX: usize = 100;
+/// Writers expired at a time at most.
+const EXPIRED_HOLDERS_MAX: usize = 16;
+
+/// A writer shows that it lives, by beginning to write or by saying so.
+pub(super) fn renew(tx: &mut Transaction<'_>, holder: &str, now: UnixMillis) -> Result<(), Rejection> {
+    if holder.is_empty() || holder.len() > HOLDER_BYTES_MAX || holder == RECOVERER {
+        return Err(refuse(ErrorCode::InvalidArgument, "a writer's name has 1 to 1024 bytes"));
+    }
+    let key = layout::file_lease(holder);
+    let known: Option<FileLeaseRecord> = view::read(tx, &key)?;
+    if known.is_none_or(|known| known.renewed.0 + RENEWAL_STEP_MS <= now.0) {
+        tx.put_record(key, &FileLeaseRecord { renewed: now });
+    }
+    Ok(())
+}
+
+/// `renewLease`: of a writer without open files there is nothing to renew.
+pub(super) fn renew_known(tx: &mut Transaction<'_>, holder: &str, now: UnixMillis) -> Result<FsReply, Rejection> {
+    if view::read::<_, FileLeaseRecord>(tx, &layout::file_lease(holder))?.is_some() {
+        renew(tx, holder, now)?;
+    }
+    Ok(FsReply::Done)
+}
+
+/// Whether another writer may take this one's files.
+pub(super) fn is_soft_expired<V: View + ?Sized>(view: &V, holder: &str, now: UnixMillis) -> Result<bool, StateError> {
+    let renewed = renewed(view, holder)?;
+    Ok(renewed.0 + LEASE_SOFT_LIMIT_MS < now.0)
+}
+
+pub(super) fn renewed<V: View + ?Sized>(view: &V, holder: &str) -> Result<UnixMillis, StateError> {
+    let record: Option<FileLeaseRecord> = view::read(view, &layout::file_lease(holder))?;
+    Ok(record.map_or(UnixMillis(0), |record| record.renewed))
+}
+
+/// Writers that have been silent beyond the hard limit, a few of them.
+///
+/// # Errors
+/// The engine's, or a damaged row.
+pub fn expired_holders<V: View + ?Sized>(view: &V, now: UnixMillis) -> Result<Vec<String>, StateError> {
+    let table = layout::table(layout::FILE_LEASE);
+    let mut expired = Vec::new();
+    for pair in view.scan(&table, Some(&layout::after_prefix(&table))) {
+        let (key, value) = pair?;
+        let record: FileLeaseRecord = view::decode(&key, &value)?;
+        if record.renewed.0 + LEASE_HARD_LIMIT_MS < now.0 {
+            let holder = std::str::from_utf8(&key[1..]).map_err(|error| undecodable(&key, error.to_string()))?;
+            expired.push(holder.to_owned());
+            if expired.len() == EXPIRED_HOLDERS_MAX {
+                break;
+            }
+        }
+    }
+    Ok(expired)
+}
+
+/// Takes a silent writer's files from it, some at a time; the lease ends with the last one.
+pub(super) fn expire(tx: &mut Transaction<'_>, holder: &str, now: UnixMillis) -> Result<(), Rejection> {
+    if renewed(tx, holder)?.0 + LEASE_HARD_LIMIT_MS >= now.0 {
+        return Ok(());
+    }
+    let files = files_of(tx, holder, EXPIRED_FILES_MAX)?;
+    if files.len() < EXPIRED_FILES_MAX {
+        tx.delete(layout::file_lease(holder));
+    }
+    for (id, record) in files {
+        match open::reach(tx, id, record.clone(), None)? {
+            Some(opened) => {
+                recovery::begin(tx, opened, now)?;
+            }
+            // In a tree that is being removed, which takes it along.
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn files_of(tx: &Transaction<'_>, holder: &str, limit: usize) -> Result<Vec<(FileId, OpenFileRecord)>, StateError> {
+    let table = layout::table(layout::OPEN_FILE);
+    let mut files = Vec::new();
+    for pair in tx.scan(&table, Some(&layout::after_prefix(&table))) {
+        let (key, value) = pair?;
+        let record: OpenFileRecord = view::decode(&key, &value)?;
+        if record.holder == holder {
+            let id = layout::last_number(&key).ok_or_else(|| undecodable(&key, "its key has no number"))?;
+            files.push((FileId(id), record));
+            if files.len() == limit {
+                break;
+            }
+        }
+    }
+    Ok(files)
+}

@@ -1,0 +1,209 @@
+//! What is left of deleted trees: removing their rows in bounded steps, and deleting trees where versions are kept.
+
+use super::access;
+use super::attributes;
+use super::records::{DetachedRecord, OpenFileRecord};
+use super::resolve::{self, Found, Place};
+use super::{content, delete, open};
+use crate::error::{Rejection, StateError, refuse};
+use crate::state::contents;
+use crate::state::layout;
+use crate::state::path::{self, EntryRow};
+use crate::state::records::{BucketCounts, ObjectHead};
+use crate::state::transaction::Transaction;
+use crate::state::view::{self, View, undecodable};
+use crate::state::walk::{Shown, Walk};
+use granary_protocol::filesystem::{FileId, FsCaller, FsPath, FsReply};
+use granary_protocol::{DirectoryId, ErrorCode, ObjectKey, UnixMillis};
+
+/// Rows removed by one command.
+const ROWS_PER_STEP: usize = 500;
+/// Objects deleted by one command where versions are kept.
+const OBJECTS_PER_PAGE: usize = 500;
+/// Rows looked at to judge whether a caller may delete a tree.
+const JUDGED_ROWS_MAX: usize = 100_000;
+
+/// Whether rows of deleted trees wait to be removed.
+///
+/// # Errors
+/// The engine's.
+pub fn anything_detached<V: View + ?Sized>(view: &V) -> Result<bool, StateError> {
+    Ok(first_detached(view)?.is_some())
+}
+
+fn first_detached<V: View + ?Sized>(view: &V) -> Result<Option<(DirectoryId, DetachedRecord)>, StateError> {
+    let table = layout::table(layout::DETACHED);
+    let Some(pair) = view.scan(&table, Some(&layout::after_prefix(&table))).next() else { return Ok(None) };
+    let (key, value) = pair?;
+    let id = layout::last_number(&key).ok_or_else(|| undecodable(&key, "its key has no number"))?;
+    Ok(Some((DirectoryId(id), view::decode(&key, &value)?)))
+}
+
+/// Removes some rows of deleted trees.
+pub(super) fn step(tx: &mut Transaction<'_>) -> Result<(), StateError> {
+    let mut budget = ROWS_PER_STEP;
+    while budget > 0
+        && let Some((directory, record)) = first_detached(tx)?
+    {
+        if !remove_rows(tx, directory, record, &mut budget)? {
+            break;
+        }
+        tx.delete(layout::directory_counts(directory));
+        attributes::forget_directory(tx, directory)?;
+        tx.delete(layout::detached(directory));
+        budget = budget.saturating_sub(1);
+    }
+    Ok(())
+}
+
+/// Removes rows of a directory; whether none is left.
+fn remove_rows(
+    tx: &mut Transaction<'_>,
+    directory: DirectoryId,
+    record: DetachedRecord,
+    budget: &mut usize,
+) -> Result<bool, StateError> {
+    let open_rows = page(tx, &layout::open_name(directory, b""), *budget)?;
+    *budget -= open_rows.len();
+    for (key, value) in open_rows {
+        let id: FileId = view::decode(&key, &value)?;
+        let record: OpenFileRecord = resolve::open_file(tx, id)?;
+        content::discard(tx, &record)?;
+        open::remove_unlinked(tx, id, &record);
+    }
+    let rows = page(tx, &layout::entry(directory, b""), *budget)?;
+    let all = rows.len() < *budget;
+    *budget -= rows.len();
+    for (key, value) in rows {
+        match path::decode_entry(&key, &value)? {
+            EntryRow::Directory(inner) => tx.put_record(layout::detached(inner.id), &record),
+            EntryRow::Object(_) => {
+                let head = path::decode_object_head(&key, &value)?;
+                uncount(tx, record, &head)?;
+                if let Some(content) = head.content {
+                    contents::release(tx, content)?;
+                }
+                attributes::forget_file(tx, directory, &key[9..])?;
+            }
+        }
+        tx.delete(key.to_vec());
+    }
+    Ok(all)
+}
+
+fn page(tx: &Transaction<'_>, prefix: &[u8], limit: usize) -> Result<Vec<crate::engine::Pair>, StateError> {
+    let rows = tx.scan(prefix, Some(&layout::after_prefix(prefix))).take(limit);
+    Ok(rows.collect::<Result<Vec<_>, _>>()?)
+}
+
+/// Takes an object from the sums that still count it.
+fn uncount(tx: &mut Transaction<'_>, record: DetachedRecord, head: &ObjectHead) -> Result<(), StateError> {
+    let objects = -i64::from(!head.delete_marker);
+    let bytes = -(head.size as i64);
+    let sums = tx.counters();
+    sums.objects = view::moved(sums.objects, objects, "the number of objects")?;
+    sums.object_bytes = view::moved(sums.object_bytes, bytes, "object_bytes")?;
+    let Some(root) = record.root else { return Ok(()) };
+    let key = layout::bucket_counts(root);
+    // The bucket may be gone by now.
+    if let Some(mut counts) = view::read::<_, BucketCounts>(tx, &key)? {
+        counts.objects = view::moved(counts.objects, objects, "a bucket's number of objects")?;
+        counts.bytes = view::moved(counts.bytes, bytes, "a bucket's bytes")?;
+        tx.put_record(key, &counts);
+    }
+    Ok(())
+}
+
+/// Gives objects of a tree delete markers, from the first key above `after` on; the reply says where to go on. The marker
+/// of the tree's own directory is left for the last step.
+pub(super) fn delete_page(
+    tx: &mut Transaction<'_>,
+    caller: &FsCaller,
+    path: &FsPath,
+    after: Option<&str>,
+    now: UnixMillis,
+) -> Result<FsReply, Rejection> {
+    let place = resolve::resolve(tx, path)?;
+    let Found::Directory { id, record: Some(_) } = place.found else { return Ok(FsReply::Progress { after: None }) };
+    access::check_above(tx, caller, &place, access::WRITE)?;
+    access::check_sticky(tx, caller, &place)?;
+    if after.is_none() && !caller.superuser {
+        check_directories(tx, caller, &place, id)?;
+    }
+    let prefix = place.marker_key().0;
+    let keys = keys_after(tx, &place, &prefix, after)?;
+    let next = keys.last().cloned().filter(|_| keys.len() == OBJECTS_PER_PAGE);
+    for key in &keys {
+        delete::remove_key(tx, place.bucket()?, &ObjectKey::from(key.as_str()), now)?;
+    }
+    discard_open(tx, id)?;
+    Ok(FsReply::Progress { after: next })
+}
+
+/// Keys of the tree, but for its own marker.
+fn keys_after(
+    tx: &Transaction<'_>,
+    place: &Place<'_>,
+    prefix: &str,
+    after: Option<&str>,
+) -> Result<Vec<String>, Rejection> {
+    let root = place.bucket()?.head.root;
+    let Some(mut walk) = Walk::of_prefix(tx, root, prefix.as_bytes(), Shown::Objects)? else { return Ok(Vec::new()) };
+    let from = format!("{}\0", after.unwrap_or(prefix));
+    walk.seek(from.as_bytes())?;
+    let mut keys = Vec::new();
+    while keys.len() < OBJECTS_PER_PAGE
+        && let Some(row) = walk.next()?
+    {
+        match row {
+            EntryRow::Directory(record) => walk.enter(record.id),
+            EntryRow::Object(_) => keys.push(String::from_utf8_lossy(walk.path()).into_owned()),
+        }
+    }
+    Ok(keys)
+}
+
+/// Gives up what is being written in a directory itself.
+fn discard_open(tx: &mut Transaction<'_>, directory: DirectoryId) -> Result<(), Rejection> {
+    for (key, value) in page(tx, &layout::open_name(directory, b""), OBJECTS_PER_PAGE)? {
+        let id: FileId = view::decode(&key, &value)?;
+        let record = resolve::open_file(tx, id)?;
+        if let Some(opened) = open::reach(tx, id, record, None)? {
+            content::discard(tx, &opened.record)?;
+            open::remove_rows(tx, &opened.bucket, id, &opened.record, &opened.key)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses unless the caller may do everything in every directory of a tree that has entries, as HDFS asks.
+pub(super) fn check_directories(
+    tx: &Transaction<'_>,
+    caller: &FsCaller,
+    place: &Place<'_>,
+    directory: DirectoryId,
+) -> Result<(), Rejection> {
+    let bucket = place.bucket()?;
+    let mut waiting = vec![(directory, place.path.as_str().to_owned())];
+    let mut judged = 0;
+    while let Some((directory, path)) = waiting.pop() {
+        let attributes = attributes::of_directory(tx, directory)?;
+        let inode = attributes::Inode::of(tx, bucket, &attributes, true)?;
+        access::check(caller, &path, &inode, access::READ | access::WRITE | access::EXECUTE)?;
+        let rows = layout::entry(directory, b"");
+        for pair in tx.scan(&rows, Some(&layout::after_prefix(&rows))) {
+            let (key, row) = pair?;
+            judged += 1;
+            if judged > JUDGED_ROWS_MAX {
+                let detail =
+                    format!("{} has more than {JUDGED_ROWS_MAX} entries: a superuser may delete it", place.path);
+                return Err(refuse(ErrorCode::FileSystemRefused, detail));
+            }
+            if let EntryRow::Directory(record) = path::decode_entry(&key, &row)? {
+                let name = String::from_utf8_lossy(&key[9..key.len() - 1]).into_owned();
+                waiting.push((record.id, format!("{path}/{name}")));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! The memory of at-most-once calls: a call that comes again is answered as the first time.
+//!
+//! Rows are kept by ten-minute slots of the commands' time, so that the oldest are the first of the table and new ones
+//! now and then take old ones along. An outcome is remembered for one to two slots. Refusals are not remembered: doing the call
+//! again is refused again, or works by then, as in HDFS.
+
+use crate::error::StateError;
+use crate::state::layout;
+use crate::state::transaction::Transaction;
+use crate::state::view::{self, View, undecodable};
+use granary_protocol::UnixMillis;
+use granary_protocol::filesystem::{FsReply, RETRY_MEMORY_MS, RetryId};
+
+/// Every so many calls of a client the oldest outcomes are looked at.
+const CALLS_PER_SWEEP: i32 = 16;
+/// Forgotten outcomes removed by a look.
+const FORGOTTEN_PER_SWEEP: usize = 64;
+
+fn slot(now: UnixMillis) -> u64 {
+    now.0 / RETRY_MEMORY_MS
+}
+
+/// What the call was answered the first time.
+pub(super) fn recall(tx: &Transaction<'_>, id: RetryId, now: UnixMillis) -> Result<Option<FsReply>, StateError> {
+    let current = slot(now);
+    for slot in [Some(current), current.checked_sub(1)].into_iter().flatten() {
+        if let Some(reply) = view::read(tx, &layout::retry(slot, id))? {
+            return Ok(Some(reply));
+        }
+    }
+    Ok(None)
+}
+
+pub(super) fn remember(
+    tx: &mut Transaction<'_>,
+    id: RetryId,
+    reply: &FsReply,
+    now: UnixMillis,
+) -> Result<(), StateError> {
+    let current = slot(now);
+    if id.call % CALLS_PER_SWEEP == 0 {
+        for key in forgotten(tx, current)? {
+            tx.delete(key);
+        }
+    }
+    tx.put_record(layout::retry(current, id), reply);
+    Ok(())
+}
+
+fn forgotten(tx: &Transaction<'_>, current: u64) -> Result<Vec<Vec<u8>>, StateError> {
+    let table = layout::table(layout::RETRY);
+    let mut old = Vec::new();
+    for pair in tx.scan(&table, Some(&layout::after_prefix(&table))).take(FORGOTTEN_PER_SWEEP) {
+        let (key, _) = pair?;
+        let of = layout::retry_slot(&key).ok_or_else(|| undecodable(&key, "its key has no slot"))?;
+        if of + 1 >= current {
+            break;
+        }
+        old.push(key.to_vec());
+    }
+    Ok(old)
+}
