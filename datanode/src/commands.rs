@@ -25,7 +25,8 @@ struct Finalization {
     volume: VolumeId,
     block: BlockId,
     generation: GenerationStamp,
-    length: u32,
+    /// `None`: it is not to be finalized yet, only to be measured.
+    length: Option<u32>,
 }
 
 /// Where commands are put.
@@ -59,7 +60,11 @@ impl CommandQueue {
                 self.removals.try_send(Removal { volume, replicas }).is_ok()
             }
             DatanodeCommand::Finalize { volume, block, kind: _, generation, length } => {
+                let length = Some(length);
                 self.finalizations.try_send(Finalization { volume, block, generation, length }).is_ok()
+            }
+            DatanodeCommand::Measure { volume, block, generation } => {
+                self.finalizations.try_send(Finalization { volume, block, generation, length: None }).is_ok()
             }
             DatanodeCommand::Copy { volume, block, kind, generation, length, targets, token } => {
                 let order = CopyOrder { volume, block, kind, generation, length, targets, token };
@@ -111,9 +116,12 @@ async fn finalize_all(datanode: Datanode, mut finalizations: mpsc::Receiver<Fina
         let Ok(volume) = datanode.volume(volume) else { continue };
         // The namenode's word needs no token and names no earlier generation.
         let known = GenerationStamp(0);
-        let finalized = datanode.blocking(move || volume.finalize_as(block, known, generation, length));
-        if let Err(error) = finalized.await {
-            tracing::warn!(%block, %generation, length, %error, "replica not finalized as ordered");
+        let done = datanode.blocking(move || match length {
+            Some(length) => volume.finalize_as(block, known, generation, length),
+            None => volume.measure(block, generation),
+        });
+        if let Err(error) = done.await {
+            tracing::warn!(%block, %generation, ?length, %error, "replica not finalized or measured as ordered");
         }
     }
 }

@@ -22,6 +22,7 @@ mod finalized_files;
 mod jobs;
 mod keys;
 mod layout;
+mod measure;
 mod metrics;
 mod namenode_link;
 mod open_replica;

@@ -39,6 +39,9 @@ pub struct Config {
     /// A writer silent for this long loses its lease. Default 60,000 ms.
     #[serde(default = "default_lease_timeout_ms")]
     pub lease_timeout_ms: u64,
+    /// Minutes that files deleted through Hadoop's shell stay in the trash, as clients are told; 0: there is none. Default 0.
+    #[serde(default)]
+    pub trash_interval_minutes: u64,
     /// When a silent datanode is given up.
     #[serde(default)]
     pub liveness: LivenessConfig,
@@ -92,6 +95,7 @@ impl Config {
             raft_log: RaftLogConfig::default(),
             replication: default_replication(),
             lease_timeout_ms: default_lease_timeout_ms(),
+            trash_interval_minutes: 0,
             liveness: LivenessConfig::default(),
             balance: BalanceConfig::default(),
             heartbeat_interval_ms: default_heartbeat_interval_ms(),

@@ -4,6 +4,7 @@
 
 use crate::blocks::KEY_ROTATION_MS;
 use crate::command::{Action, Format};
+use crate::file_recovery;
 use crate::service::Namenode;
 use crate::startup::NamenodeError;
 use crate::state;
@@ -87,6 +88,7 @@ impl Leader {
         if self.leading {
             expire_leases(namenode, now).await;
             rotate_keys(namenode, now).await;
+            file_recovery::step(namenode, now).await;
         }
     }
 

@@ -16,6 +16,8 @@ pub mod config;
 mod datanode_doors;
 pub mod engine;
 pub mod error;
+mod file_recovery;
+mod filesystem;
 mod housekeeping;
 mod leader;
 pub mod leases;

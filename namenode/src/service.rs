@@ -120,7 +120,7 @@ impl Namenode {
             }
             Q::DatanodeDoors => Ok(NamenodeReply::DatanodeDoors(self.doors.at(self.clock.now()))),
 
-            Q::FileSystem(_) => Err(Failure::new(ErrorCode::Unsupported, "the file system is not served yet")),
+            Q::FileSystem(call) => self.file_system(*call).await,
 
             Q::ListPeers => Ok(self.list_peers()),
             Q::ChangePeers(change) => self.change_peers(change).await.map(NamenodeReply::PeersChanged),
@@ -178,7 +178,7 @@ impl Namenode {
         }
     }
 
-    async fn point_read<T>(
+    pub(crate) async fn point_read<T>(
         &self,
         read: impl FnOnce(&dyn EngineSnapshot) -> Result<T, Rejection>,
     ) -> Result<T, Failure> {
@@ -186,7 +186,7 @@ impl Namenode {
         read(&*self.applied.view().map_err(broken)?).map_err(logged)
     }
 
-    async fn scan<T: Send + 'static>(
+    pub(crate) async fn scan<T: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn EngineSnapshot) -> Result<T, Rejection> + Send + 'static,
     ) -> Result<T, Failure> {
@@ -199,7 +199,10 @@ impl Namenode {
     }
 
     /// A read of what hardly ever changes, which need not be of this very moment.
-    fn look<T>(&self, read: impl FnOnce(&dyn EngineSnapshot) -> Result<T, StateError>) -> Result<T, Failure> {
+    pub(crate) fn look<T>(
+        &self,
+        read: impl FnOnce(&dyn EngineSnapshot) -> Result<T, StateError>,
+    ) -> Result<T, Failure> {
         read(&*self.applied.view().map_err(broken)?).map_err(|error| logged(error.into()))
     }
 

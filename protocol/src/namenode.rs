@@ -722,6 +722,8 @@ pub enum ReplicaChange {
     Corrupt(VolumeId, BlockId, GenerationStamp),
     /// A copy ordered from this volume did not reach its targets.
     CopyFailed(VolumeId, BlockId, GenerationStamp),
+    /// A replica's length, as was asked: it does not grow any more.
+    Measured(VolumeId, ReplicaReport),
 }
 
 /// What the leader tells a datanode to do. Every command may be repeated.
@@ -741,4 +743,6 @@ pub enum DatanodeCommand {
         targets: Vec<ReplicaLocation>,
         token: BlockToken,
     },
+    /// Take an open replica from its writer, at this generation, and say how long it is: [`ReplicaChange::Measured`].
+    Measure { volume: VolumeId, block: BlockId, generation: GenerationStamp },
 }

@@ -91,7 +91,8 @@ impl FakeNamenode {
                 let mine = |command: &mut DatanodeCommand| {
                     let (DatanodeCommand::Remove { volume, .. }
                     | DatanodeCommand::Finalize { volume, .. }
-                    | DatanodeCommand::Copy { volume, .. }) = command;
+                    | DatanodeCommand::Copy { volume, .. }
+                    | DatanodeCommand::Measure { volume, .. }) = command;
                     told.volumes.iter().any(|report| report.volume == *volume)
                 };
                 let commands = self.orders.lock().unwrap().extract_if(.., mine).collect();
@@ -120,7 +121,7 @@ impl FakeNamenode {
                         ReplicaChange::Removed(volume, block, _) | ReplicaChange::Corrupt(volume, block, _) => {
                             told.replicas.remove(&(*volume, *block));
                         }
-                        ReplicaChange::CopyFailed(..) => {}
+                        ReplicaChange::CopyFailed(..) | ReplicaChange::Measured(..) => {}
                     }
                 }
                 told.changes.extend(changes);

@@ -10,6 +10,7 @@
 //! to this peer as leader, because an earlier leader may have ordered removals that this one does not know of.
 
 mod balance;
+mod clients;
 mod ledger;
 pub mod placement;
 mod repair;
@@ -65,6 +66,8 @@ pub struct Blocks {
     /// Small blocks are being merged, until none is left.
     merging: bool,
     claims: HashMap<BlockId, (LeaseId, UnixMillis)>,
+    /// Blocks of silent writers, whose members are being asked.
+    measuring: HashMap<BlockId, clients::Measuring>,
     /// Blocks with replicas on their way.
     pending: HashMap<BlockId, repair::Pending>,
     /// Blocks that could not be helped, and when to try again.
@@ -100,6 +103,7 @@ impl Blocks {
             small: BTreeSet::new(),
             merging: false,
             claims: HashMap::new(),
+            measuring: HashMap::new(),
             pending: HashMap::new(),
             deferred: HashMap::new(),
             balance_config,
@@ -150,6 +154,7 @@ impl Blocks {
             self.pending.clear();
             self.deferred.clear();
             self.claims.clear();
+            self.measuring.clear();
             self.merging = false;
         }
         if leading && !self.leading {
@@ -186,9 +191,15 @@ impl Blocks {
     pub fn apply(&mut self, effect: &Effect) {
         match effect {
             Effect::BlockOpened { block, record } => self.upsert(*block, record),
-            Effect::BlockSealed { block, record, stored_on } => self.seal(*block, record, stored_on),
+            Effect::BlockSealed { block, record, stored_on } => {
+                self.forget_measuring(*block);
+                self.seal(*block, record, stored_on);
+            }
             Effect::BlockChanged { block, record } => self.upsert(*block, record),
-            Effect::BlockRemoved { block, .. } => self.remove(*block),
+            Effect::BlockRemoved { block, .. } => {
+                self.forget_measuring(*block);
+                self.remove(*block);
+            }
             Effect::BlockRepiped { block, record } => self.repipe(*block, record),
             Effect::DatanodeIntentChanged { name, intent } => self.set_intent(name, *intent),
             Effect::LeaseOpened { .. } | Effect::LeaseClosed { .. } | Effect::KeysChanged => {}
@@ -259,7 +270,8 @@ impl Blocks {
             let (ReplicaChange::Finalized(volume, _)
             | ReplicaChange::Removed(volume, _, _)
             | ReplicaChange::Corrupt(volume, _, _)
-            | ReplicaChange::CopyFailed(volume, _, _)) = *change;
+            | ReplicaChange::CopyFailed(volume, _, _)
+            | ReplicaChange::Measured(volume, _)) = *change;
             if !self.volumes.is_of(volume, datanode) {
                 return false;
             }
@@ -268,6 +280,7 @@ impl Blocks {
                 ReplicaChange::Removed(_, block, generation) => self.replica_removed(volume, *block, *generation),
                 ReplicaChange::Corrupt(_, block, generation) => self.replica_corrupt(volume, *block, *generation),
                 ReplicaChange::CopyFailed(_, block, generation) => self.copy_failed(volume, *block, *generation),
+                ReplicaChange::Measured(_, replica) => self.measured(volume, replica),
             }
         }
         true

@@ -353,6 +353,19 @@ impl Volumes {
         self.volumes.get(&volume).is_some_and(|volume| volume.datanode == datanode)
     }
 
+    /// The volumes of a datanode.
+    pub(super) fn of_datanode(&self, datanode: DatanodeId) -> Vec<VolumeId> {
+        self.nodes.get(&datanode).map(|node| node.volumes.clone()).unwrap_or_default()
+    }
+
+    /// Datanodes that live, by id.
+    pub(super) fn live_endpoints(&self) -> impl Iterator<Item = &DatanodeEndpoint> {
+        let mut live: Vec<&DatanodeEndpoint> =
+            self.nodes.values().filter(|node| node.live).map(|node| &*node.endpoint).collect();
+        live.sort_unstable_by_key(|endpoint| endpoint.id);
+        live.into_iter()
+    }
+
     /// Failure domains there are: volumes in service or of nodes that are away, but not of those that are to go.
     pub(super) fn domains(&self) -> usize {
         let stays = |(id, volume): &(&VolumeId, &Volume)| volume.report.failed.is_none() && !self.is_leaving(**id);

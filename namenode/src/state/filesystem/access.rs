@@ -3,7 +3,7 @@
 use super::attributes::{self, Inode};
 use super::records::Attributes;
 use super::resolve::{Found, Place, Step};
-use crate::error::{Rejection, StateError, refuse};
+use crate::error::{Rejection, refuse};
 use crate::state::view::View;
 use granary_protocol::ErrorCode;
 use granary_protocol::filesystem::{AclEntryKind, AclScope, FsCaller, FsPath};
@@ -223,14 +223,6 @@ pub(super) fn inode<V: View + ?Sized>(view: &V, place: &Place<'_>) -> Result<Ino
 fn directory<V: View + ?Sized>(view: &V, place: &Place<'_>, depth: usize) -> Result<Inode, Rejection> {
     let attributes = attributes::of_directory(view, place.above[depth].directory)?;
     Ok(Inode::of(view, place.bucket()?, &attributes, true)?)
-}
-
-/// The group of the innermost directory above the entry: what is made in it begins with it.
-pub(super) fn group_above<V: View + ?Sized>(view: &V, above: &[Step]) -> Result<Option<String>, StateError> {
-    match above.last() {
-        Some(step) => Ok(attributes::of_directory(view, step.directory)?.group),
-        None => Ok(None),
-    }
 }
 
 /// The text of the path of these directories.

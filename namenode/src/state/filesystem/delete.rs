@@ -43,7 +43,7 @@ pub(super) fn delete(
     check_may(tx, caller, &place)?;
     if let Found::Directory { id, record } = &place.found {
         let (id, record) = (*id, *record);
-        let empty = directories::is_empty(tx, id)?;
+        let empty = directories::is_empty(tx, id, place.bucket()?.shows())?;
         if !recursive && !empty {
             return Err(refuse(ErrorCode::DirectoryNotEmpty, format!("{path} is non empty")));
         }
@@ -133,7 +133,7 @@ fn delete_directory(
         return Ok(());
     }
     // Only the marker is left, and what is not shown.
-    if !directories::is_empty(tx, record.id)? {
+    if !directories::is_empty(tx, record.id, bucket.shows())? {
         return Err(refuse(ErrorCode::DirectoryNotEmpty, format!("{} is non empty", place.path)));
     }
     remove_key(tx, bucket, &place.marker_key(), now)

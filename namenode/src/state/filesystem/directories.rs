@@ -8,7 +8,7 @@ use super::acl;
 use super::attributes::{self, SUPERGROUP};
 use super::content;
 use super::records::Attributes;
-use super::resolve::{self, Bucket, Found, Place};
+use super::resolve::{self, Bucket, Found, Place, Shows};
 use crate::command::CreateBucket;
 use crate::error::{Rejection, refuse};
 use crate::state::buckets;
@@ -183,7 +183,11 @@ pub(super) fn keep_above(tx: &mut Transaction<'_>, place: &Place<'_>, now: UnixM
         // The root of a bucket stays anyway.
         return Ok(());
     }
-    if counts(tx, place.parent())?.listed > 1 {
+    let own = match &place.found {
+        Found::Open { .. } => shown_object(tx, place)?,
+        found => !matches!(found, Found::Nothing),
+    };
+    if counts(tx, place.parent())?.listed > u64::from(own) {
         return Ok(());
     }
     let Some(parent) = place.path.parent() else { return Ok(()) };
@@ -191,18 +195,25 @@ pub(super) fn keep_above(tx: &mut Transaction<'_>, place: &Place<'_>, now: UnixM
     put_marker(tx, place.bucket()?, &ObjectKey(key), now)
 }
 
+/// Whether a file that is being written hides an object.
+fn shown_object(tx: &Transaction<'_>, place: &Place<'_>) -> Result<bool, Rejection> {
+    let key = place.key();
+    let current = KeyPath::resolve(tx, place.bucket()?.head.root, &key)?.current(tx)?;
+    Ok(current.is_some_and(|current| !current.head.delete_marker))
+}
+
 pub(super) fn counts(tx: &Transaction<'_>, directory: DirectoryId) -> Result<DirectoryCounts, Rejection> {
     Ok(view::read(tx, &layout::directory_counts(directory))?.unwrap_or_default())
 }
 
-/// Whether nothing is shown in a directory. `root`: it is a bucket's.
-pub(super) fn is_empty(tx: &Transaction<'_>, directory: DirectoryId) -> Result<bool, Rejection> {
+/// Whether nothing is shown in a directory.
+pub(super) fn is_empty(tx: &Transaction<'_>, directory: DirectoryId, shows: Shows) -> Result<bool, Rejection> {
     use crate::state::view::View;
     let rows = layout::entry(directory, b"");
     for pair in tx.scan(&rows, Some(&layout::after_prefix(&rows))) {
         let (key, row) = pair?;
         let shown = match path::decode_entry(&key, &row)? {
-            path::EntryRow::Directory(record) => record.listed,
+            path::EntryRow::Directory(record) => shows.directory(&record),
             // The marker has no name.
             path::EntryRow::Object(_) => key.len() > rows.len() && !path::decode_object_head(&key, &row)?.delete_marker,
         };

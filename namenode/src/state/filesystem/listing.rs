@@ -5,7 +5,7 @@
 //! asked for directories of those names, which costs a look a page is glad to pay: neighbours share their beginnings.
 
 use super::attributes;
-use super::resolve::{self, Bucket, Found};
+use super::resolve::{self, Bucket, Found, Shows};
 use crate::error::StateError;
 use crate::state::layout;
 use crate::state::path::{self, EntryRow};
@@ -37,10 +37,12 @@ enum RowKind {
 pub(super) fn page<V: View + ?Sized>(
     view: &V,
     directory: DirectoryId,
+    shows: Shows,
     after: &str,
     limit: usize,
 ) -> Result<(Vec<Listed>, bool), StateError> {
-    let mut listing = Page { view, directory, last: after.to_owned(), page: Vec::new(), limit, asked: Vec::new() };
+    let mut listing =
+        Page { view, directory, shows, last: after.to_owned(), page: Vec::new(), limit, asked: Vec::new() };
     let mut from = after.as_bytes().to_vec();
     if !after.is_empty() {
         from.push(0);
@@ -57,6 +59,7 @@ pub(super) fn page<V: View + ?Sized>(
 struct Page<'v, V: View + ?Sized> {
     view: &'v V,
     directory: DirectoryId,
+    shows: Shows,
     /// The name shown last.
     last: String,
     page: Vec<Listed>,
@@ -69,7 +72,7 @@ impl<V: View + ?Sized> Page<'_, V> {
     /// Shows what comes up to this row; `false` when the page was full before.
     fn take(&mut self, row: Row) -> Result<bool, StateError> {
         for early in self.directories_before(&row.name) {
-            if let Some(record) = resolve::directory(self.view, self.directory, &early)?
+            if let Some(record) = resolve::directory(self.view, self.directory, &early, self.shows)?
                 && !self.show_directory(&early, record)?
             {
                 return Ok(false);
@@ -111,7 +114,7 @@ impl<V: View + ?Sized> Page<'_, V> {
     }
 
     fn show_directory(&mut self, name: &str, record: DirectoryRecord) -> Result<bool, StateError> {
-        let hidden = !record.listed || !is_component(name) || name <= self.last.as_str();
+        let hidden = !self.shows.directory(&record) || !is_component(name) || name <= self.last.as_str();
         if hidden || resolve::find_file(self.view, self.directory, name)?.is_some() {
             return Ok(true);
         }

@@ -42,8 +42,8 @@ pub use blocks::{UnplacedBlock, block_to_place, placement_of};
 pub use lease::expired_holders;
 pub(crate) use perform::perform;
 pub use queries::{Answer, FoundBlock, FoundFile, FoundListing, query};
-pub use reclaim::anything_detached;
+pub use reclaim::{anything_detached, is_deleted_by_pages};
 pub use recovery::{RecoveringFile, recovering};
 
 #[cfg(test)]
-pub(super) use records::{Attributes, OpenFileRecord};
+pub(super) use records::{Attributes, DetachedRecord, OpenFileRecord};

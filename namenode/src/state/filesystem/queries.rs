@@ -227,7 +227,7 @@ fn list<V: View + ?Sized>(
         Found::Directory { .. } => access::check_entry(view, caller, &place, access::READ | access::EXECUTE)?,
     }
     let Found::Directory { id, .. } = &place.found else { return Ok(None) };
-    let (entries, more) = listing::page(view, *id, after, LISTING_ENTRIES_MAX)?;
+    let (entries, more) = listing::page(view, *id, place.bucket()?.shows(), after, LISTING_ENTRIES_MAX)?;
     listing.more = more;
     let mut located = 0;
     for entry in entries {

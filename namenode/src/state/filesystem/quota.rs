@@ -4,7 +4,7 @@ use super::access;
 use super::attributes;
 use super::listing;
 use super::queries;
-use super::resolve::Found;
+use super::resolve::{Found, Shows};
 use crate::error::{Rejection, refuse};
 use crate::state::view::View;
 use granary_protocol::filesystem::{ContentSummary, FsCaller, FsPath, LISTING_ENTRIES_MAX};
@@ -19,7 +19,7 @@ pub(super) fn summary<V: View + ?Sized>(
 ) -> Result<ContentSummary, Rejection> {
     let place = queries::existing(view, caller, path)?;
     let mut sums = Sums { summary: ContentSummary::default(), replication };
-    let mut waiting: Vec<(DirectoryId, String)> = Vec::new();
+    let mut waiting: Vec<(DirectoryId, Shows, String)> = Vec::new();
     match &place.found {
         Found::Root => {
             sums.summary.directories = 1;
@@ -28,14 +28,14 @@ pub(super) fn summary<V: View + ?Sized>(
                 if let Some(bucket) = super::resolve::bucket(view, &info.name)?
                     && listing::shows_bucket(view, caller, &bucket)?
                 {
-                    waiting.push((bucket.head.root, format!("/{}", info.name)));
+                    waiting.push((bucket.head.root, bucket.shows(), format!("/{}", info.name)));
                 }
             }
         }
-        Found::Directory { id, .. } => waiting.push((*id, path.as_str().to_owned())),
+        Found::Directory { id, .. } => waiting.push((*id, place.bucket()?.shows(), path.as_str().to_owned())),
         found => sums.add(found),
     }
-    while let Some((directory, path)) = waiting.pop() {
+    while let Some((directory, shows, path)) = waiting.pop() {
         if !caller.superuser && !place.path.is_root() {
             let attributes = attributes::of_directory(view, directory)?;
             let inode = attributes::Inode::of(view, place.bucket()?, &attributes, true)?;
@@ -44,10 +44,10 @@ pub(super) fn summary<V: View + ?Sized>(
         sums.summary.directories += 1;
         let mut after = String::new();
         loop {
-            let (entries, more) = listing::page(view, directory, &after, LISTING_ENTRIES_MAX)?;
+            let (entries, more) = listing::page(view, directory, shows, &after, LISTING_ENTRIES_MAX)?;
             for entry in entries {
                 match &entry.found {
-                    Found::Directory { id, .. } => waiting.push((*id, format!("{path}/{}", entry.name))),
+                    Found::Directory { id, .. } => waiting.push((*id, shows, format!("{path}/{}", entry.name))),
                     found => sums.add(found),
                 }
                 after = entry.name;

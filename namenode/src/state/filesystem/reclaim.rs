@@ -4,7 +4,7 @@ use super::access;
 use super::attributes;
 use super::records::{DetachedRecord, OpenFileRecord};
 use super::resolve::{self, Found, Place};
-use super::{content, delete, open};
+use super::{content, delete, directories, open};
 use crate::error::{Rejection, StateError, refuse};
 use crate::state::contents;
 use crate::state::layout;
@@ -13,6 +13,7 @@ use crate::state::records::{BucketCounts, ObjectHead};
 use crate::state::transaction::Transaction;
 use crate::state::view::{self, View, undecodable};
 use crate::state::walk::{Shown, Walk};
+use granary_protocol::bucket::Versioning;
 use granary_protocol::filesystem::{FileId, FsCaller, FsPath, FsReply};
 use granary_protocol::{DirectoryId, ErrorCode, ObjectKey, UnixMillis};
 
@@ -114,6 +115,16 @@ fn uncount(tx: &mut Transaction<'_>, record: DetachedRecord, head: &ObjectHead) 
     Ok(())
 }
 
+/// Whether a tree is deleted object by object, because versions are kept where it is.
+///
+/// # Errors
+/// Those of the call.
+pub fn is_deleted_by_pages<V: View + ?Sized>(view: &V, path: &FsPath) -> Result<bool, Rejection> {
+    let place = resolve::resolve(view, path)?;
+    let tree = matches!(place.found, Found::Directory { record: Some(_), .. });
+    Ok(tree && place.bucket()?.head.versioning != Versioning::Off)
+}
+
 /// Gives objects of a tree delete markers, from the first key above `after` on; the reply says where to go on. The marker
 /// of the tree's own directory is left for the last step.
 pub(super) fn delete_page(
@@ -130,6 +141,8 @@ pub(super) fn delete_page(
     if after.is_none() && !caller.superuser {
         check_directories(tx, caller, &place, id)?;
     }
+    // So that the directory is still there for the last step.
+    directories::put_marker(tx, place.bucket()?, &place.marker_key(), now)?;
     let prefix = place.marker_key().0;
     let keys = keys_after(tx, &place, &prefix, after)?;
     let next = keys.last().cloned().filter(|_| keys.len() == OBJECTS_PER_PAGE);

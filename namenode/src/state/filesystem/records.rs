@@ -79,7 +79,7 @@ pub(super) struct FileLeaseRecord {
 
 /// A tree that was deleted and whose rows are being removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct DetachedRecord {
+pub struct DetachedRecord {
     /// The root of the bucket whose sums it still counts in; `None` if that is gone.
-    pub(super) root: Option<DirectoryId>,
+    pub root: Option<DirectoryId>,
 }

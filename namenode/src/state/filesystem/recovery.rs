@@ -7,7 +7,7 @@
 use super::content;
 use super::lease::RECOVERER;
 use super::open::{self, Opened};
-use super::records::OpenFileRecord;
+use super::records::{OpenBlock, OpenFileRecord};
 use super::resolve::{self, Found};
 use super::{access, create};
 use crate::error::{Rejection, StateError, refuse};
@@ -27,6 +27,8 @@ const RECOVERING_MAX: usize = 256;
 pub struct RecoveringFile {
     pub file: FileId,
     pub block: BlockId,
+    /// At which its members are asked: nobody else was promised it.
+    pub generation: GenerationStamp,
     /// No replica has less of what was declared visible.
     pub visible: u32,
 }
@@ -43,7 +45,8 @@ pub fn recovering<V: View + ?Sized>(view: &V) -> Result<Vec<RecoveringFile>, Sta
         let id = FileId(layout::last_number(&key).ok_or_else(|| undecodable(&key, "its key has no number"))?);
         let record = resolve::open_file(view, id)?;
         if let Some(last) = record.last {
-            files.push(RecoveringFile { file: id, block: last.block, visible: last.visible });
+            let OpenBlock { block, visible, promised: generation } = last;
+            files.push(RecoveringFile { file: id, block, generation, visible });
         }
     }
     Ok(files)
@@ -92,11 +95,12 @@ pub(super) fn recover_path(tx: &mut Transaction<'_>, path: &FsPath, now: UnixMil
 /// Takes a file from its writer. Closes it at once if no block is open; whether it is closed.
 pub(super) fn begin(tx: &mut Transaction<'_>, opened: Opened, now: UnixMillis) -> Result<bool, Rejection> {
     let Opened { id, mut record, bucket, key } = opened;
-    if record.last.is_none() {
+    let Some(last) = &mut record.last else {
         content::close(tx, &bucket, id, record, &key, now)?;
         return Ok(true);
-    }
+    };
     if record.holder != RECOVERER {
+        last.promised = GenerationStamp(last.promised.0 + 1);
         record.holder = RECOVERER.to_owned();
         tx.put(layout::recovering(id), Vec::new());
         open::update(tx, id, &record);
@@ -123,7 +127,7 @@ pub(super) fn finish(
     } else {
         let row = block_records::get_block(tx, block)?
             .ok_or_else(|| inconsistent(format!("an open file has block {block}, which is gone")))?;
-        let generation = GenerationStamp(last.promised.0.max(row.generation.0) + 1);
+        let generation = last.promised;
         block_records::close(tx, FILESYSTEM_LEASE, block, row, length, generation, members)?;
         record.blocks.push(Extent { block, offset: 0, length });
     }

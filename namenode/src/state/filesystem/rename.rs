@@ -123,7 +123,7 @@ fn replace_target(
         return Err(refuse(ErrorCode::FileAlreadyExists, format!("rename destination {to} already exists")));
     }
     if let Found::Directory { id, .. } = &target.found
-        && !directories::is_empty(tx, *id)?
+        && !directories::is_empty(tx, *id, target.bucket()?.shows())?
     {
         return Err(refuse(ErrorCode::FileSystemRefused, format!("rename destination directory is not empty: {to}")));
     }
@@ -145,9 +145,9 @@ fn move_entry(
     if target.marker_key().as_str().len() > KEY_BYTES_MAX {
         return Err(refuse(ErrorCode::InvalidPath, format!("{} is longer than a key may be", target.path)));
     }
-    directories::keep_above(tx, source, now)?;
+    // The new place comes first: what the entry leaves is kept only if nothing is left in it.
     match &source.found {
-        Found::Directory { record: Some(record), .. } => move_directory(tx, source, target, record)?,
+        Found::Directory { record: Some(record), .. } => move_directory(tx, source, target, record, now)?,
         Found::File { head, details, attributes } => {
             let attributes =
                 Attributes { file: attributes::file_id(attributes, head.sequence), ..(**attributes).clone() };
@@ -168,6 +168,7 @@ fn move_directory(
     source: &Place<'_>,
     target: &Place<'_>,
     record: &DirectoryRecord,
+    now: UnixMillis,
 ) -> Result<(), Rejection> {
     let bucket = source.bucket()?;
     if bucket.head.root != target.bucket()?.head.root {
@@ -184,12 +185,13 @@ fn move_directory(
         let detail = format!("versions of deleted objects are kept under {}", target.path);
         return Err(refuse(ErrorCode::FileSystemRefused, detail));
     }
-    delete::detach(tx, source, record)?;
     let key = target.key();
     let parent_key = key.as_str().rfind('/').map_or("", |slash| &key.as_str()[..=slash]);
     let mut path = KeyPath::resolve_directory(tx, bucket.head.root, parent_key)?;
     path.count_rows(tx, 1, i64::from(record.listed))?;
     tx.put(layout::entry(parent, &row_name), path::encode_directory(record));
+    directories::keep_above(tx, source, now)?;
+    delete::detach(tx, source, record)?;
     let mut attributes = attributes::of_directory(tx, record.id)?;
     attributes.link = Some((parent, name.to_owned()));
     attributes::put_directory(tx, record.id, &attributes);
@@ -209,10 +211,7 @@ fn move_object(
     let remover = Remover::ordinary(now);
     let mut moved = ObjectHead { upload: None, ..head.clone() };
     let in_place = from.head.root == to.head.root && from.head.versioning == Versioning::Off;
-    if in_place {
-        let key = source.key();
-        KeyPath::resolve(tx, from.head.root, &key)?.remove_current(tx, head)?;
-    } else {
+    if !in_place {
         if let Some(content) = head.content {
             contents::acquire(tx, content)?;
         }
@@ -225,7 +224,11 @@ fn move_object(
     versions::install(tx, to.head, &mut path, replaced, &mut moved, details, remover)?;
     let kept = Kept { parent: target.parent(), name: target.path.name(), attributes };
     attributes::put_file(tx, kept.parent, kept.name, kept.attributes);
-    if !in_place {
+    directories::keep_above(tx, source, now)?;
+    if in_place {
+        let key = source.key();
+        KeyPath::resolve(tx, from.head.root, &key)?.remove_current(tx, head)?;
+    } else {
         delete::remove_object(tx, source, now)?;
     }
     Ok(())
@@ -249,6 +252,7 @@ fn move_open(
     let hidden = KeyPath::resolve(tx, from.head.root, &source_key)?.current(tx)?;
     let moved = OpenFileRecord { parent: target.parent(), name: target.path.name().to_owned(), ..record.clone() };
     open::insert(tx, to, id, &moved, &target.key())?;
+    directories::keep_above(tx, source, now)?;
     let mut path = KeyPath::resolve(tx, from.head.root, &source_key)?;
     path.count_rows(tx, -1, 0)?;
     tx.delete(layout::open_name(record.parent, record.name.as_bytes()));

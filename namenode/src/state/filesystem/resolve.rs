@@ -7,6 +7,7 @@ use crate::state::layout;
 use crate::state::path::{self, EntryRow};
 use crate::state::records::{BucketHead, BucketRecord, DirectoryRecord, ObjectHead, ObjectRecord};
 use crate::state::view::{self, View, inconsistent};
+use granary_protocol::bucket::Versioning;
 use granary_protocol::filesystem::{FileId, FsPath};
 use granary_protocol::object::ObjectDetails;
 use granary_protocol::{BucketName, CanonicalId, DirectoryId, ErrorCode, ObjectKey, UnixMillis};
@@ -83,6 +84,11 @@ impl Place<'_> {
         self.above.last().expect("an entry of a bucket is in a directory").directory
     }
 
+    /// Which directories are shown here.
+    fn shows(&self) -> Shows {
+        self.bucket.as_ref().map_or(Shows::Listed, Bucket::shows)
+    }
+
     /// The key of a file at this path.
     pub(super) fn key(&self) -> ObjectKey {
         ObjectKey::from(self.path.bucket_and_key().map_or("", |(_, key)| key))
@@ -124,11 +130,11 @@ pub(super) fn resolve<'p, V: View + ?Sized>(view: &V, path: &'p FsPath) -> Resul
     while let Some(component) = components.next() {
         let parent = place.parent();
         if components.peek().is_none() {
-            place.found = find(view, parent, component)?;
+            place.found = find(view, parent, component, place.shows())?;
             break;
         }
         path_bytes += 1 + component.len();
-        match directory(view, parent, component)? {
+        match directory(view, parent, component, place.shows())? {
             Some(record) => place.above.push(Step { directory: record.id, name: component.to_owned() }),
             None if is_file(view, parent, component)? => {
                 let detail = format!("{} (is not a directory)", &path.as_str()[..path_bytes]);
@@ -154,14 +160,39 @@ pub(super) fn bucket<V: View + ?Sized>(view: &V, name: &BucketName) -> Result<Op
     }))
 }
 
+/// Which directories of a bucket are shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shows {
+    /// Every one: where versions are not kept, one that S3 does not list has files that are being written.
+    All,
+    /// Those that S3 lists.
+    Listed,
+}
+
+impl Shows {
+    pub(super) fn directory(self, record: &DirectoryRecord) -> bool {
+        record.listed || self == Shows::All
+    }
+}
+
+impl Bucket {
+    pub(super) fn shows(&self) -> Shows {
+        match self.head.versioning {
+            Versioning::Off => Shows::All,
+            Versioning::Enabled | Versioning::Suspended => Shows::Listed,
+        }
+    }
+}
+
 /// A directory that is shown.
 pub(super) fn directory<V: View + ?Sized>(
     view: &V,
     parent: DirectoryId,
     name: &str,
+    shows: Shows,
 ) -> Result<Option<DirectoryRecord>, StateError> {
     let found = path::get_directory(view, parent, &row_name(name))?;
-    Ok(found.filter(|record| record.listed))
+    Ok(found.filter(|record| shows.directory(record)))
 }
 
 /// The name of a directory's row.
@@ -172,11 +203,11 @@ pub(super) fn row_name(name: &str) -> Vec<u8> {
     row_name
 }
 
-fn find<V: View + ?Sized>(view: &V, parent: DirectoryId, name: &str) -> Result<Found, StateError> {
+fn find<V: View + ?Sized>(view: &V, parent: DirectoryId, name: &str, shows: Shows) -> Result<Found, StateError> {
     if let Some(found) = find_file(view, parent, name)? {
         return Ok(found);
     }
-    Ok(match directory(view, parent, name)? {
+    Ok(match directory(view, parent, name, shows)? {
         Some(record) => Found::Directory { id: record.id, record: Some(record) },
         None => Found::Nothing,
     })

@@ -1,12 +1,14 @@
 //! A formatted state over a memory engine, and a writer that stores contents as a client would.
 
 use crate::command::{
-    Action, Command, CompleteUpload, CreateBucket, CreateUpload, DeleteObjects, Format, PutObject, PutPart,
+    Action, Command, CompleteUpload, CreateBucket, CreateUpload, DeleteObjects, FileSystemAction, Format, PutObject,
+    PutPart,
 };
 use crate::engine::{Engine, MemoryEngine, WriteOp};
-use crate::state::{self, BlockRecord, Effect, Transaction};
+use crate::state::{self, BlockRecord, Effect, Transaction, filesystem};
 use granary_protocol::block::{BlockKind, Extent};
 use granary_protocol::bucket::Versioning;
+use granary_protocol::filesystem::{FsCall, FsCaller, FsReply, FsRequest};
 use granary_protocol::namenode::*;
 use granary_protocol::object::*;
 use granary_protocol::record::HEADER_BYTES;
@@ -113,6 +115,27 @@ impl Store {
         }
     }
 
+    /// A call of the file system by a superuser, on three volumes where it needs some.
+    pub fn fs(&mut self, request: FsRequest) -> Result<FsReply, Failure> {
+        self.fs_call(FsCall { caller: superuser(), retry: None, request })
+    }
+
+    pub fn fs_call(&mut self, call: FsCall) -> Result<FsReply, Failure> {
+        let volumes = vec![VolumeId(1), VolumeId(2), VolumeId(3)];
+        self.fs_action(FileSystemAction::Call { call, volumes, replication: 3 })
+    }
+
+    pub fn fs_action(&mut self, action: FileSystemAction) -> Result<FsReply, Failure> {
+        match self.apply(Action::FileSystem(Box::new(action)))? {
+            NamenodeReply::FileSystem(reply) => Ok(*reply),
+            other => panic!("answered {other:?}"),
+        }
+    }
+
+    pub fn fs_read(&self, caller: &FsCaller, request: &FsRequest) -> Result<filesystem::Answer, Failure> {
+        filesystem::query(self.view(), caller, request, 3).map_err(Failure::from)
+    }
+
     pub fn create_bucket(&mut self, bucket: &str) {
         self.done(create_bucket(bucket, owner(), false));
     }
@@ -208,6 +231,11 @@ impl Store {
             }
         }
     }
+}
+
+/// Who may everything.
+pub fn superuser() -> FsCaller {
+    FsCaller { user: "hdfs".to_owned(), superuser: true, account: owner(), makes_buckets: true, ..FsCaller::default() }
 }
 
 pub fn create_bucket(bucket: &str, owner: CanonicalId, object_lock: bool) -> Action {

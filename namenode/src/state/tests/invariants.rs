@@ -1,6 +1,7 @@
 //! Recounts the whole state from its rows and compares with what it keeps.
 
 use crate::engine::Engine;
+use crate::state::filesystem::{Attributes, DetachedRecord, OpenFileRecord};
 use crate::state::layout;
 use crate::state::path::{self, EntryRow};
 use crate::state::records::*;
@@ -38,11 +39,15 @@ pub fn check(engine: &dyn Engine, told: &BTreeMap<BlockId, BlockRecord>) {
     check_tree(engine, &counters, &mut references);
     check_versions(engine, &mut references);
     check_uploads(engine, &mut references);
+    for record in records::<OpenFileRecord>(engine, layout::OPEN_FILE).values() {
+        refer(&mut references, record.base);
+    }
     check_contents(engine, &counters, references);
     check_blocks(engine, &counters, told);
     check_users(engine, &counters);
     check_events(engine, &counters);
     check_documents(engine);
+    check_files(engine);
 }
 
 fn refer(references: &mut BTreeMap<ContentId, u32>, content: Option<ContentId>) {
@@ -74,7 +79,13 @@ fn check_tree(engine: &dyn Engine, counters: &Counters, references: &mut BTreeMa
             }
         }
     }
-    let counts: BTreeMap<u64, DirectoryCounts> = records(engine, layout::DIRECTORY_COUNTS).into_iter().collect();
+    for (key, _) in rows(engine, layout::OPEN_NAME) {
+        found.entry(directory_of(&key)).or_default().entries += 1;
+    }
+    let mut counts: BTreeMap<u64, DirectoryCounts> = records(engine, layout::DIRECTORY_COUNTS).into_iter().collect();
+    for id in records::<DetachedRecord>(engine, layout::DETACHED).keys() {
+        counts.remove(id);
+    }
     assert!(counts.keys().eq(directories.keys().map(|id| &id.0)), "counts of directories: {counts:?}");
     for (id, (_, record)) in &directories {
         let rows = found.remove(id).unwrap_or_default();
@@ -83,11 +94,18 @@ fn check_tree(engine: &dyn Engine, counters: &Counters, references: &mut BTreeMa
         assert_eq!(record.listed, rows.listed > 0);
         assert!(rows.entries > 0, "an empty directory stays");
     }
+    // Trees that were deleted and whose rows are not all gone yet.
+    let detached: BTreeMap<DirectoryId, DetachedRecord> =
+        records(engine, layout::DETACHED).into_iter().map(|(id, record)| (DirectoryId(id), record)).collect();
+    found.retain(|id, _| !detached.contains_key(id));
     let root_of = |mut directory: DirectoryId| {
         while let Some((parent, _)) = directories.get(&directory) {
             directory = *parent;
         }
-        directory
+        match detached.get(&directory) {
+            Some(record) => record.root,
+            None => Some(directory),
+        }
     };
     let mut sums = BTreeMap::<DirectoryId, BucketCounts>::new();
     let buckets = rows(engine, layout::BUCKET);
@@ -100,9 +118,10 @@ fn check_tree(engine: &dyn Engine, counters: &Counters, references: &mut BTreeMa
     assert!(found.is_empty(), "entries in directories that do not exist: {found:?}");
     let mut total = (0, 0);
     for (parent, head) in objects.iter().filter(|(_, head)| !head.delete_marker) {
-        let counts = sums.get_mut(&root_of(*parent)).unwrap();
-        counts.objects += 1;
-        counts.bytes += head.size;
+        if let Some(counts) = root_of(*parent).and_then(|root| sums.get_mut(&root)) {
+            counts.objects += 1;
+            counts.bytes += head.size;
+        }
         total = (total.0 + 1, total.1 + head.size);
     }
     let stored: BTreeMap<DirectoryId, BucketCounts> =
@@ -290,4 +309,32 @@ fn check_documents(engine: &dyn Engine) {
         assert!(roots.contains(&directory_of(&key)), "a document of no bucket");
         assert!(layout::decode_bucket_document(&key).is_some());
     }
+}
+
+fn check_files(engine: &dyn Engine) {
+    for (key, value) in rows(engine, layout::FILE_ATTRIBUTES) {
+        let _: Attributes = view::decode(&key, &value).unwrap();
+        let entry = layout::entry(directory_of(&key), &key[9..]);
+        assert!(engine.get(&entry).unwrap().is_some(), "attributes of a file that is gone: {key:?}");
+    }
+    let files: BTreeMap<u64, OpenFileRecord> = records(engine, layout::OPEN_FILE);
+    let mut named = BTreeMap::new();
+    for (key, value) in rows(engine, layout::OPEN_NAME) {
+        let id: granary_protocol::filesystem::FileId = view::decode(&key, &value).unwrap();
+        let record = &files[&id.0];
+        assert_eq!((record.parent, record.name.as_bytes()), (directory_of(&key), &key[9..]));
+        named.insert(id.0, ());
+    }
+    assert!(named.keys().eq(files.keys()), "open files without a name");
+    let directories: BTreeSet<u64> = records::<DirectoryCounts>(engine, layout::DIRECTORY_COUNTS).into_keys().collect();
+    let roots: BTreeSet<u64> = named_buckets(engine).into_values().map(|record| record.head.root.0).collect();
+    let detached: BTreeSet<u64> = records::<DetachedRecord>(engine, layout::DETACHED).into_keys().collect();
+    for (id, _) in records::<Attributes>(engine, layout::DIRECTORY_ATTRIBUTES) {
+        let known = directories.contains(&id) || roots.contains(&id) || detached.contains(&id);
+        assert!(known, "attributes of directory {id}, which is gone");
+    }
+}
+
+fn named_buckets(engine: &dyn Engine) -> BTreeMap<String, BucketRecord> {
+    named(engine, layout::BUCKET)
 }

@@ -3,6 +3,8 @@
 mod block_rules;
 mod conditions;
 mod entities;
+mod file_model;
+mod files;
 mod fixture;
 mod invariants;
 mod listing;
