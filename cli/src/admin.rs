@@ -7,7 +7,7 @@ use bytes::Bytes;
 use granary_protocol::UnixMillis;
 use granary_protocol::admin::{
     BlocksAnswer, ClusterStatus, DatanodeIntent, DatanodeIntentQuestion, DatanodeStatus, JoinTokenAnswer,
-    JoinTokenQuestion, SpaceReport,
+    JoinTokenQuestion, SpaceReport, VolumeStatus,
 };
 use hyper::Method;
 use serde::Serialize;
@@ -70,9 +70,10 @@ pub async fn status(connection: &Connection, json: bool) -> anyhow::Result<()> {
         let state = if node.live { "live".to_owned() } else { format!("DEAD, silent for {} s", node.silent_ms / 1000) };
         println!("  {:<16} {:<9} rack {} {}{}", node.name, state, node.rack, node.address, intent_of(node));
         for volume in &node.volumes {
+            let draining = draining(volume);
             let failed = volume.failed.as_ref().map_or(String::new(), |why| format!("  FAILED: {why}"));
             println!(
-                "    {}: {} of {} free, {} in {} replicas{failed}",
+                "    {}: {} of {} free, {} in {} replicas{draining}{failed}",
                 volume.path,
                 bytes(volume.free_bytes),
                 bytes(volume.capacity_bytes),
@@ -109,6 +110,15 @@ pub async fn status(connection: &Connection, json: bool) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// How far a volume that is to be empty has come.
+pub(crate) fn draining(volume: &VolumeStatus) -> String {
+    match (volume.draining, volume.blocks_left) {
+        (false, _) => String::new(),
+        (true, 0) => "  drained: it may be taken out".to_owned(),
+        (true, blocks) => format!("  draining: {} in {blocks} blocks left", bytes(volume.bytes_left)),
+    }
 }
 
 fn intent_of(node: &DatanodeStatus) -> String {
@@ -228,7 +238,7 @@ pub(crate) fn encode(text: &str) -> String {
 }
 
 /// Bytes for people, in powers of 1,024.
-fn bytes(count: u64) -> String {
+pub(crate) fn bytes(count: u64) -> String {
     const UNITS: [&str; 6] = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
     let mut value = count as f64;
     let mut unit = 0;

@@ -418,6 +418,12 @@ pub enum AdminCommand {
     /// Take datanodes out of service and back. `status` shows how far they are.
     #[command(subcommand)]
     Datanode(DatanodeCommand),
+    /// Copy the metadata out while the store serves, begin a new group of namenodes with a copy, check a stopped one's files.
+    #[command(subcommand, after_help = METADATA_EXAMPLES)]
+    Metadata(MetadataCommand),
+    /// Empty volumes of datanodes, for good or for a change of disks.
+    #[command(subcommand)]
+    Volume(VolumeCommand),
     /// The namenodes: who they are, and changing that while they serve.
     #[command(subcommand, after_help = NAMENODE_EXAMPLES)]
     Namenode(NamenodeCommand),
@@ -446,6 +452,52 @@ pub enum AdminCommand {
         /// How long the token is valid.
         #[arg(long, default_value_t = 24)]
         hours: u64,
+    },
+}
+
+const METADATA_EXAMPLES: &str = "\
+Examples:
+  granary admin metadata export backup.meta                           # from the leader, of one moment
+  granary admin metadata import backup.meta --config namenode.toml    # into the empty directory of one first peer
+  granary admin metadata verify --config namenode.toml                # of a namenode that does not run
+
+The file holds every secret of the cluster and is made readable by its owner alone. Objects that were written after the
+export are not in it, and their blocks are removed from the datanodes that report to the imported metadata.";
+
+#[derive(Debug, Subcommand)]
+pub enum MetadataCommand {
+    /// Write all metadata into a new file, with a hash over it.
+    Export { file: PathBuf },
+    /// Fill the empty directory of a namenode with a file's metadata. Others join it afterwards.
+    Import {
+        file: PathBuf,
+        #[command(flatten)]
+        role: RoleOptions,
+    },
+    /// Read the log and the state of a stopped namenode whole, checksums included.
+    Verify {
+        #[command(flatten)]
+        role: RoleOptions,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum VolumeCommand {
+    /// Volumes with their datanodes, paths, and what is left on those that are being emptied.
+    List {
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Empty a volume: its replicas are copied elsewhere, and read until then. It outlives restarts.
+    Drain {
+        /// DATANODE:PATH, as `list` shows it.
+        volume: String,
+    },
+    /// Take that back, at any time: the volume takes replicas again.
+    Cancel {
+        /// DATANODE:PATH, as `list` shows it.
+        volume: String,
     },
 }
 

@@ -16,6 +16,7 @@ mod kms_key;
 mod local;
 mod logging;
 mod master_key;
+mod metadata;
 mod namenodes;
 mod node_certificate;
 mod role_http;
@@ -23,6 +24,7 @@ mod roles;
 mod server;
 mod shutdown;
 mod users;
+mod volumes;
 
 use args::{AdminCommand, Arguments, Command, LocalCommand};
 use clap::Parser;
@@ -71,6 +73,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
             AdminCommand::Df { json } => admin::df(&options.connection, json).await,
             AdminCommand::Blocks { url, json } => admin::blocks(&options.connection, &url, json).await,
             AdminCommand::Datanode(command) => admin::datanode(&options.connection, command).await,
+            AdminCommand::Volume(command) => volumes::run(&options.connection, command).await,
+            AdminCommand::Metadata(command) => metadata::run(&options.connection, command).await,
             AdminCommand::Namenode(command) => namenodes::run(&options.connection, command).await,
             AdminCommand::KmsKey(command) => kms_key::run(&options.connection, command).await,
             AdminCommand::User(command) => users::user(&options.connection, command).await,

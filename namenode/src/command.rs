@@ -172,6 +172,10 @@ pub enum Action {
     },
 
     FileSystem(Box<FileSystemAction>),
+    SetVolumeDrain {
+        volume: VolumeId,
+        drain: bool,
+    },
 }
 
 /// What is done to the namespace as a file system.
@@ -426,6 +430,7 @@ impl TryFrom<NamenodeRequest> for Action {
                 Action::SealBlock { lease, block, length, stored_on, recovered }
             }
             R::AbandonBlocks { lease, blocks } => Action::AbandonBlocks { lease, blocks },
+            R::SetVolumeDrain { volume, drain } => Action::SetVolumeDrain { volume, drain },
             R::SetDatanodeIntent { name, intent } => Action::SetDatanodeIntent { name, intent },
             R::RelocateContents { lease, moves } => Action::RelocateContents { lease, moves },
             R::AddEncryptionKey { key_id, wrapped } => Action::AddEncryptionKey { key_id, wrapped },

@@ -9,6 +9,7 @@
     reason = "only the pure modules are held to `clippy.toml`; they deny it themselves"
 )]
 
+pub mod backup;
 pub mod blocks;
 pub mod clock;
 pub mod command;

@@ -4,6 +4,7 @@
 //! Point reads of the engine run on the caller's thread: their keys are nearly always cached, and a hop to a blocking
 //! thread costs more than they do. Scans run on blocking threads.
 
+use crate::backup::{self, Exports};
 use crate::clock::Clock;
 use crate::command::Action;
 use crate::config::Config;
@@ -18,6 +19,7 @@ use crate::raft::log_store::LogStore;
 use crate::raft::machine::AppliedStore;
 use crate::read_index::ReadIndex;
 use crate::state;
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use granary_protocol::admin::{ClusterStatus, ObjectBlocks, PeerList, PeerStatus, SpaceReport};
 use granary_protocol::block::{BLOCK_BYTES_MAX, Extent};
@@ -50,6 +52,8 @@ pub struct Namenode {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) doors: DatanodeDoors,
+    /// Exports of the metadata under way.
+    pub(crate) exports: Exports,
     /// How other peers are reached.
     pub(crate) security: Security,
 }
@@ -122,6 +126,7 @@ impl Namenode {
 
             Q::FileSystem(call) => self.file_system(*call).await,
 
+            Q::ExportMetadata { export, after } => self.export_metadata(export, after).await,
             Q::ListPeers => Ok(self.list_peers()),
             Q::ChangePeers(change) => self.change_peers(change).await.map(NamenodeReply::PeersChanged),
             Q::CreateNamenodeToken { name, lifetime_ms } => self.create_namenode_token(name, lifetime_ms).await,
@@ -152,6 +157,7 @@ impl Namenode {
             | Q::AbandonBlocks { .. }
             | Q::RelocateContents { .. }
             | Q::SetDatanodeIntent { .. }
+            | Q::SetVolumeDrain { .. }
             | Q::AddUser { .. }
             | Q::RemoveUser { .. }
             | Q::SetUserDisabled { .. }
@@ -414,6 +420,23 @@ impl Namenode {
                 votes: votes(id),
             })
             .collect()
+    }
+
+    async fn export_metadata(&self, export: u64, after: Bytes) -> Result<NamenodeReply, Failure> {
+        self.reads.admit().await?;
+        let export = match export {
+            0 => self.exports.begin(Arc::from(self.applied.view().map_err(broken)?))?,
+            begun => begun,
+        };
+        let view = self.exports.view(export)?;
+        let page = tokio::task::spawn_blocking(move || backup::page(&*view, export, &after))
+            .await
+            .map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?
+            .map_err(broken)?;
+        if page.last {
+            self.exports.end(export);
+        }
+        Ok(NamenodeReply::MetadataPage(page))
     }
 
     /// The members as this peer knows them, whether it leads or not: for those who look for a leader.

@@ -1,5 +1,6 @@
 //! Starting and stopping a namenode peer.
 
+use crate::backup::Exports;
 use crate::blocks::Blocks;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -159,6 +160,7 @@ pub async fn start(config: Config, components: Components) -> Result<Running, Na
         clock,
         metrics,
         doors: DatanodeDoors::default(),
+        exports: Exports::default(),
         security,
     });
     door.serve(namenode.clone());

@@ -2,6 +2,7 @@
 
 use crate::block::{BlockKind, Media};
 use crate::ids::*;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// `granary admin status`.
@@ -21,6 +22,23 @@ pub struct ClusterStatus {
     pub buckets: u64,
     pub objects: u64,
     pub object_bytes: u64,
+}
+
+/// Rows of the metadata, for `granary admin metadata export`. They hold secrets.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetadataPage {
+    /// Names the export in the request for the next page.
+    pub export: u64,
+    /// Keys and values, in ascending order of keys.
+    pub pairs: Vec<(Bytes, Bytes)>,
+    /// Whether there are no more.
+    pub last: bool,
+}
+
+impl std::fmt::Debug for MetadataPage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MetadataPage").field("export", &self.export).field("last", &self.last).finish_non_exhaustive()
+    }
 }
 
 /// A Raft peer.
@@ -129,6 +147,20 @@ pub struct VolumeStatus {
     pub used_bytes: u64,
     pub replicas: u64,
     pub failed: Option<String>,
+    /// Whether an operator wants it empty: it takes no new replicas, and those it has are copied elsewhere.
+    pub draining: bool,
+    /// Of a volume that is to be empty: blocks on it, and their bytes, that are not yet redundant without it.
+    pub blocks_left: u64,
+    pub bytes_left: u64,
+}
+
+/// The JSON body of `POST /-/granary/v1/volume-drain`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeDrainQuestion {
+    pub volume: VolumeId,
+    /// Whether it is to be emptied; `false` takes that back.
+    pub drain: bool,
 }
 
 /// Wanted against live redundancy of every block.

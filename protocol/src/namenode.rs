@@ -6,7 +6,7 @@
 
 use crate::acl::Acl;
 use crate::admin::{
-    ClusterStatus, DatanodeIntent, ObjectBlocks, PeerChange, PeerChangeProgress, PeerList, SpaceReport,
+    ClusterStatus, DatanodeIntent, MetadataPage, ObjectBlocks, PeerChange, PeerChangeProgress, PeerList, SpaceReport,
 };
 use crate::block::{BlockKind, DatanodeEndpoint, Extent, LocatedBlock, Media, ReplicaLocation};
 use crate::bucket::{BucketDocument, BucketInfo, BucketLock, BucketSettings, Versioning};
@@ -281,6 +281,10 @@ pub enum NamenodeRequest {
     ChangePeers(PeerChange),
     /// → `JoinToken`. A secret with which the namenode of this name enrols once.
     CreateNamenodeToken { name: NodeName, lifetime_ms: u64 },
+    /// → `Done`. Whether a volume is to be emptied. It outlives restarts of everything.
+    SetVolumeDrain { volume: VolumeId, drain: bool },
+    /// → `MetadataPage`. The metadata after the key `after`, all pages of one `export` from one moment; 0 begins one.
+    ExportMetadata { export: u64, after: Bytes },
 }
 
 /// What a process of the cluster is, as its certificate says.
@@ -390,6 +394,7 @@ pub enum NamenodeReply {
     PeersChanged(PeerChangeProgress),
     /// The number of a new Raft peer.
     PeerAllotted(PeerId),
+    MetadataPage(MetadataPage),
 }
 
 /// Which bytes of an object a reader wants located, so that one call answers a GET.

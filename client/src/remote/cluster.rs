@@ -166,6 +166,7 @@ fn repeatable(request: &NamenodeRequest) -> bool {
         | ListUploads { .. }
         | RecordsAlive { .. }
         | ListPeers
+        | ExportMetadata { .. }
         | ChangePeers(_)
         | Status
         | Space
@@ -202,6 +203,7 @@ fn repeatable(request: &NamenodeRequest) -> bool {
         | CreateUpload { .. }
         | AbortUpload { .. }
         | SetDatanodeIntent { .. }
+        | SetVolumeDrain { .. }
         | ClaimCompaction { .. }
         | CreateJoinToken { .. }
         | CreateNamenodeToken { .. }

@@ -5,7 +5,9 @@ use super::refusal::Refused;
 use super::signed::Signed;
 use crate::server::GatewayState;
 use axum::extract::State;
-use granary_protocol::admin::{ClusterStatus, DatanodeIntentQuestion, PeerChange, PeerChangeProgress, SpaceReport};
+use granary_protocol::admin::{
+    ClusterStatus, DatanodeIntentQuestion, PeerChange, PeerChangeProgress, SpaceReport, VolumeDrainQuestion,
+};
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest};
 use granary_protocol::{ErrorCode, Failure, NodeName};
 use std::sync::Arc;
@@ -22,6 +24,16 @@ pub(super) async fn set_datanode_intent(
 ) -> Result<Json<()>, Refused> {
     let DatanodeIntentQuestion { name, intent } = parse_json(&signed.body)?;
     state.client.call(NamenodeRequest::SetDatanodeIntent { name: NodeName(name), intent }).await?;
+    Ok(Json(()))
+}
+
+/// `POST /-/granary/v1/volume-drain`
+pub(super) async fn set_volume_drain(
+    State(state): State<Arc<GatewayState>>,
+    signed: Signed,
+) -> Result<Json<()>, Refused> {
+    let VolumeDrainQuestion { volume, drain } = parse_json(&signed.body)?;
+    state.client.call(NamenodeRequest::SetVolumeDrain { volume, drain }).await?;
     Ok(Json(()))
 }
 

@@ -9,6 +9,7 @@ mod cluster;
 mod enrol;
 mod json;
 mod kms_keys;
+mod metadata;
 mod policies;
 mod refusal;
 mod signed;
@@ -25,6 +26,8 @@ pub(crate) fn routes() -> Router<Arc<GatewayState>> {
         .route("/-/granary/v1/status", get(cluster::status))
         .route("/-/granary/v1/space", get(cluster::space))
         .route("/-/granary/v1/datanode-intent", post(cluster::set_datanode_intent))
+        .route("/-/granary/v1/volume-drain", post(cluster::set_volume_drain))
+        .route("/-/granary/v1/metadata", get(metadata::page))
         .route("/-/granary/v1/namenodes", post(cluster::change_namenodes))
         .route("/-/granary/v1/blocks", get(blocks::blocks))
         .route("/-/granary/v1/join-tokens", post(enrol::create_join_token))

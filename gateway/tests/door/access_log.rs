@@ -70,7 +70,8 @@ async fn each_key_of_a_bulk_delete_has_a_line_and_grants_hold_on_the_logs() {
                     <Permission>READ</Permission></Grant></TargetGrants></LoggingEnabled></BucketLoggingStatus>";
     let answer = connection.signed("PUT", "/bucket?logging").body(document).send().await;
     assert_eq!(answer.status, 200, "{}", answer.text());
-    let delete = "<Delete><Object><Key>one</Key></Object><Object><Key>two</Key><VersionId>x</VersionId></Object></Delete>";
+    let delete =
+        "<Delete><Object><Key>one</Key></Object><Object><Key>two</Key><VersionId>x</VersionId></Object></Delete>";
     let md5 = base64::Engine::encode(
         &base64::engine::general_purpose::STANDARD,
         <md5::Md5 as md5::Digest>::digest(delete.as_bytes()),

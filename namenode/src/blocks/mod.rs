@@ -182,6 +182,19 @@ impl Blocks {
         self.deferred.clear();
     }
 
+    /// The volumes that are to be empty, all of them.
+    pub fn set_drained(&mut self, volumes: Vec<VolumeId>) {
+        let before = self.volumes.drained();
+        before.into_iter().for_each(|volume| self.set_drain(volume, false));
+        volumes.into_iter().for_each(|volume| self.set_drain(volume, true));
+    }
+
+    fn set_drain(&mut self, volume: VolumeId, drain: bool) {
+        self.volumes.set_drain(volume, drain);
+        self.recount_volumes(&[volume]);
+        self.deferred.clear();
+    }
+
     /// Learns a block record at start.
     pub fn restore(&mut self, block: BlockId, record: &BlockRecord) {
         self.upsert(block, record);
@@ -202,6 +215,7 @@ impl Blocks {
             }
             Effect::BlockRepiped { block, record } => self.repipe(*block, record),
             Effect::DatanodeIntentChanged { name, intent } => self.set_intent(name, *intent),
+            Effect::VolumeDrainChanged { volume, drain } => self.set_drain(*volume, *drain),
             Effect::LeaseOpened { .. } | Effect::LeaseClosed { .. } | Effect::KeysChanged => {}
         }
     }
@@ -435,15 +449,18 @@ impl Blocks {
     pub fn datanodes(&self, now: UnixMillis) -> Vec<DatanodeStatus> {
         let mut statuses = self.volumes.statuses(now);
         for node in statuses.iter_mut().filter(|node| node.intent == DatanodeIntent::Decommission) {
-            (node.blocks_left, node.bytes_left) = self.left_on(node);
+            (node.blocks_left, node.bytes_left) = self.left_on(node.volumes.iter().map(|volume| volume.volume));
+        }
+        for volume in statuses.iter_mut().flat_map(|node| &mut node.volumes).filter(|volume| volume.draining) {
+            (volume.blocks_left, volume.bytes_left) = self.left_on([volume.volume].into_iter());
         }
         statuses
     }
 
-    /// Blocks, and their bytes, that would be short of replicas if this datanode were gone.
-    fn left_on(&self, node: &DatanodeStatus) -> (u64, u64) {
+    /// Blocks, and their bytes, that would be short of replicas if these volumes were gone.
+    fn left_on(&self, volumes: impl Iterator<Item = VolumeId>) -> (u64, u64) {
         let domains = self.volumes.domains();
-        let blocks = node.volumes.iter().flat_map(|volume| self.volumes.blocks_of(volume.volume));
+        let blocks = volumes.flat_map(|volume| self.volumes.blocks_of(volume));
         let left = blocks.filter_map(|block| self.blocks.get(&block)).filter(|tracked| tracked.needs_others(domains));
         left.fold((0, 0), |(blocks, bytes), tracked| (blocks + 1, bytes + u64::from(tracked.length)))
     }

@@ -75,6 +75,8 @@ pub(super) struct Volumes {
     candidates: Vec<Candidate>,
     /// What operators have said about datanodes. A maintenance that is over is not here.
     intents: HashMap<NodeName, DatanodeIntent>,
+    /// Volumes that operators want empty.
+    drained: HashSet<VolumeId>,
     leading: bool,
     several_racks: bool,
 }
@@ -89,6 +91,7 @@ impl Volumes {
             serving: Vec::new(),
             candidates: Vec::new(),
             intents: HashMap::new(),
+            drained: HashSet::new(),
             leading: false,
             several_racks: false,
         }
@@ -215,7 +218,7 @@ impl Volumes {
                 return None;
             }
             serving.push(*id);
-            if self.intents.contains_key(&node.endpoint.name) {
+            if self.intents.contains_key(&node.endpoint.name) || self.drained.contains(id) {
                 return None;
             }
             let (free_bytes, used_percent) = room(&volume.report);
@@ -274,9 +277,25 @@ impl Volumes {
         node.and_then(|node| self.intents.get(&node.endpoint.name)).copied().unwrap_or_default()
     }
 
-    /// Whether its datanode is to go.
+    /// Says whether a volume is to be emptied.
+    pub(super) fn set_drain(&mut self, volume: VolumeId, drain: bool) {
+        if drain {
+            self.drained.insert(volume);
+        } else {
+            self.drained.remove(&volume);
+        }
+        self.rebuild_candidates();
+    }
+
+    /// Those that are to be emptied.
+    pub(super) fn drained(&self) -> Vec<VolumeId> {
+        self.drained.iter().copied().collect()
+    }
+
+    /// Whether it is to be emptied, or its datanode is to go.
     pub(super) fn is_leaving(&self, volume: VolumeId) -> bool {
-        !self.intents.is_empty() && self.intent_of(volume) == DatanodeIntent::Decommission
+        self.drained.contains(&volume)
+            || !self.intents.is_empty() && self.intent_of(volume) == DatanodeIntent::Decommission
     }
 
     /// Whether its datanode may be away for now.
@@ -535,6 +554,9 @@ impl Volumes {
                 used_bytes: report.used_bytes,
                 replicas: report.replicas,
                 failed: report.failed.clone(),
+                draining: self.drained.contains(id),
+                blocks_left: 0,
+                bytes_left: 0,
             })
         };
         let mut statuses: Vec<DatanodeStatus> = self

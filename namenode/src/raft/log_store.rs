@@ -79,6 +79,21 @@ impl LogStore {
         hard.vote.is_none() && hard.purged.is_none() && self.shared.reader.last_index().is_none()
     }
 
+    /// Reads and decodes every entry.
+    ///
+    /// # Errors
+    /// The first one that is damaged.
+    pub fn read_all(&self) -> Result<(), RaftLogError> {
+        let reader = &self.shared.reader;
+        let (Some(mut next), Some(last)) = (reader.first_index(), reader.last_index()) else { return Ok(()) };
+        while next <= last {
+            let records = reader.read(next..last + 1, READ_BYTES_MAX)?;
+            records.iter().try_for_each(|record| decode(record).map(drop))?;
+            next = records.last().map_or(last, |record| record.index) + 1;
+        }
+        Ok(())
+    }
+
     /// The last entry that was purged, if any.
     pub fn purged(&self) -> Option<LogId> {
         lock(&self.shared.hard).1.purged

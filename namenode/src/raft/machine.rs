@@ -7,11 +7,14 @@ use crate::blocks::Blocks;
 use crate::engine::{self, Engine, EngineConfig, EngineError, EngineKind, EngineSnapshot, WriteBatch, WriteOp};
 use crate::startup::NamenodeError;
 use crate::state::{self, Effect, Transaction, View};
+use granary_protocol::PeerId;
 use openraft::storage::RaftStateMachine;
 use openraft::{
-    EntryPayload, ErrorSubject, ErrorVerb, RaftSnapshotBuilder, Snapshot, SnapshotMeta, StorageError, StoredMembership,
+    EntryPayload, ErrorSubject, ErrorVerb, Membership, RaftSnapshotBuilder, Snapshot, SnapshotMeta, StorageError,
+    StoredMembership,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -129,6 +132,7 @@ impl AppliedStore {
         state::for_each_block(&*engine, |block, record| blocks.restore(block, &record))?;
         blocks.set_keys(state::block_keys(&*engine)?);
         blocks.set_intents(state::datanode_intents(&*engine)?);
+        blocks.set_drained(state::drained_volumes(&*engine)?);
         drop(blocks);
         self.index.send_replace(saved.last.map(|log_id| log_id.index));
         *lock(&self.state) = saved;
@@ -232,6 +236,45 @@ impl AppliedStore {
         }
         Ok(())
     }
+}
+
+/// Whether a row is the peer's own and not the cluster's.
+pub(crate) fn is_of_this_peer(key: &[u8]) -> bool {
+    [APPLIED, COMPACTED].iter().any(|name| key == state::layout::meta(name))
+}
+
+/// The engine of a directory that has none.
+pub(crate) fn open_first(
+    directory: &Path,
+    kind: EngineKind,
+    config: &EngineConfig,
+) -> Result<Arc<dyn Engine>, NamenodeError> {
+    write_current(directory, 0)?;
+    Ok(engine::open(kind, &generation_directory(directory, 0), config)?)
+}
+
+/// The engine in use, of a peer that does not run.
+pub(crate) fn open_current(
+    directory: &Path,
+    kind: EngineKind,
+    config: &EngineConfig,
+) -> Result<Arc<dyn Engine>, NamenodeError> {
+    if !directory.join(CURRENT).exists() {
+        return Err(NamenodeError::Corrupt(format!("there is no {CURRENT} in {}", directory.display())));
+    }
+    let generation = current_generation(directory)?;
+    Ok(engine::open(kind, &generation_directory(directory, generation), config)?)
+}
+
+/// What makes rows the applied state of a cluster of this one peer, before its first entry.
+pub(crate) fn first_of(peer: PeerId, node: PeerNode) -> WriteBatch {
+    let last = LogId::new(openraft::CommittedLeaderId::new(0, 0), 1);
+    let membership = Membership::new(vec![BTreeSet::from([peer.0])], BTreeMap::from([(peer.0, node)]));
+    let applied = AppliedState { last: Some(last), membership: StoredMembership::new(Some(last), membership) };
+    let mut batch = WriteBatch::new();
+    let bytes = postcard::to_stdvec(&applied).expect("a log id and a membership always encode");
+    batch.put(state::layout::meta(APPLIED), bytes);
+    batch
 }
 
 fn saved_state<V: View + ?Sized>(view: &V) -> Result<AppliedState, NamenodeError> {

@@ -44,6 +44,8 @@ pub enum Effect {
     DatanodeIntentChanged { name: NodeName, intent: DatanodeIntent },
     /// An open block goes on under a raised generation, on the volumes that its record names.
     BlockRepiped { block: BlockId, record: BlockRecord },
+    /// An operator wants a volume empty, or does not any more.
+    VolumeDrainChanged { volume: VolumeId, drain: bool },
 }
 
 /// Applies a command. A refused one changes nothing.
@@ -116,6 +118,7 @@ fn perform(tx: &mut Transaction<'_>, command: &Command) -> Result<NamenodeReply,
             blocks::seal(tx, *lease, *block, *length, stored_on, *recovered)
         }
         Action::AbandonBlocks { lease, blocks } => blocks::abandon(tx, *lease, blocks),
+        Action::SetVolumeDrain { volume, drain } => datanodes::set_drain(tx, *volume, *drain),
         Action::SetDatanodeIntent { name, intent } => datanodes::set_intent(tx, name, *intent),
         Action::RelocateContents { lease, moves } => contents::relocate(tx, *lease, moves),
 

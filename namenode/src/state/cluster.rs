@@ -6,6 +6,7 @@ use super::records::{Counters, JoinTokenRecord};
 use super::transaction::Transaction;
 use super::view::{self, View, undecodable};
 use crate::command::Format;
+use crate::engine::WriteBatch;
 use crate::error::{Rejection, StateError, refuse};
 use bytes::Bytes;
 use granary_protocol::namenode::NamenodeReply;
@@ -94,6 +95,34 @@ pub fn block_keys<V: View + ?Sized>(view: &V) -> Result<Vec<BlockKey>, StateErro
 /// The engine's, or a damaged row.
 pub fn token_key<V: View + ?Sized>(view: &V) -> Result<Option<TokenKey>, StateError> {
     view::read(view, &layout::meta(TOKEN_KEY))
+}
+
+/// Ids that are skipped when rows are restored from a copy: more than are given out while a copy is of any use.
+const BLOCKS_SKIPPED: u64 = 1 << 40;
+const LEASES_SKIPPED: u64 = 1 << 20;
+
+/// The change that keeps restored rows from giving out an id again that was given out after they were copied; and the next
+/// block.
+///
+/// # Errors
+/// The engine's, or a damaged row.
+pub fn skip_ids<V: View + ?Sized>(view: &V) -> Result<(WriteBatch, u64), StateError> {
+    let mut counters: Counters = view::read(view, &layout::meta("counters"))?.unwrap_or_default();
+    for id in [
+        &mut counters.next_block,
+        &mut counters.next_directory,
+        &mut counters.next_upload,
+        &mut counters.next_content,
+        &mut counters.next_version,
+        &mut counters.next_revision,
+        &mut counters.next_event,
+    ] {
+        *id += BLOCKS_SKIPPED;
+    }
+    counters.next_lease += LEASES_SKIPPED;
+    let mut batch = WriteBatch::new();
+    batch.put(layout::meta("counters"), view::encode(&counters));
+    Ok((batch, counters.next_block))
 }
 
 pub(super) fn format(tx: &mut Transaction<'_>, format: &Format) -> Result<NamenodeReply, Rejection> {

@@ -1,4 +1,4 @@
-//! What operators have said about datanodes, by name. Where they are and what they hold is soft state.
+//! What operators have said about datanodes, by name, and about volumes, by id. Where they are and what they hold is soft state.
 
 use super::apply::Effect;
 use super::layout;
@@ -7,9 +7,9 @@ use super::view::{self, View, undecodable};
 use crate::error::{Rejection, StateError, refuse};
 use granary_protocol::admin::DatanodeIntent;
 use granary_protocol::namenode::NamenodeReply;
-use granary_protocol::{ErrorCode, NodeName};
+use granary_protocol::{ErrorCode, NodeName, VolumeId};
 
-/// The most datanodes out of service at one time.
+/// The most datanodes, and the most volumes, out of service at one time.
 const INTENTS_MAX: usize = 10_000;
 /// The longest name of a node.
 const NAME_BYTES_MAX: usize = 255;
@@ -27,6 +27,34 @@ pub fn datanode_intents<V: View + ?Sized>(view: &V) -> Result<Vec<(NodeName, Dat
         intents.push((NodeName::from(name), view::decode(&key, &value)?));
     }
     Ok(intents)
+}
+
+/// The volumes that are to be empty.
+///
+/// # Errors
+/// The engine's, or a damaged row.
+pub fn drained_volumes<V: View + ?Sized>(view: &V) -> Result<Vec<VolumeId>, StateError> {
+    let all = layout::table(layout::VOLUME_DRAIN);
+    let volume_of = |key: &[u8]| {
+        let id = key.get(1..).and_then(|id| id.try_into().ok()).map(u64::from_be_bytes);
+        id.map(VolumeId).ok_or_else(|| undecodable(key, "not a volume"))
+    };
+    view.scan(&all, Some(&layout::after_prefix(&all))).map(|pair| volume_of(&pair?.0)).collect()
+}
+
+pub(super) fn set_drain(tx: &mut Transaction<'_>, volume: VolumeId, drain: bool) -> Result<NamenodeReply, Rejection> {
+    let row = layout::volume_drain(volume);
+    match drain {
+        true => {
+            if tx.get(&row)?.is_none() && drained_volumes(tx)?.len() >= INTENTS_MAX {
+                return Err(refuse(ErrorCode::LimitExceeded, "too many volumes are being emptied"));
+            }
+            tx.put(row, Vec::new());
+        }
+        false => tx.delete(row),
+    }
+    tx.effect(Effect::VolumeDrainChanged { volume, drain });
+    Ok(NamenodeReply::Done)
 }
 
 pub(super) fn set_intent(

@@ -29,6 +29,7 @@
 //! | 40 | datanode_intent | node name | what an operator has said about a datanode that is not simply in service |
 //! | 41 | directory_counts | directory | [`DirectoryCounts`](super::records::DirectoryCounts) |
 //! | 50 | namenode_token | SHA-256 of the secret | [`JoinTokenRecord`](super::records::JoinTokenRecord) of a namenode |
+//! | 51 | volume_drain | volume | empty: an operator wants the volume empty |
 //! | 60 | file_attributes | parent directory, name | [`Attributes`](super::filesystem) that Hadoop gave a file |
 //! | 61 | directory_attributes | directory | [`Attributes`](super::filesystem) that Hadoop gave a directory |
 //! | 62 | open_file | file id | a file that is being written through Hadoop |
@@ -56,6 +57,7 @@ use granary_protocol::event::EventId;
 use granary_protocol::filesystem::{FileId, RetryId};
 use granary_protocol::{
     BlockId, BucketName, CanonicalId, ContentId, DirectoryId, LeaseId, NodeName, ObjectKey, UnixMillis, UploadId,
+    VolumeId,
 };
 
 /// The layout this version reads and writes.
@@ -96,6 +98,7 @@ pub(super) const EVENT_DUE: u8 = 24;
 pub(super) const DATANODE_INTENT: u8 = 40;
 pub(super) const DIRECTORY_COUNTS: u8 = 41;
 pub(super) const NAMENODE_TOKEN: u8 = 50;
+pub(super) const VOLUME_DRAIN: u8 = 51;
 pub(super) const FILE_ATTRIBUTES: u8 = 60;
 pub(super) const DIRECTORY_ATTRIBUTES: u8 = 61;
 pub(super) const OPEN_FILE: u8 = 62;
@@ -259,6 +262,10 @@ pub(super) fn decode_bucket_document(row: &[u8]) -> Option<BucketDocument> {
     BucketDocument::ALL.get(usize::from(*row.last()?)).copied()
 }
 
+pub(super) fn volume_drain(volume: VolumeId) -> Vec<u8> {
+    number(VOLUME_DRAIN, volume.0)
+}
+
 pub(super) fn datanode_intent(name: &NodeName) -> Vec<u8> {
     text(DATANODE_INTENT, name.as_str().as_bytes())
 }
@@ -375,6 +382,7 @@ pub(super) fn table_name(table: u8) -> &'static str {
         LEASE_BLOCK => "lease_block",
         JOIN_TOKEN => "join_token",
         NAMENODE_TOKEN => "namenode_token",
+        VOLUME_DRAIN => "volume_drain",
         BUCKET_DOCUMENT => "bucket_document",
         USER => "user",
         USER_ID => "user_id",

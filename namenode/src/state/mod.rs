@@ -49,10 +49,10 @@ pub use apply::{Applied, Effect, apply};
 pub use blocks::{for_each_block, get_block};
 pub use buckets::{bucket_counts, get_bucket, list_buckets};
 pub use cluster::{
-    CertificateAuthority, block_keys, certificate_authority, check_layout, cluster_id, get_meta, token_key,
+    CertificateAuthority, block_keys, certificate_authority, check_layout, cluster_id, get_meta, skip_ids, token_key,
 };
 pub use contents::records_alive;
-pub use datanodes::datanode_intents;
+pub use datanodes::{datanode_intents, drained_volumes};
 pub use encryption_keys::{get_encryption_key, list_encryption_keys};
 pub use events::events_due;
 pub use layout::FILESYSTEM_LEASE;

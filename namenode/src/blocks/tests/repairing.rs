@@ -369,3 +369,31 @@ fn a_datanode_in_maintenance_counts_while_it_is_away_and_another_replica_lives()
     world.tick();
     assert_eq!(the_copy(&world.commands()).1, 1);
 }
+
+#[test]
+fn a_volume_is_emptied_by_copies_and_takes_replicas_again_when_that_is_taken_back() {
+    let mut world = World::new(4);
+    world.good_block(1, 3, &[10, 20, 30]);
+    let drain = |world: &mut World, drain| {
+        world.blocks.apply(&crate::state::Effect::VolumeDrainChanged { volume: VolumeId(10), drain });
+    };
+    let left = |world: &World| {
+        let volumes = world.blocks.volume_statuses(world.now);
+        let (_, volume) = volumes.into_iter().find(|(_, volume)| volume.volume == VolumeId(10)).unwrap();
+        (volume.draining, volume.blocks_left)
+    };
+    drain(&mut world, true);
+    assert_eq!((left(&world), world.sums().under_replicated_blocks), ((true, 1), 1));
+    assert_eq!(world.located(1), [10, 20, 30], "it is read until then");
+    assert!(!world.blocks.choose_targets(4, None, &[]).contains(&VolumeId(10)));
+    world.tick();
+    assert_eq!(the_copy(&world.commands()).2, [40]);
+    world.changed(40, finalized(1, 1, 100));
+    assert_eq!((left(&world), world.sums().under_replicated_blocks), ((true, 0), 0));
+    // What the state says holds after a restart, and nothing else.
+    world.blocks.set_drained(vec![VolumeId(10)]);
+    assert_eq!(left(&world), (true, 0));
+    drain(&mut world, false);
+    assert_eq!((left(&world), world.sums().over_replicated_blocks), ((false, 0), 1));
+    assert!(world.blocks.choose_targets(4, None, &[]).contains(&VolumeId(10)));
+}

@@ -96,7 +96,8 @@ impl Store {
                 Effect::LeaseOpened { .. }
                 | Effect::LeaseClosed { .. }
                 | Effect::KeysChanged
-                | Effect::DatanodeIntentChanged { .. } => {}
+                | Effect::DatanodeIntentChanged { .. }
+                | Effect::VolumeDrainChanged { .. } => {}
             }
         }
         self.effects = applied.effects;
