@@ -2,6 +2,7 @@
 //! a datanode.
 
 use anyhow::Context;
+use axum::Router;
 use granary_client::Client;
 use granary_datanode::Datanode;
 use granary_gateway::config::Account;
@@ -9,6 +10,7 @@ use granary_hdfs::config::HdfsConfig;
 use granary_hdfs::datanode_directory::{DatanodeDirectory, announce};
 use granary_hdfs::datanode_ports::DatanodePorts;
 use granary_hdfs::door::FileSystemDoor;
+use granary_hdfs::fsck::Fsck;
 use granary_hdfs::namenode_door::NamenodeDoor;
 use granary_hdfs::principal::Principals;
 use granary_hdfs::rpc::RpcSettings;
@@ -48,9 +50,15 @@ pub async fn serve_rpc(
 }
 
 /// WebHDFS beside a namenode, whose `hdfs://` is at `rpc`. Bytes are the datanodes' business.
-pub fn namenode_webhdfs(door: &NamenodeDoor, namenode: Arc<dyn NamenodeService>, rpc: SocketAddr) -> Arc<WebHdfs> {
+fn namenode_webhdfs(door: &NamenodeDoor, namenode: Arc<dyn NamenodeService>, rpc: SocketAddr) -> Arc<WebHdfs> {
     let (config, keys) = (door.config().clone(), DelegationKeys::new(namenode));
     WebHdfs::new(door.door.clone(), door.datanodes.clone(), config, keys, rpc.to_string(), None)
+}
+
+/// What a namenode's http port serves to Hadoop clients: WebHDFS and `fsck`.
+pub fn namenode_router(door: &NamenodeDoor, namenode: Arc<dyn NamenodeService>, rpc: SocketAddr) -> Router {
+    let fsck = Fsck::new(door.door.clone(), door.datanodes.clone(), door.config().clone());
+    namenode_webhdfs(door, namenode, rpc).router().merge(fsck.router())
 }
 
 /// WebHDFS beside a datanode. `namenode` reaches the leader.

@@ -68,7 +68,7 @@ pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
     if let Some(address) = file.hadoop_rpc {
         let door = hadoop::namenode_door(running.namenode.clone(), file.hdfs);
         let hadoop_rpc = hadoop::serve_rpc(&door, address, &tasks, shutdown.clone()).await?;
-        further = hadoop::namenode_webhdfs(&door, running.namenode.clone(), hadoop_rpc).router();
+        further = hadoop::namenode_router(&door, running.namenode.clone(), hadoop_rpc);
         tracing::info!(%hadoop_rpc, "hdfs:// and webhdfs:// are served");
     }
     let report = namenode_report(&running.namenode);

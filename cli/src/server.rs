@@ -56,7 +56,7 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
 
     let hadoop_door = hadoop::namenode_door(namenode.namenode.clone(), options.hdfs.config());
     let hadoop_rpc = hadoop::serve_rpc(&hadoop_door, options.namenode_rpc, &tasks, shutdown.clone()).await?;
-    let namenode_web = hadoop::namenode_webhdfs(&hadoop_door, namenode.namenode.clone(), hadoop_rpc);
+    let namenode_web = hadoop::namenode_router(&hadoop_door, namenode.namenode.clone(), hadoop_rpc);
     let datanode_web = hadoop::datanode_webhdfs(
         &datanode,
         namenode.namenode.clone(),
@@ -67,8 +67,7 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
     );
     let (namenode_report, datanode_report) = (namenode_report(&namenode.namenode), datanode_report(&datanode));
     let namenode_http =
-        role_http::serve(options.namenode_http, namenode_report, namenode_web.router(), &tasks, shutdown.clone())
-            .await?;
+        role_http::serve(options.namenode_http, namenode_report, namenode_web, &tasks, shutdown.clone()).await?;
     let datanode_http =
         role_http::serve(options.datanode_http, datanode_report, datanode_web.router(), &tasks, shutdown.clone())
             .await?;

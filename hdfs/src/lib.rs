@@ -14,6 +14,7 @@ pub mod datanode_protocol;
 pub mod demand;
 pub mod door;
 pub mod exception;
+pub mod fsck;
 pub mod groups;
 pub mod ha_service;
 pub mod identity;

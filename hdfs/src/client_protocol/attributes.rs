@@ -44,7 +44,14 @@ impl ClientProtocol {
     pub(super) async fn set_times(&self, call: &Call, request: SetTimesRequest) -> Answer<Empty> {
         let time = |time: u64| (time != TIME_KEPT).then_some(UnixMillis(time));
         let (modified, accessed) = (time(request.mtime), time(request.atime));
-        self.done(call, FsRequest::SetTimes { path: path(&request.src)?, modified, accessed }).await?;
+        let path = path(&request.src)?;
+        let set = self.done(call, FsRequest::SetTimes { path: path.clone(), modified, accessed }).await;
+        set.map_err(|refused| match refused.class {
+            JavaException::FileNotFound => {
+                RemoteException { message: format!("File/Directory {path} does not exist."), ..refused }
+            }
+            _ => refused,
+        })?;
         Ok(Empty {})
     }
 

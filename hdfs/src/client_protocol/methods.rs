@@ -174,7 +174,13 @@ pub(super) static METHODS: &[(&str, Offer)] = &[
     ("setErasureCodingPolicy", ERASURE),
     ("setOwner", works!(set_owner)),
     ("setPermission", works!(set_permission)),
-    ("setQuota", works!(set_quota, "quotas by storage type are refused")),
+    (
+        "setQuota",
+        works!(
+            set_quota,
+            "the superuser is told that quotas of directories are not kept: `UnsupportedOperationException`"
+        ),
+    ),
     ("setReplication", works!(set_replication)),
     ("setSafeMode", works!(set_safe_mode, "asking works; the namenode enters and leaves it by itself")),
     ("setStoragePolicy", works!(set_storage_policy)),

@@ -195,7 +195,13 @@ impl ClientProtocol {
 
     pub(super) async fn rename2(&self, call: &Call, request: Rename2Request) -> Answer<Empty> {
         let (from, to) = (path(&request.src)?, path(&request.dst)?);
-        self.done(call, FsRequest::Rename2 { from, to, overwrite: request.overwrite_dest }).await?;
+        let rename = FsRequest::Rename2 { from, to: to.clone(), overwrite: request.overwrite_dest };
+        let renamed = self.done(call, rename).await;
+        // Apache's namenode names the destination where it means its parent.
+        renamed.map_err(|refused| match refused.message.starts_with("rename destination parent ") {
+            true => RemoteException { message: format!("rename destination parent {to} not found."), ..refused },
+            false => refused,
+        })?;
         Ok(Empty {})
     }
 

@@ -9,7 +9,8 @@ use crate::proto::{DatanodeInfo, ExtendedBlock};
 use crate::rpc::Call;
 use crate::translate::file_status;
 use granary_protocol::filesystem::{
-    ClientBlock, CreateFile, CreateFlags, FileId, FsReply, FsRequest, NewBlockHints, PipelineMember, StoragePolicy,
+    ClientBlock, CreateFile, CreateFlags, FileId, FsPath, FsReply, FsRequest, NewBlockHints, PipelineMember,
+    StoragePolicy,
 };
 use granary_protocol::{BlockId, GenerationStamp};
 
@@ -46,8 +47,10 @@ impl ClientProtocol {
     }
 
     pub(super) async fn append(&self, call: &Call, request: AppendRequest) -> Answer<AppendResponse> {
-        let append = FsRequest::Append { path: path(&request.src)?, holder: request.client_name };
-        match self.ask(call, append).await? {
+        let path = path(&request.src)?;
+        let append = FsRequest::Append { path: path.clone(), holder: request.client_name };
+        let appended = self.ask(call, append).await.map_err(|refused| not_appended(refused, &path, call));
+        match appended? {
             FsReply::Appended { status, block } => {
                 let view = self.view().await?;
                 let block = block.as_deref().map(|block| view.block(block));
@@ -203,6 +206,20 @@ impl ClientProtocol {
             other => Err(unexpected(&other)),
         }
     }
+}
+
+/// An append's refusals in the words of Apache's namenode.
+fn not_appended(refused: RemoteException, path: &FsPath, call: &Call) -> RemoteException {
+    if refused.class != JavaException::FileNotFound {
+        return refused;
+    }
+    if refused.message == format!("Path is not a file: {path}") {
+        let message = format!("Cannot append to directory {path}; already exists as a directory.");
+        return RemoteException::new(JavaException::FileAlreadyExists, message);
+    }
+    let client = call.peer.ip().to_canonical();
+    let message = format!("Failed to append to non-existent file {path} for client {client}");
+    RemoteException::new(JavaException::FileNotFound, message)
 }
 
 /// The policy of a name.
