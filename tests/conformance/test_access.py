@@ -398,6 +398,10 @@ def test_where_nobody_chose_both_read_and_only_the_owner_opens(world):
     ann.put_object(Bucket=bucket, Key="anns", Body=b"x")
     for client in (ann, bob):
         assert client.get_object(Bucket=bucket, Key="bobs")["Body"].read() == b"y"
+    # What is given to the bucket's owner takes no more than the right to write.
+    owner = ann.list_buckets()["Owner"]["ID"]
+    bob.put_object(Bucket=bucket, Key="bobs", Body=b"y", ACL="bucket-owner-full-control")
+    bob.put_object(Bucket=bucket, Key="bobs", Body=b"y", GrantFullControl=f"id={owner}")
     # To write is not to open: neither with the object nor afterwards.
     assert refusal(lambda: bob.put_object(Bucket=bucket, Key="bobs", Body=b"z", ACL="public-read"))[0] == 403
     assert refusal(lambda: bob.put_object_acl(Bucket=bucket, Key="bobs", ACL="public-read"))[0] == 403

@@ -9,8 +9,9 @@ use super::request::S3Request;
 use super::state::GatewayState;
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::CopySource;
-use granary_access::acl::{CannedAcl, GRANT_HEADERS};
+use granary_access::acl::{CannedAcl, GRANT_HEADERS, GranteeName, parse_grant_header};
 use granary_access::{Action, ObjectOwnership, OperationTraits, required_actions};
+use granary_protocol::acl::{Grantee, Permission};
 use granary_protocol::{BucketName, CanonicalId};
 use http::HeaderMap;
 
@@ -75,8 +76,14 @@ fn sets_acl(request: &S3Request) -> bool {
         _ => canned.is_empty(),
     };
     let canned = request.headers.get("x-amz-acl").is_some_and(|value| !value.to_str().is_ok_and(says_nothing));
-    ownership.is_none_or(ObjectOwnership::acls_count)
-        && (canned || GRANT_HEADERS.iter().any(|(name, _)| request.headers.contains_key(*name)))
+    let is_owners = |(name, permission): &(&str, Permission)| {
+        let Some(value) = request.headers.get(*name) else { return true };
+        let grants = value.to_str().ok().and_then(|text| parse_grant_header(text, *permission).ok());
+        let owner = request.settings_if_any().filter(|settings| !settings.ownership().writers_own());
+        let owner = owner.map(|settings| GranteeName::Known(Grantee::User(settings.info.owner.clone())));
+        grants.zip(owner).is_some_and(|(grants, owner)| grants.iter().all(|grant| grant.grantee == owner))
+    };
+    ownership.is_none_or(ObjectOwnership::acls_count) && (canned || !GRANT_HEADERS.iter().all(is_owners))
 }
 
 /// `x-amz-expected-bucket-owner` and its twin for a copy's source.
