@@ -71,9 +71,10 @@ pub async fn status(connection: &Connection, json: bool) -> anyhow::Result<()> {
         println!("  {:<16} {:<9} rack {} {}{}", node.name, state, node.rack, node.address, intent_of(node));
         for volume in &node.volumes {
             let draining = draining(volume);
+            let slow = if volume.slow_ms > 0 { format!("  SLOW: {} ms", volume.slow_ms) } else { String::new() };
             let failed = volume.failed.as_ref().map_or(String::new(), |why| format!("  FAILED: {why}"));
             println!(
-                "    {}: {} of {} free, {} in {} replicas{draining}{failed}",
+                "    {}: {} of {} free, {} in {} replicas{draining}{slow}{failed}",
                 volume.path,
                 bytes(volume.free_bytes),
                 bytes(volume.capacity_bytes),

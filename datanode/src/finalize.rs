@@ -118,7 +118,7 @@ impl Volume {
             return Ok(false);
         }
         let sums_new = sums_new_path(&replica.path);
-        replica.sync_data()?;
+        self.pace.timed(|| replica.sync_data())?;
         replica.write_sums(&sums_new)?;
         let directory = self.layout.finalized_of(name.block);
         let path = directory.join(name.data());

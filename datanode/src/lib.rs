@@ -26,6 +26,7 @@ mod measure;
 mod metrics;
 mod namenode_link;
 mod open_replica;
+mod pace;
 mod pipeline;
 mod read;
 mod recover;

@@ -120,7 +120,7 @@ impl Volume {
                 Err(error) => return Err(self.read_failed(source, name, ReadError::Io(error))),
             }
         }
-        source.read(start, end).map_err(|error| self.read_failed(source, name, error))
+        self.pace.timed(|| source.read(start, end)).map_err(|error| self.read_failed(source, name, error))
     }
 
     /// The same, from the disk even if the bytes are in memory; they are not kept there afterwards. Blocks.

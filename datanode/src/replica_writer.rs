@@ -231,7 +231,7 @@ impl ReplicaWriter {
         }
         let metrics = &self.volume.context.metrics;
         let started = Instant::now();
-        let synced = self.replica.sync(state);
+        let synced = self.volume.pace.timed(|| self.replica.sync(state));
         metrics.syncs.add(1);
         metrics.sync_microseconds.add(started.elapsed().as_micros() as u64);
         synced.map_err(|error| {

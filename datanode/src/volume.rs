@@ -25,6 +25,7 @@ use crate::finalized_files::{FileCache, FinalizedFiles};
 use crate::layout::{Layout, ReplicaName};
 use crate::metrics::DatanodeMetrics;
 use crate::open_replica::{OpenReplica, Purpose, WriteState};
+use crate::pace::Pace;
 
 /// Default reserve: the smaller of this and a hundredth of the file system.
 const RESERVED_BYTES_MAX: u64 = 1 << 30;
@@ -84,6 +85,7 @@ pub(crate) struct Volume {
     promised_bytes: AtomicU64,
     io_errors: AtomicU32,
     failed: OnceLock<String>,
+    pub(crate) pace: Pace,
     /// As last measured, for reports while a disk hangs.
     space: Mutex<FileSystemSpace>,
 }
@@ -112,6 +114,7 @@ impl Volume {
             promised_bytes: AtomicU64::new(0),
             io_errors: AtomicU32::new(0),
             failed: OnceLock::new(),
+            pace: Pace::default(),
             space: Mutex::new(space),
         })
     }
@@ -270,6 +273,7 @@ impl Volume {
             used_bytes: self.used_bytes(),
             replicas: self.replicas().len() as u64,
             failed,
+            wait_ms: self.pace.typical_ms(),
         }
     }
 

@@ -70,6 +70,7 @@ async fn prepare(namenode: &Namenode) -> anyhow::Result<()> {
         used_bytes: 0,
         replicas: 0,
         failed: None,
+        wait_ms: 0,
     };
     let deadline = Instant::now() + Duration::from_secs(10);
     let register = NamenodeRequest::RegisterDatanode { datanode: endpoint, volumes: vec![volume] };

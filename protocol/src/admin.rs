@@ -147,6 +147,9 @@ pub struct VolumeStatus {
     pub used_bytes: u64,
     pub replicas: u64,
     pub failed: Option<String>,
+    /// How long half of its accesses take at least, while that is much longer than on others; 0 otherwise. Writers avoid a
+    /// slow volume, and readers ask others first.
+    pub slow_ms: u32,
     /// Whether an operator wants it empty: it takes no new replicas, and those it has are copied elsewhere.
     pub draining: bool,
     /// Of a volume that is to be empty: blocks on it, and their bytes, that are not yet redundant without it.

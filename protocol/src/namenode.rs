@@ -690,6 +690,8 @@ pub struct VolumeReport {
     pub replicas: u64,
     /// Why it is out of service, if it is.
     pub failed: Option<String>,
+    /// How long half of its last reads and syncs took at least; 0 where there were hardly any.
+    pub wait_ms: u32,
 }
 
 /// A replica as its datanode sees it.

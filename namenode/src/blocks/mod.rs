@@ -16,6 +16,7 @@ pub mod placement;
 mod repair;
 mod replicas;
 mod safe_mode;
+mod slow;
 mod volumes;
 
 pub use balance::BalanceConfig;
@@ -334,8 +335,8 @@ impl Blocks {
         Some(self.located(block, tracked, replicas, whole(block), AccessMode::Write, now))
     }
 
-    /// Live replicas of a block with a token for `extent`. Those that are known to be good and whose datanodes were heard
-    /// just now come first.
+    /// Live replicas of a block with a token for `extent`. Those that are known to be good, on volumes that are not slow, and
+    /// whose datanodes were heard just now come first.
     pub fn locate(&self, extent: Extent, mode: AccessMode, now: UnixMillis) -> Option<LocatedBlock> {
         let tracked = self.blocks.get(&extent.block)?;
         let mut ranked: Vec<((bool, bool), ReplicaLocation)> = tracked
@@ -343,7 +344,8 @@ impl Blocks {
             .iter()
             .filter_map(|(volume, how)| {
                 let (stale, location) = self.volumes.live_location(*volume, now)?;
-                Some(((tracked.open.is_none() && !how.is_good(), stale), location))
+                let doubtful = stale || self.volumes.is_slow(*volume);
+                Some(((tracked.open.is_none() && !how.is_good(), doubtful), location))
             })
             .collect();
         if ranked.len() > 1 {
@@ -414,13 +416,16 @@ impl Blocks {
         self.claims.retain(|_, (holder, _)| *holder != lease);
     }
 
-    /// Open packed blocks of `lease` that should be sealed: those that are mostly dead, so that they are compacted, and
-    /// those with fewer live members than there could be, so that they are copied. Only sealed blocks are either.
+    /// Open packed blocks of `lease` that should be sealed: those that are mostly dead, so that they are compacted, those that
+    /// are written to a slow volume, so that their writer goes on elsewhere, and those with fewer live members than there could be, so that they are copied. Only sealed blocks are either.
     pub fn to_be_sealed(&self, lease: LeaseId) -> Vec<BlockId> {
         let domains = self.volumes.with_room(u64::from(granary_protocol::block::BLOCK_BYTES_MAX));
         let should = |tracked: &Tracked| {
             let thin = tracked.kind == BlockKind::Packed && tracked.length > 0 && tracked.is_thin(domains);
-            thin || tracked.mostly_dead()
+            let slow = tracked.length > 0
+                && self.volumes.can_avoid_slow(usize::from(tracked.wanted))
+                && tracked.pipeline().iter().any(|volume| self.volumes.is_slow(*volume));
+            thin || slow || tracked.mostly_dead()
         };
         self.ledger.open_of(lease).filter(|block| self.blocks.get(block).is_some_and(should)).collect()
     }

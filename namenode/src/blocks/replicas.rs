@@ -260,6 +260,8 @@ impl Blocks {
     /// A datanode has removed its replica of this generation.
     pub(super) fn replica_removed(&mut self, volume: VolumeId, block: BlockId, generation: GenerationStamp) {
         self.unfit.remove(&(block, volume));
+        // A volume that may take a good one now may be the only one there is.
+        self.deferred.remove(&block);
         match self.blocks.get(&block) {
             // The writer notices that a member is gone.
             Some(tracked) if tracked.open.is_some() => {}

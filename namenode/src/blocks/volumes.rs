@@ -4,6 +4,7 @@
 //! again from the next full report, which a new leader asks of everybody and a dead datanode owes when it returns.
 
 use super::placement::{Candidate, Placement};
+use super::slow;
 use granary_protocol::admin::{DatanodeIntent, DatanodeStatus, VolumeStatus};
 use granary_protocol::block::{DatanodeEndpoint, ReplicaLocation};
 use granary_protocol::namenode::{DatanodeCommand, ReplicaReport, VolumeReport};
@@ -77,6 +78,8 @@ pub(super) struct Volumes {
     intents: HashMap<NodeName, DatanodeIntent>,
     /// Volumes that operators want empty.
     drained: HashSet<VolumeId>,
+    /// Volumes in service that let their users wait much longer than others do.
+    slow: HashSet<VolumeId>,
     leading: bool,
     several_racks: bool,
 }
@@ -92,6 +95,7 @@ impl Volumes {
             candidates: Vec::new(),
             intents: HashMap::new(),
             drained: HashSet::new(),
+            slow: HashSet::new(),
             leading: false,
             several_racks: false,
         }
@@ -187,6 +191,7 @@ impl Volumes {
         if !changed.is_empty() {
             self.rebuild_candidates();
         }
+        self.find_slow();
         Some(changed)
     }
 
@@ -277,6 +282,35 @@ impl Volumes {
         node.and_then(|node| self.intents.get(&node.endpoint.name)).copied().unwrap_or_default()
     }
 
+    fn find_slow(&mut self) {
+        let wait_of = |volume: &VolumeId| self.volumes.get(volume).map(|known| (*volume, known.report.wait_ms));
+        let waits: Vec<(VolumeId, u32)> = self.serving.iter().filter_map(wait_of).collect();
+        let slow = slow::slow_of(&waits, &self.slow);
+        for volume in slow.difference(&self.slow) {
+            let (datanode, wait_ms) =
+                (self.location(*volume).map(|at| at.datanode.name.clone()), self.wait_ms(*volume));
+            tracing::warn!(%volume, ?datanode, wait_ms, "a volume is slow; writers avoid it");
+        }
+        for volume in self.slow.difference(&slow) {
+            tracing::info!(%volume, "a volume is no longer slow");
+        }
+        self.slow = slow;
+    }
+
+    fn wait_ms(&self, volume: VolumeId) -> u32 {
+        self.volumes.get(&volume).map_or(0, |volume| volume.report.wait_ms)
+    }
+
+    /// Whether a volume lets its users wait much longer than others do.
+    pub(super) fn is_slow(&self, volume: VolumeId) -> bool {
+        self.slow.contains(&volume)
+    }
+
+    /// Whether so many replicas can be written without a slow volume.
+    pub(super) fn can_avoid_slow(&self, replicas: usize) -> bool {
+        self.candidates.iter().filter(|candidate| !self.slow.contains(&candidate.volume)).count() >= replicas
+    }
+
     /// Says whether a volume is to be emptied.
     pub(super) fn set_drain(&mut self, volume: VolumeId, drain: bool) {
         if drain {
@@ -324,7 +358,13 @@ impl Volumes {
             several_racks: self.several_racks,
             seed,
         };
-        placement.choose()
+        if self.slow.is_empty() {
+            return placement.choose();
+        }
+        let and_slow: Vec<VolumeId> = exclude.iter().chain(&self.slow).copied().collect();
+        let chosen = Placement { exclude: &and_slow, ..placement.clone() }.choose();
+        // A slow replica is better than none.
+        if chosen.len() < count { placement.choose() } else { chosen }
     }
 
     /// Counts replicas that are about to be written, until the volume's own report shows them.
@@ -554,6 +594,7 @@ impl Volumes {
                 used_bytes: report.used_bytes,
                 replicas: report.replicas,
                 failed: report.failed.clone(),
+                slow_ms: if self.slow.contains(id) { report.wait_ms } else { 0 },
                 draining: self.drained.contains(id),
                 blocks_left: 0,
                 bytes_left: 0,

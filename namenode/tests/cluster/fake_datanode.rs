@@ -51,6 +51,7 @@ impl FakeDatanode {
             used_bytes: 0,
             replicas: 0,
             failed: None,
+            wait_ms: 0,
         }]
     }
 

@@ -35,6 +35,7 @@ pub(super) fn volume_report(volume: u64) -> VolumeReport {
         used_bytes: 0,
         replicas: 0,
         failed: None,
+        wait_ms: 0,
     }
 }
 

@@ -397,3 +397,19 @@ fn a_volume_is_emptied_by_copies_and_takes_replicas_again_when_that_is_taken_bac
     assert_eq!((left(&world), world.sums().over_replicated_blocks), ((false, 0), 1));
     assert!(world.blocks.choose_targets(4, None, &[]).contains(&VolumeId(10)));
 }
+
+#[test]
+fn a_slow_volume_is_avoided_while_there_are_others_and_read_last() {
+    let mut world = World::new(4);
+    world.good_block(1, 3, &[10, 20, 30]);
+    let beat = |world: &mut World, node: u64, wait_ms: u32| {
+        let report = granary_protocol::namenode::VolumeReport { wait_ms, ..volume_report(node * 10) };
+        assert!(world.blocks.heartbeat(granary_protocol::DatanodeId(node), vec![report], world.now));
+    };
+    beat(&mut world, 1, 900);
+    assert_eq!(world.located(1).last(), Some(&10));
+    assert!((0..20).all(|_| !world.blocks.choose_targets(3, None, &[]).contains(&VolumeId(10))));
+    assert_eq!(world.blocks.choose_targets(4, None, &[]).len(), 4, "better than none");
+    beat(&mut world, 1, 3);
+    assert!((0..20).any(|_| world.blocks.choose_targets(3, None, &[]).contains(&VolumeId(10))));
+}
