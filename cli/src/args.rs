@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use granary_gateway::config::{NewBuckets, NotificationSettings, StoreDefault, TargetSettings};
 use granary_hdfs::config::HdfsConfig;
+use granary_lifecycle::LifecycleSettings;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -44,6 +45,8 @@ pub enum Command {
     Local(LocalCommand),
     /// Look at a running store and administer it.
     Admin(AdminOptions),
+    /// Ask what lifecycle rules will do.
+    Lifecycle(LifecycleQuestion),
 }
 
 #[derive(Debug, Args)]
@@ -134,7 +137,7 @@ impl std::str::FromStr for ProxyUser {
 }
 
 /// How the S3 door presents itself.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct DoorOptions {
     /// Serve S3 over TLS with this certificate chain (PEM).
     #[arg(long, requires = "tls_key", value_name = "FILE")]
@@ -166,7 +169,50 @@ pub struct DoorOptions {
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
     pub access_log_interval_s: u64,
     #[command(flatten)]
+    pub lifecycle: LifecycleOptions,
+    #[command(flatten)]
     pub encryption: EncryptionOptions,
+}
+
+/// Lifecycle rules and restores.
+#[derive(Clone, Debug, Args)]
+pub struct LifecycleOptions {
+    /// Seconds of a day in lifecycle rules and restores. Fewer than 86,400 are for tests: objects expire sooner than their
+    /// rules say. GRANARY_LIFECYCLE_DAY_SECONDS does the same for every role.
+    #[arg(long, default_value_t = 86_400, value_name = "SECONDS")]
+    pub lifecycle_day_seconds: u64,
+    /// Versions judged by lifecycle rules in a second at most.
+    #[arg(long, default_value_t = 10_000, value_name = "COUNT")]
+    pub lifecycle_objects_per_second: u64,
+    /// How long an Expedited restore of GLACIER takes.
+    #[arg(long, default_value_t = 300, value_name = "SECONDS")]
+    pub restore_expedited_s: u64,
+    /// How long a Standard restore of GLACIER takes.
+    #[arg(long, default_value_t = 14_400, value_name = "SECONDS")]
+    pub restore_standard_s: u64,
+    /// How long a Bulk restore of GLACIER takes.
+    #[arg(long, default_value_t = 28_800, value_name = "SECONDS")]
+    pub restore_bulk_s: u64,
+    /// How long a Standard restore of DEEP_ARCHIVE takes.
+    #[arg(long, default_value_t = 43_200, value_name = "SECONDS")]
+    pub restore_deep_standard_s: u64,
+    /// How long a Bulk restore of DEEP_ARCHIVE takes.
+    #[arg(long, default_value_t = 172_800, value_name = "SECONDS")]
+    pub restore_deep_bulk_s: u64,
+}
+
+impl LifecycleOptions {
+    pub fn settings(&self) -> LifecycleSettings {
+        LifecycleSettings {
+            day_seconds: self.lifecycle_day_seconds,
+            objects_per_second: self.lifecycle_objects_per_second,
+            restore_expedited_s: self.restore_expedited_s,
+            restore_standard_s: self.restore_standard_s,
+            restore_bulk_s: self.restore_bulk_s,
+            restore_deep_standard_s: self.restore_deep_standard_s,
+            restore_deep_bulk_s: self.restore_deep_bulk_s,
+        }
+    }
 }
 
 fn new_buckets(word: &str) -> Result<NewBuckets, String> {
@@ -379,6 +425,43 @@ pub struct AdminOptions {
     pub command: AdminCommand,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "The root key is taken from GRANARY_ROOT_ACCESS_KEY and GRANARY_ROOT_SECRET_KEY.
+
+Example:
+  granary lifecycle explain s3://logs/2024/03/01.gz")]
+pub struct LifecycleQuestion {
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(subcommand)]
+    pub command: LifecycleCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LifecycleCommand {
+    /// Which rules cover an object, what each will do and when.
+    Explain {
+        /// s3://bucket/key
+        url: String,
+        /// A version other than the current one.
+        #[arg(long, value_name = "ID")]
+        version_id: Option<String>,
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum LifecycleAdminCommand {
+    /// Each bucket's scan: when it began, how fast it is, what it did, when the next is due.
+    Status {
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
 /// How admin commands reach the store.
 #[derive(Clone, Debug, Args)]
 pub struct Connection {
@@ -427,6 +510,9 @@ pub enum AdminCommand {
     /// The namenodes: who they are, and changing that while they serve.
     #[command(subcommand, after_help = NAMENODE_EXAMPLES)]
     Namenode(NamenodeCommand),
+    /// What lifecycle rules have done, bucket by bucket, and what waits.
+    #[command(subcommand)]
+    Lifecycle(LifecycleAdminCommand),
     /// Keys of SSE-KMS.
     #[command(subcommand)]
     KmsKey(KmsKeyCommand),

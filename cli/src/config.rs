@@ -5,6 +5,7 @@ use anyhow::{Context, bail};
 use granary_client::remote::KnownNamenodes;
 use granary_gateway::config::{EncryptionConfig, KmsConfig, NewBuckets, NotificationSettings};
 use granary_hdfs::config::HdfsConfig;
+use granary_lifecycle::LifecycleSettings;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -53,6 +54,9 @@ pub struct NamenodeFile {
     pub hdfs: HdfsConfig,
     /// The namenode's own settings.
     pub namenode: granary_namenode::Config,
+    /// How fast lifecycle rules are carried out, and how long their days are.
+    #[serde(default)]
+    pub lifecycle: LifecycleSettings,
 }
 
 /// `granary datanode`.
@@ -152,6 +156,9 @@ pub struct GatewayFile {
     /// Where events may go: `[notifications.targets.NAME]` with its `url`.
     #[serde(default)]
     pub notifications: NotificationSettings,
+    /// How long days are in lifecycle rules, and how long restores take. The same as the namenodes'.
+    #[serde(default)]
+    pub lifecycle: LifecycleSettings,
 }
 
 fn default_region() -> String {

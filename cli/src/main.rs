@@ -13,6 +13,8 @@ mod hadoop;
 mod health;
 mod http_client;
 mod kms_key;
+mod lifecycle;
+mod lifecycle_report;
 mod local;
 mod logging;
 mod master_key;
@@ -26,7 +28,7 @@ mod shutdown;
 mod users;
 mod volumes;
 
-use args::{AdminCommand, Arguments, Command, LocalCommand};
+use args::{AdminCommand, Arguments, Command, LifecycleAdminCommand, LifecycleCommand, LocalCommand};
 use clap::Parser;
 use std::process::ExitCode;
 
@@ -68,6 +70,11 @@ async fn run(command: Command) -> anyhow::Result<()> {
             LocalCommand::Replace(options) => local::replace(&options.dir, &options.name).await,
             LocalCommand::Down(options) => local::down(&options.dir),
         },
+        Command::Lifecycle(options) => match options.command {
+            LifecycleCommand::Explain { url, version_id, json } => {
+                lifecycle_report::explain(&options.connection, &url, version_id.as_deref(), json).await
+            }
+        },
         Command::Admin(options) => match options.command {
             AdminCommand::Status { json } => admin::status(&options.connection, json).await,
             AdminCommand::Df { json } => admin::df(&options.connection, json).await,
@@ -76,6 +83,9 @@ async fn run(command: Command) -> anyhow::Result<()> {
             AdminCommand::Volume(command) => volumes::run(&options.connection, command).await,
             AdminCommand::Metadata(command) => metadata::run(&options.connection, command).await,
             AdminCommand::Namenode(command) => namenodes::run(&options.connection, command).await,
+            AdminCommand::Lifecycle(LifecycleAdminCommand::Status { json }) => {
+                lifecycle_report::status(&options.connection, json).await
+            }
             AdminCommand::KmsKey(command) => kms_key::run(&options.connection, command).await,
             AdminCommand::User(command) => users::user(&options.connection, command).await,
             AdminCommand::Policy(command) => users::policy(&options.connection, command).await,

@@ -4,6 +4,7 @@ use crate::args::RoleOptions;
 use crate::config::{self, DatanodeFile, GatewayFile, NamenodeFile};
 use crate::credentials::RootCredentials;
 use crate::hadoop::{self, DatanodeAddresses};
+use crate::lifecycle;
 use crate::master_key;
 use crate::node_certificate::{control_security, data_security};
 use crate::role_http;
@@ -18,6 +19,7 @@ use granary_gateway::auth::Secret;
 use granary_gateway::config::{EncryptionConfig, KmsConfig, NewBuckets, NotificationSettings, TlsFiles};
 use granary_gateway::encryption::MasterKey;
 use granary_gateway::server::Gateway;
+use granary_lifecycle::LifecycleSettings;
 use granary_namenode::peers::PeerDoor;
 use granary_namenode::server::NamenodeServer;
 use granary_protocol::block::Media;
@@ -50,6 +52,7 @@ pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
     let door = PeerDoor::new();
     let server = listen(file.rpc, security.clone(), Arc::new(NamenodeServer::new(door.clone()))).await?;
     let mut serving = tokio::spawn(server.run(shutdown.clone()));
+    let lifecycle = lifecycle::settings(file.lifecycle)?;
     let components = granary_namenode::startup::Components {
         clock: Arc::new(granary_namenode::clock::SystemClock),
         security,
@@ -73,6 +76,7 @@ pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
     }
     let report = namenode_report(&running.namenode);
     let http = role_http::serve(file.http, report, further, &tasks, shutdown.clone()).await?;
+    lifecycle::start_scanner(lifecycle, &running.namenode, &tasks, shutdown.clone());
     tracing::info!(rpc = %file.rpc, %http, "namenode is up");
 
     // A peer that cannot go on cancels `stop` itself; the process ends with it, so that whoever supervises it notices.
@@ -217,6 +221,7 @@ pub async fn gateway(options: RoleOptions) -> anyhow::Result<()> {
         website_domains: file.website_domains,
         access_log_interval_s: file.access_log_interval_s,
         notifications: file.notifications,
+        lifecycle: lifecycle::settings(file.lifecycle)?,
     };
     let gateway = open_door(door, client.clone(), datanodes, shutdown).await?;
     tracing::info!(s3 = %gateway.local_addr(), "gateway is up");
@@ -270,6 +275,7 @@ pub struct DoorSettings {
     pub website_domains: Vec<String>,
     pub access_log_interval_s: u64,
     pub notifications: NotificationSettings,
+    pub lifecycle: LifecycleSettings,
 }
 
 /// Opens the S3 door; [`Gateway::run`] then serves it until `shutdown`.
@@ -289,6 +295,7 @@ pub async fn open_door(
         website_domains: door.website_domains,
         access_log_interval_s: door.access_log_interval_s,
         notifications: door.notifications,
+        lifecycle: door.lifecycle,
         tls: door.tls_cert.zip(door.tls_key).map(|(certificate, key)| TlsFiles { certificate, key }),
         ..granary_gateway::config::Config::default()
     };

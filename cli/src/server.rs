@@ -3,6 +3,7 @@
 use crate::args::ServerOptions;
 use crate::credentials::RootCredentials;
 use crate::hadoop::{self, DatanodeAddresses};
+use crate::lifecycle;
 use crate::master_key;
 use crate::role_http::{self, RoleReport};
 use crate::roles::{self, DoorSettings};
@@ -39,6 +40,7 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
         Some(path) if master_key::from_environment()?.is_none() => master_key::from_file(path)?,
         Some(_) | None => master_key::load_or_create(&first.join(master_key::FILE))?,
     };
+    let lifecycle = lifecycle::settings(options.door.lifecycle.settings())?;
     let shutdown = shutdown::on_signals()?;
     let tasks = TaskTracker::new();
 
@@ -94,6 +96,7 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
         website_domains: options.door.website_domain.clone(),
         access_log_interval_s: options.door.access_log_interval_s,
         notifications: options.door.notifications(),
+        lifecycle: lifecycle.clone(),
     };
     // A namenode that cannot go on cancels its own token; the process ends with it.
     let (failed, stop_all) = (stop_namenode.clone(), shutdown.clone());
@@ -101,6 +104,7 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
         failed.cancelled().await;
         stop_all.cancel();
     }));
+    lifecycle::start_scanner(lifecycle, &namenode.namenode, &tasks, shutdown.clone());
     let gateway = roles::open_door(door, client.clone(), datanodes, shutdown).await?;
     let scheme = if options.door.tls_cert.is_some() { "https" } else { "http" };
     tracing::info!(s3 = %gateway.local_addr(), %hadoop_rpc, %namenode_http, %datanode_http, "granary is up");

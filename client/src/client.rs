@@ -3,6 +3,7 @@
 use crate::compactor::Compactor;
 use crate::config::{ClientConfig, ConfigError};
 use crate::lease::LeaseKeeper;
+use crate::mover::Mover;
 use crate::reader::ContentReader;
 use crate::shared::{ABANDONED_QUEUE_MAX, Shared};
 use crate::suspects::Suspects;
@@ -39,7 +40,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// Starts a client: its lease, its packers (when first used) and its compactor. Does not wait for anything.
+    /// Starts a client: its lease, its packers (when first used), its compactor and its mover. Does not wait for anything.
     /// Must be called within a tokio runtime.
     ///
     /// # Errors
@@ -67,6 +68,7 @@ impl Client {
         shared.tasks.spawn(shared.clone().run_abandonments(abandonments));
         if shared.config.compaction {
             shared.tasks.spawn(Compactor::new(shared.clone()).run());
+            shared.tasks.spawn(Mover::new(shared.clone()).run());
         }
         Ok(Client { shared })
     }

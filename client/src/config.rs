@@ -37,9 +37,10 @@ pub struct ClientConfig {
     pub min_replication: usize,
     /// Pipelines tried for one block's worth of bytes, or for one batch of small contents. Default 5.
     pub pipelines_max: u32,
-    /// Whether this client rewrites packed blocks that are mostly dead. Default true; claims keep clients apart.
+    /// Whether this client rewrites packed blocks that are mostly dead, and small contents that have changed their class.
+    /// Default true; claims keep clients apart.
     pub compaction: bool,
-    /// How fast the compactor reads. Default 64 MiB/s.
+    /// How fast the compactor and the mover read, each. Default 64 MiB/s.
     pub compaction_bytes_per_second: u64,
     /// The compactor's shortest pause after finding nothing. Default 2 s.
     pub compaction_pause_min_ms: u64,

@@ -78,6 +78,26 @@ impl ContentReader {
         }
     }
 
+    /// A reader of the first `length` bytes of a content, of which `extents` are the beginning.
+    pub(crate) fn of_content(
+        shared: Arc<Shared>,
+        content: ContentId,
+        length: u64,
+        extents: Vec<LocatedExtent>,
+    ) -> Self {
+        Self {
+            shared,
+            content: Some(content),
+            position: 0,
+            end: length,
+            extents: extents.into(),
+            open: None,
+            next_open: None,
+            tried: Vec::new(),
+            stalled: None,
+        }
+    }
+
     /// Bytes still to come.
     pub fn remaining(&self) -> u64 {
         self.end - self.position

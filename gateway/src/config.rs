@@ -6,6 +6,7 @@
 use crate::notifications::Targets;
 pub use crate::notifications::{NotificationSettings, TargetError, TargetSettings};
 use crate::request::BaseDomains;
+use granary_lifecycle::LifecycleSettings;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -58,6 +59,8 @@ pub struct Config {
     pub notifications: NotificationSettings,
     /// How often access logs are delivered. Default 60 s.
     pub access_log_interval_s: u64,
+    /// How long days are in lifecycle rules, and how long restores take.
+    pub lifecycle: LifecycleSettings,
 }
 
 /// What buckets are created with where a request does not say it.
@@ -179,6 +182,7 @@ impl Default for Config {
             website_domains: Vec::new(),
             notifications: NotificationSettings::default(),
             access_log_interval_s: 60,
+            lifecycle: LifecycleSettings::default(),
         }
     }
 }
@@ -228,6 +232,11 @@ impl Config {
             ("notifications.targets", "words naming http:// or https:// URLs", {
                 Targets::new(&self.notifications, &self.region).is_ok()
             }),
+            (
+                "lifecycle",
+                "days of 1 to 86400 seconds and delays of at most 30 days",
+                self.lifecycle.validate().is_ok(),
+            ),
             ("access_log_interval_s", "1 to 86400", (1..=86_400).contains(&self.access_log_interval_s)),
         ];
         match rules.into_iter().find(|(_, _, holds)| !holds) {

@@ -17,3 +17,5 @@ pub mod request;
 pub mod server;
 mod sts;
 mod website;
+
+pub use documents::lifecycle_rules;

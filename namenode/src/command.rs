@@ -12,6 +12,7 @@ use granary_protocol::block::BlockKind;
 use granary_protocol::bucket::{BucketDocument, BucketLock, Versioning};
 use granary_protocol::event::{EventId, NewEvent};
 use granary_protocol::filesystem::{FileId, FsCall, FsCaller, FsPath};
+use granary_protocol::lifecycle::{LifecycleProgress, LifecycleStep, RestoreTier};
 use granary_protocol::namenode::{
     CompletedPart, ContentMove, DeleteTarget, NamenodeRequest, NewContent, NewObject, NewUser, ObjectChange,
     WriteCondition,
@@ -22,8 +23,8 @@ use granary_protocol::object::{
 use granary_protocol::token::BlockKey;
 use granary_protocol::user::{SecretKey, TokenKey};
 use granary_protocol::{
-    BlockId, BucketName, CanonicalId, ClusterId, LeaseId, NodeName, ObjectKey, PeerId, UnixMillis, UploadId, VersionId,
-    VolumeId,
+    BlockId, BucketName, CanonicalId, ClusterId, ContentId, LeaseId, NodeName, ObjectKey, PeerId, UnixMillis, UploadId,
+    VersionId, VolumeId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -175,6 +176,16 @@ pub enum Action {
     SetVolumeDrain {
         volume: VolumeId,
         drain: bool,
+    },
+
+    ApplyLifecycle(Box<ApplyLifecycle>),
+    /// Contents that were to be moved and are gone or have arrived; others are left alone.
+    ForgetMoves {
+        contents: Vec<ContentId>,
+    },
+    RestoreObject(Box<RestoreObject>),
+    SettleRestores {
+        limit: u32,
     },
 }
 
@@ -339,6 +350,26 @@ pub struct CompleteUpload {
     pub condition: WriteCondition,
 }
 
+/// See [`NamenodeRequest::ApplyLifecycle`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApplyLifecycle {
+    pub bucket: BucketName,
+    pub revision: u64,
+    pub steps: Vec<LifecycleStep>,
+    pub progress: LifecycleProgress,
+}
+
+/// See [`NamenodeRequest::RestoreObject`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreObject {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    pub version: Option<VersionId>,
+    pub tier: RestoreTier,
+    pub delay_ms: u64,
+    pub lasts_ms: u64,
+}
+
 impl TryFrom<NamenodeRequest> for Action {
     type Error = Box<NamenodeRequest>;
 
@@ -438,6 +469,12 @@ impl TryFrom<NamenodeRequest> for Action {
             R::AppendEvents { events } => Action::AppendEvents { events },
             R::ClaimEvents { limit, claim_ms } => Action::ClaimEvents { limit, claim_ms },
             R::SettleEvents { settled, retry } => Action::SettleEvents { settled, retry },
+            R::ApplyLifecycle { bucket, revision, steps, progress } => {
+                Action::ApplyLifecycle(Box::new(ApplyLifecycle { bucket, revision, steps, progress }))
+            }
+            R::RestoreObject { bucket, key, version, tier, delay_ms, lasts_ms } => {
+                Action::RestoreObject(Box::new(RestoreObject { bucket, key, version, tier, delay_ms, lasts_ms }))
+            }
             other => Action::ChangeUsers(Box::new(UserChange::try_from(other)?)),
         })
     }

@@ -22,6 +22,7 @@ mod filesystem;
 mod housekeeping;
 mod leader;
 pub mod leases;
+mod lifecycle;
 pub mod metrics;
 pub mod peers;
 pub mod proposer;

@@ -12,6 +12,7 @@ use crate::datanode_doors::DatanodeDoors;
 use crate::engine::{EngineError, EngineSnapshot};
 use crate::error::{Rejection, StateError};
 use crate::leases::LeaseTable;
+use crate::lifecycle::Mover;
 use crate::metrics::{Figures, Kind, Metrics, value};
 use crate::proposer::Proposer;
 use crate::raft::Raft;
@@ -49,6 +50,7 @@ pub struct Namenode {
     pub(crate) proposer: Proposer,
     pub(crate) reads: ReadIndex,
     pub(crate) leases: Arc<Mutex<LeaseTable>>,
+    pub(crate) mover: Mutex<Mover>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) doors: DatanodeDoors,
@@ -95,13 +97,19 @@ impl Namenode {
             | Q::ListUsers { .. }
             | Q::FindOwners { .. }
             | Q::ListPolicies { .. }
-            | Q::ListEncryptionKeys { .. }) => self.scan(move |view| state::query(view, wide)).await,
+            | Q::ListEncryptionKeys { .. }
+            | Q::ListLifecycleBuckets { .. }
+            | Q::ScanVersions { .. }
+            | Q::GetLifecycleStatus
+            | Q::GetRestores { .. }) => self.scan(move |view| state::query(view, wide)).await,
             Q::GetTokenKey => {
                 self.reads.admit().await?;
                 self.look(state::token_key)?.map(NamenodeReply::TokenKey).ok_or_else(not_formatted)
             }
             Q::ClaimEvents { limit, claim_ms } => self.claim_events(limit, claim_ms).await,
             Q::ClaimCompaction { lease } => self.claim_compaction(lease).await,
+            Q::ClaimMoves { lease, after, limit } => self.claim_moves(lease, after, limit).await,
+            Q::SettleRestores { limit } => self.settle_restores(limit).await,
 
             Q::RegisterDatanode { datanode, volumes } => self.register(datanode, volumes).await,
             Q::Heartbeat { datanode, volumes } => Ok(self.heartbeat(datanode, volumes).await),
@@ -170,7 +178,9 @@ impl Namenode {
             | Q::AddEncryptionKey { .. }
             | Q::SetEncryptionKeyDisabled { .. }
             | Q::AppendEvents { .. }
-            | Q::SettleEvents { .. }) => match Action::try_from(mutation) {
+            | Q::SettleEvents { .. }
+            | Q::ApplyLifecycle { .. }
+            | Q::RestoreObject { .. }) => match Action::try_from(mutation) {
                 Ok(action) => self.propose(action).await,
                 Err(_) => Err(Failure::new(ErrorCode::Internal, "a mutation without a command")),
             },
@@ -251,7 +261,7 @@ impl Namenode {
 
     /// `None` when a block has gone since the view of the applied state was taken, because its content was moved or
     /// deleted: the read must look again.
-    fn locate_all(&self, extents: &[state::FoundExtent]) -> Option<Vec<LocatedExtent>> {
+    pub(crate) fn locate_all(&self, extents: &[state::FoundExtent]) -> Option<Vec<LocatedExtent>> {
         if extents.is_empty() {
             return Some(Vec::new());
         }

@@ -157,6 +157,7 @@ pub async fn start(config: Config, components: Components) -> Result<Running, Na
         proposer,
         reads,
         leases,
+        mover: Mutex::default(),
         clock,
         metrics,
         doors: DatanodeDoors::default(),

@@ -2,6 +2,7 @@
 
 use crate::block::{BlockKind, Media};
 use crate::ids::*;
+use crate::object::StorageClass;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -116,6 +117,52 @@ pub struct DatanodeIntentQuestion {
     pub name: String,
     /// What is to become of it.
     pub intent: DatanodeIntent,
+}
+
+/// `granary lifecycle explain`: what rules will do to a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LifecycleExplanation {
+    pub bucket: BucketName,
+    pub key: ObjectKey,
+    /// As S3 shows it.
+    pub version: String,
+    pub class: StorageClass,
+    pub size: u64,
+    pub written: UnixMillis,
+    /// What it is among the versions of its key.
+    pub standing: String,
+    /// Whether a lock keeps it from being deleted or archived now.
+    pub locked: bool,
+    /// Milliseconds of a day of this store.
+    pub day_ms: u64,
+    /// When this was judged.
+    pub now: UnixMillis,
+    /// What is due already, and the rule that says so.
+    pub next: Option<(String, String)>,
+    /// Every rule of the bucket, in order.
+    pub rules: Vec<RuleExplanation>,
+}
+
+/// What one rule says of a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleExplanation {
+    /// Its id.
+    pub rule: String,
+    /// Its filter, as AWS writes it.
+    pub filter: String,
+    /// Why it asks for nothing.
+    pub why_not: Option<String>,
+    /// What it asks for.
+    pub plans: Vec<PlanExplanation>,
+}
+
+/// Something a rule asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanExplanation {
+    /// What.
+    pub action: String,
+    /// From when on; `None` while enough newer versions are missing.
+    pub at: Option<UnixMillis>,
 }
 
 /// A datanode.

@@ -16,6 +16,7 @@ pub mod error;
 pub mod event;
 pub mod filesystem;
 pub mod ids;
+pub mod lifecycle;
 pub mod namenode;
 pub mod object;
 pub mod record;

@@ -16,6 +16,10 @@ use crate::error::Failure;
 use crate::event::{EventId, NewEvent, QueuedEvent};
 use crate::filesystem::{FsCall, FsReply};
 use crate::ids::*;
+use crate::lifecycle::{
+    ClaimedMove, LifecycleBucket, LifecycleProgress, LifecycleStatus, LifecycleStep, Restore, RestoreOutcome,
+    RestoreTier, ScanPosition, ScannedPage,
+};
 use crate::object::*;
 use crate::token::{BlockKey, BlockToken};
 use crate::user::{EncryptionKey, KeyHolder, NamedPolicy, SecretKey, TokenKey, User};
@@ -285,6 +289,36 @@ pub enum NamenodeRequest {
     SetVolumeDrain { volume: VolumeId, drain: bool },
     /// → `MetadataPage`. The metadata after the key `after`, all pages of one `export` from one moment; 0 begins one.
     ExportMetadata { export: u64, after: Bytes },
+
+    /// → `LifecycleBuckets`. Of the next `limit` buckets by name after `after`, those that have lifecycle rules.
+    ListLifecycleBuckets { after: Option<BucketName>, limit: u32 },
+    /// → `Scanned`. Versions of the keys with `prefix`, as rules see them, at most `limit` and never more than
+    /// [`crate::lifecycle::LIFECYCLE_PAGE_MAX`].
+    ScanVersions { bucket: BucketName, prefix: String, from: ScanPosition, limit: u32 },
+    /// → `LifecycleApplied`, one answer a step in the same order. One command; at most
+    /// [`crate::lifecycle::LIFECYCLE_PAGE_MAX`] steps. `Conflict` for all of it if the bucket's settings have another
+    /// `revision` than the one that was judged by; nothing is done then, and no progress kept.
+    ApplyLifecycle { bucket: BucketName, revision: u64, steps: Vec<LifecycleStep>, progress: LifecycleProgress },
+    /// → `Moves`. Contents after `after`, in the order of their ids, whose bytes belong into another class, claimed for
+    /// this lease. None while another lease has a claim.
+    ClaimMoves { lease: LeaseId, after: Option<ContentId>, limit: u32 },
+    /// → `LifecycleStatus`.
+    GetLifecycleStatus,
+    /// → `Restored`. Makes an archived version readable from `delay_ms` from now until `lasts_ms` after that.
+    /// `InvalidBucketState` for a version that is not archived.
+    RestoreObject {
+        bucket: BucketName,
+        key: ObjectKey,
+        version: Option<VersionId>,
+        tier: RestoreTier,
+        delay_ms: u64,
+        lasts_ms: u64,
+    },
+    /// → `Restores`, one answer a version in the same order; `None` for one without a restore. At most
+    /// [`PAGE_ENTRIES_MAX`].
+    GetRestores { bucket: BucketName, versions: Vec<(ObjectKey, VersionId)> },
+    /// → `RestoresSettled`: restores that have become readable or expired since were announced; how many.
+    SettleRestores { limit: u32 },
 }
 
 /// What a process of the cluster is, as its certificate says.
@@ -395,6 +429,18 @@ pub enum NamenodeReply {
     /// The number of a new Raft peer.
     PeerAllotted(PeerId),
     MetadataPage(MetadataPage),
+    LifecycleBuckets {
+        buckets: Vec<LifecycleBucket>,
+        /// The last bucket looked at; `None` at the end.
+        next: Option<BucketName>,
+    },
+    Scanned(ScannedPage),
+    LifecycleApplied(Vec<Result<(), Failure>>),
+    Moves(Vec<ClaimedMove>),
+    LifecycleStatus(LifecycleStatus),
+    Restored(RestoreOutcome),
+    Restores(Vec<Option<Restore>>),
+    RestoresSettled(u32),
 }
 
 /// Which bytes of an object a reader wants located, so that one call answers a GET.

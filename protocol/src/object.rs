@@ -114,6 +114,11 @@ impl StorageClass {
         }
     }
 
+    /// Whether its objects can be read only after they were restored.
+    pub fn is_archive(self) -> bool {
+        matches!(self, Self::Glacier | Self::DeepArchive)
+    }
+
     /// The class of this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|class| class.name() == name)

@@ -61,19 +61,31 @@ impl Default for MiniClusterOptions {
 /// A running cluster; it is brought down and its directory removed when dropped.
 pub struct MiniCluster {
     directory: TempDir,
+    /// Of every process, also of those that are started again.
+    environment: Vec<(String, String)>,
 }
 
 impl MiniCluster {
     /// Starts a cluster and waits until it is ready.
     pub fn start(options: MiniClusterOptions) -> anyhow::Result<MiniCluster> {
-        let cluster = MiniCluster { directory: tempfile::tempdir()? };
+        Self::start_with(options, &[])
+    }
+
+    /// Likewise with variables in the environment of its processes.
+    pub fn start_with(options: MiniClusterOptions, environment: &[(&str, &str)]) -> anyhow::Result<MiniCluster> {
+        let environment = environment.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        let cluster = MiniCluster { directory: tempfile::tempdir()?, environment };
         let numbers =
             [options.namenodes, options.datanodes, options.gateways, options.racks].map(|number| number.to_string());
         let flags = ["--namenodes", "--datanodes", "--gateways", "--racks"];
         let mut arguments = vec!["local", "up", "--dir", cluster.path()];
         arguments.extend(flags.iter().zip(&numbers).flat_map(|(flag, number)| [*flag, number.as_str()]));
-        run(&arguments, &[])?;
+        run(&arguments, &cluster.environment())?;
         Ok(cluster)
+    }
+
+    fn environment(&self) -> Vec<(&str, &str)> {
+        self.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
     }
 
     fn path(&self) -> &str {
@@ -98,7 +110,7 @@ impl MiniCluster {
 
     /// Starts a process that was killed.
     pub fn restart(&self, name: &str) -> anyhow::Result<()> {
-        run(&["local", "start", name, "--dir", self.path()], &[]).map(drop)
+        run(&["local", "start", name, "--dir", self.path()], &self.environment()).map(drop)
     }
 
     /// A client of the first gateway.

@@ -9,6 +9,7 @@ use crate::node_certificate;
 use anyhow::{Context, bail};
 use granary_gateway::config::{EncryptionConfig, KmsConfig, NotificationSettings};
 use granary_hdfs::config::HdfsConfig;
+use granary_lifecycle::LifecycleSettings;
 use granary_namenode::config::{JoinConfig, PeerConfig};
 use granary_protocol::{NodeName, PeerId};
 use granary_rpc::{ClusterCa, ClusterName};
@@ -171,6 +172,7 @@ impl Cluster {
                 tls: self.certificate(&authority, &node.name, &["namenode"])?,
                 ca_key: Some(ca_key.clone()),
                 namenode,
+                lifecycle: LifecycleSettings::default(),
             };
             self.write_configuration(&node.name, &file)?;
         }
@@ -220,6 +222,7 @@ impl Cluster {
                 notifications: NotificationSettings::default(),
                 region: "us-east-1".to_owned(),
                 new_buckets: granary_gateway::config::NewBuckets::default(),
+                lifecycle: LifecycleSettings::default(),
             };
             self.write_configuration(&gateway.name, &file)?;
         }
@@ -250,6 +253,7 @@ impl Cluster {
             tls,
             ca_key: None,
             namenode,
+            lifecycle: LifecycleSettings::default(),
         };
         self.write_configuration(&node.name, &file)
     }

@@ -168,6 +168,10 @@ fn repeatable(request: &NamenodeRequest) -> bool {
         | ListPeers
         | ExportMetadata { .. }
         | ChangePeers(_)
+        | ListLifecycleBuckets { .. }
+        | ScanVersions { .. }
+        | GetLifecycleStatus
+        | GetRestores { .. }
         | Status
         | Space
         | DescribeBlocks { .. } => true,
@@ -186,6 +190,8 @@ fn repeatable(request: &NamenodeRequest) -> bool {
         SealBlock { .. } | AbandonBlocks { .. } | RelocateContents { .. } => true,
         // An event may be delivered more than once anyway.
         ClaimEvents { .. } | SettleEvents { .. } => true,
+        // A move takes place from exactly where the content is; a moment that has come stays so.
+        ClaimMoves { .. } | SettleRestores { .. } => true,
         RegisterDatanode { .. } | Heartbeat { .. } | BlockReport { .. } | ReplicasChanged { .. } => true,
         // A second time these find their own effect in the way, make another version or another secret, or undo what
         // somebody else did in between: a PUT whose answer was lost and that was overwritten or deleted since must not
@@ -223,6 +229,8 @@ fn repeatable(request: &NamenodeRequest) -> bool {
         AnnounceDatanodeDoor(_) | DatanodeDoors => true,
         // Numbered calls are recognised when they come again.
         FileSystem(call) => call.retry.is_some() || !call.request.at_most_once(),
+        // An action that took place is told a second time as a conflict, a restore as one that goes on.
+        ApplyLifecycle { .. } | RestoreObject { .. } => false,
     }
 }
 

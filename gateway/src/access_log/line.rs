@@ -53,6 +53,9 @@ impl AccessRecord<'_> {
         let request = self
             .request
             .map_or_else(|| "-".to_owned(), |(method, target)| format!("{} {} HTTP/1.1", word(method), word(target)));
+        // What the store did by itself had no request, and so no answer.
+        let answered = |text: String| if self.request.is_some() || self.status != 0 { text } else { "-".to_owned() };
+        let (took, status) = (answered(self.total_ms.to_string()), answered(self.status.to_string()));
         let _infallible = write!(
             line,
             "{} {} [{}] {} {} {} {} {} \"{}\" {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {} {}",
@@ -65,12 +68,12 @@ impl AccessRecord<'_> {
             self.operation,
             or_dash(key.as_deref()),
             request,
-            self.status,
+            status,
             or_dash(self.error_code),
             or_dash(bytes_sent.as_deref()),
             or_dash(self.object_size.map(|size| size.to_string()).as_deref()),
-            self.total_ms,
-            self.total_ms,
+            took,
+            took,
             quoted(self.referer),
             quoted(self.user_agent),
             or_dash(self.version_id),

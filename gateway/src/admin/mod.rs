@@ -9,6 +9,7 @@ mod cluster;
 mod enrol;
 mod json;
 mod kms_keys;
+mod lifecycle;
 mod metadata;
 mod policies;
 mod refusal;
@@ -30,6 +31,8 @@ pub(crate) fn routes() -> Router<Arc<GatewayState>> {
         .route("/-/granary/v1/metadata", get(metadata::page))
         .route("/-/granary/v1/namenodes", post(cluster::change_namenodes))
         .route("/-/granary/v1/blocks", get(blocks::blocks))
+        .route("/-/granary/v1/lifecycle", get(lifecycle::status))
+        .route("/-/granary/v1/lifecycle/explanation", get(lifecycle::explain))
         .route("/-/granary/v1/join-tokens", post(enrol::create_join_token))
         .route("/-/granary/v1/enrol", post(enrol::enrol))
         .route("/-/granary/v1/kms-keys", get(kms_keys::list).post(kms_keys::create).put(kms_keys::set_disabled))

@@ -10,8 +10,8 @@ use crate::ops::xml_reader::malformed;
 use crate::ops::xml_writer::Xml;
 use bytes::Bytes;
 use granary_lifecycle::rules::{
-    Expiration, Fault, Filter, LifecycleConfiguration, NoncurrentExpiration, NoncurrentTransition, RULES_MAX, Rule,
-    RuleError, Scope, Transition, TransitionMinimumSize, When, validate,
+    Calendar, Expiration, Fault, Filter, LifecycleConfiguration, NoncurrentExpiration, NoncurrentTransition, RULES_MAX,
+    Rule, RuleError, Scope, Transition, TransitionMinimumSize, When, validate,
 };
 use granary_protocol::UnixMillis;
 use granary_protocol::bucket::BucketDocument;
@@ -36,6 +36,7 @@ impl StoredLifecycle {
     pub fn parse_request(
         text: &[u8],
         minimum_size: TransitionMinimumSize,
+        calendar: Calendar,
         mut new_id: impl FnMut() -> String,
     ) -> Result<Self, S3Error> {
         let root = Element::parse(text, "LifecycleConfiguration", ELEMENTS_MAX)?;
@@ -44,7 +45,7 @@ impl StoredLifecycle {
             rule.id = new_id();
         }
         let configuration = LifecycleConfiguration { rules, minimum_size };
-        validate(&configuration).map_err(|error| refusal(&error))?;
+        validate(&configuration, calendar).map_err(|error| refusal(&error))?;
         Ok(Self(configuration))
     }
 
@@ -54,6 +55,14 @@ impl StoredLifecycle {
         self.0.rules.iter().for_each(|rule| write_rule(&mut xml, rule));
         xml
     }
+}
+
+/// Reads the rules a bucket keeps, for those who carry them out.
+///
+/// # Errors
+/// Why they cannot be read.
+pub fn lifecycle_rules(document: &[u8]) -> Result<LifecycleConfiguration, String> {
+    StoredLifecycle::parse(document).map(|stored| stored.0).map_err(|error| error.to_string())
 }
 
 impl Document for StoredLifecycle {
@@ -126,15 +135,20 @@ fn read_rule(element: &Element) -> Result<Rule, S3Error> {
     })
 }
 
+/// AWS wants several conditions inside `And`. They are also taken beside each other and beside `And`, as other stores
+/// take them: all must hold.
 fn read_filter(element: &Element) -> Result<Filter, S3Error> {
     element.only(&["Prefix", "Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan", "And"])?;
-    let (and, conditions) = match element.optional("And")? {
-        None => (false, element),
-        Some(and) if element.children().len() == 1 => {
-            (true, and.only(&["Prefix", "Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan"])?)
-        }
-        Some(_) => return Err(malformed()),
+    let Some(and) = element.optional("And")? else { return read_conditions(element, false) };
+    let beside = match element.children().len() {
+        1 => None,
+        _ => Some(Box::new(read_conditions(element, false)?)),
     };
+    let inside = and.only(&["Prefix", "Tag", "ObjectSizeGreaterThan", "ObjectSizeLessThan"])?;
+    Ok(Filter { beside, ..read_conditions(inside, true)? })
+}
+
+fn read_conditions(conditions: &Element, and: bool) -> Result<Filter, S3Error> {
     let size = |name| conditions.optional(name)?.map(Element::parsed).transpose();
     Ok(Filter {
         and,
@@ -142,6 +156,7 @@ fn read_filter(element: &Element) -> Result<Filter, S3Error> {
         tags: conditions.all("Tag").map(read_tag).collect::<Result<_, _>>()?,
         size_greater_than: size("ObjectSizeGreaterThan")?,
         size_less_than: size("ObjectSizeLessThan")?,
+        beside: None,
     })
 }
 
@@ -236,9 +251,20 @@ fn write_rule(xml: &mut Xml, rule: &Rule) {
 
 fn write_filter(xml: &mut Xml, filter: &Filter) {
     xml.open("Filter");
+    if let Some(beside) = &filter.beside {
+        write_conditions(xml, beside);
+    }
     if filter.and {
         xml.open("And");
     }
+    write_conditions(xml, filter);
+    if filter.and {
+        xml.close("And");
+    }
+    xml.close("Filter");
+}
+
+fn write_conditions(xml: &mut Xml, filter: &Filter) {
     if let Some(prefix) = &filter.prefix {
         xml.element("Prefix", prefix);
     }
@@ -249,10 +275,6 @@ fn write_filter(xml: &mut Xml, filter: &Filter) {
     if let Some(bytes) = filter.size_less_than {
         xml.plain("ObjectSizeLessThan", bytes);
     }
-    if filter.and {
-        xml.close("And");
-    }
-    xml.close("Filter");
 }
 
 fn write_when(xml: &mut Xml, when: When) {
@@ -275,7 +297,9 @@ mod tests {
 
     fn parse(rules: &str) -> Result<StoredLifecycle, S3Error> {
         let text = format!("<LifecycleConfiguration>{rules}</LifecycleConfiguration>");
-        StoredLifecycle::parse_request(text.as_bytes(), TransitionMinimumSize::default(), || "made".to_owned())
+        StoredLifecycle::parse_request(text.as_bytes(), TransitionMinimumSize::default(), Calendar::REAL, || {
+            "made".to_owned()
+        })
     }
 
     fn rule(inner: &str) -> String {
@@ -299,6 +323,28 @@ mod tests {
         let shown = String::from_utf8(read.to_response_xml().into_bytes().to_vec()).unwrap();
         assert!(shown.contains(all) && shown.contains(dated), "{shown}");
         assert!(!shown.contains(MINIMUM_SIZE));
+    }
+
+    #[test]
+    fn conditions_stand_beside_each_other_and_beside_and() {
+        let days = "<Expiration><Days>1</Days></Expiration>";
+        let tag = |key: &str| format!("<Tag><Key>{key}</Key><Value>v</Value></Tag>");
+        let beside = format!("<Prefix>a/</Prefix>{}", tag("k"));
+        for (inside, tags, covered) in [
+            (beside.clone(), vec!["k"], true),
+            (beside.clone(), vec!["l"], false),
+            (format!("{beside}<And><Prefix>a</Prefix>{}</And>", tag("l")), vec!["k", "l"], true),
+            (format!("{beside}<And><Prefix>a</Prefix>{}</And>", tag("l")), vec!["k"], false),
+        ] {
+            let filter = format!("<Filter>{inside}</Filter>");
+            let read = parse(&rule(days).replace("<Filter/>", &filter)).unwrap();
+            let shown = String::from_utf8(read.to_response_xml().into_bytes().to_vec()).unwrap();
+            assert!(shown.contains(&filter), "{shown}");
+            assert_eq!(StoredLifecycle::parse(&read.to_xml()).unwrap(), read);
+            let tag = |key: &str| granary_protocol::object::Tag { key: key.to_owned(), value: "v".to_owned() };
+            let tags: Vec<_> = tags.into_iter().map(tag).collect();
+            assert_eq!(read.0.rules[0].scope.covers("a/b", 1, &tags), covered, "{filter}");
+        }
     }
 
     #[test]
@@ -335,6 +381,7 @@ mod tests {
             (rule(days).replace("<Filter/>", ""), MalformedXML),
             (rule(days).replace("<Filter/>", "<Filter/><Prefix/>"), MalformedXML),
             (rule(days).replace("<Filter/>", "<Filter><And/><Prefix/></Filter>"), MalformedXML),
+            (rule(days).replace("<Filter/>", "<Filter><Prefix/><Prefix/></Filter>"), MalformedXML),
             (rule(days).replace("<Filter/>", "<Filter><Tag><Key/><Value/></Tag></Filter>"), InvalidTag),
         ] {
             assert_eq!(parse(&rules).unwrap_err().code(), code, "{rules}");

@@ -24,6 +24,7 @@ pub(crate) use cors::{CorsConfiguration, CorsRule};
 pub(crate) use create_bucket::CreateBucketConfiguration;
 pub(crate) use encryption::{DefaultAlgorithm, DefaultEncryption};
 pub(crate) use lifecycle::StoredLifecycle;
+pub use lifecycle::lifecycle_rules;
 pub(crate) use logging::{KeyFormat, LoggingConfiguration, LoggingGrantee, LoggingTarget};
 pub(crate) use notification::NotificationConfiguration;
 pub(crate) use ownership::{parse_ownership_controls, write_ownership_controls};

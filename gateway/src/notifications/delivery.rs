@@ -7,10 +7,13 @@ use super::retry::next_attempt;
 use super::targets::Targets;
 use super::webhook::{DELIVERY_TIMEOUT, Webhook};
 use crate::server::Clock;
+use bytes::Bytes;
 use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
 use futures_util::stream;
 use granary_client::Client;
 use granary_protocol::event::{EventId, QueuedEvent};
+use granary_protocol::lifecycle::LIFECYCLE_TARGET;
 use granary_protocol::{Failure, UnixMillis};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +41,11 @@ pub(crate) struct Delivery {
     webhook: Webhook,
     clock: Arc<dyn Clock>,
     queued: Arc<Notify>,
+    teller: Teller,
 }
+
+/// Turns what rules and restores did into messages and log lines; or says why it must be tried again.
+pub(crate) type Teller = Box<dyn Fn(Bytes) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// What became of a message.
 enum Verdict {
@@ -54,8 +61,9 @@ impl Delivery {
         allow_private: bool,
         clock: Arc<dyn Clock>,
         queued: Arc<Notify>,
+        teller: Teller,
     ) -> Self {
-        Self { client, targets, webhook: Webhook::new(allow_private), clock, queued }
+        Self { client, targets, webhook: Webhook::new(allow_private), clock, queued, teller }
     }
 
     /// Works until `shutdown`. A batch that was claimed is settled first.
@@ -101,6 +109,7 @@ impl Delivery {
 
     async fn deliver(&self, event: QueuedEvent) -> Verdict {
         let outcome = match self.targets.find(&event.target) {
+            _ if event.target == LIFECYCLE_TARGET => (self.teller)(event.body).await,
             Some(url) => self.webhook.post(url, event.id.0, event.body).await.map_err(|error| error.to_string()),
             None => Err("no target of this name is configured".to_owned()),
         };

@@ -1,6 +1,7 @@
 //! What an operation did to an object, as it says so in its response.
 
 use granary_protocol::UnixMillis;
+use granary_protocol::object::StorageClass;
 use http::Extensions;
 
 /// The events this store sends, by AWS's names.
@@ -24,6 +25,18 @@ pub(crate) enum EventKind {
     TaggingDelete,
     /// The access control list was set.
     AclPut,
+    /// A rule deleted a version for good.
+    ExpirationDelete,
+    /// A rule hid an object behind a delete marker.
+    ExpirationMarker,
+    /// A rule changed an object's class.
+    Transition { to: StorageClass },
+    /// RestoreObject began.
+    RestorePost,
+    /// A restored copy can be read.
+    RestoreCompleted { class: StorageClass, until: UnixMillis },
+    /// A restored copy has expired.
+    RestoreDelete,
 }
 
 impl EventKind {
@@ -39,6 +52,12 @@ impl EventKind {
             Self::TaggingPut => "s3:ObjectTagging:Put",
             Self::TaggingDelete => "s3:ObjectTagging:Delete",
             Self::AclPut => "s3:ObjectAcl:Put",
+            Self::ExpirationDelete => "s3:LifecycleExpiration:Delete",
+            Self::ExpirationMarker => "s3:LifecycleExpiration:DeleteMarkerCreated",
+            Self::Transition { .. } => "s3:LifecycleTransition",
+            Self::RestorePost => "s3:ObjectRestore:Post",
+            Self::RestoreCompleted { .. } => "s3:ObjectRestore:Completed",
+            Self::RestoreDelete => "s3:ObjectRestore:Delete",
         }
     }
 
@@ -50,8 +69,16 @@ impl EventKind {
             | Self::CreatedCopy
             | Self::CreatedComplete
             | Self::RemovedDelete
-            | Self::RemovedMarker => "2.1",
-            Self::TaggingPut | Self::TaggingDelete | Self::AclPut => "2.3",
+            | Self::RemovedMarker
+            | Self::RestorePost
+            | Self::RestoreCompleted { .. }
+            | Self::RestoreDelete => "2.1",
+            Self::TaggingPut
+            | Self::TaggingDelete
+            | Self::AclPut
+            | Self::ExpirationDelete
+            | Self::ExpirationMarker
+            | Self::Transition { .. } => "2.3",
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: "Event message structure", Amazon S3 user guide.
 
-use super::event::ObjectEvent;
+use super::event::{EventKind, ObjectEvent};
 use crate::request::uri_encode_into;
 use bytes::Bytes;
 use granary_protocol::UnixMillis;
@@ -41,7 +41,7 @@ pub(crate) fn message_of(context: &MessageContext<'_>, event: &ObjectEvent, conf
         }
     }
     object.insert("sequencer".to_owned(), Value::from(sequencer(at, context.request_id)));
-    let record = json!({
+    let mut record = json!({
         "eventVersion": event.kind.message_version(),
         "eventSource": "aws:s3",
         "awsRegion": context.region,
@@ -61,6 +61,18 @@ pub(crate) fn message_of(context: &MessageContext<'_>, event: &ObjectEvent, conf
             "object": object,
         },
     });
+    match event.kind {
+        EventKind::Transition { to } => {
+            record["lifecycleEventData"] = json!({ "transitionEventData": { "destinationStorageClass": to.name() } });
+        }
+        EventKind::RestoreCompleted { class, until } => {
+            record["glacierEventData"] = json!({ "restoreEventData": {
+                "lifecycleRestorationExpiryTime": iso8601(until),
+                "lifecycleRestoreStorageClass": class.name(),
+            } });
+        }
+        _ => {}
+    }
     Bytes::from(json!({ "Records": [record] }).to_string())
 }
 

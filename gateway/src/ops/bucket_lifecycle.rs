@@ -6,7 +6,9 @@ use crate::documents::StoredLifecycle;
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::format_http_date;
 use crate::server::{BucketSettings, GatewayState, S3Request};
-use granary_lifecycle::rules::{Due, ObjectFacts, Standing, TransitionMinimumSize, expiration_of, upload_expiration};
+use granary_lifecycle::rules::{
+    Calendar, Due, ObjectFacts, Standing, TransitionMinimumSize, expiration_of, upload_expiration,
+};
 use granary_protocol::UnixMillis;
 use granary_protocol::bucket::BucketDocument;
 use granary_protocol::object::{ObjectVersion, StorageClass, Tag};
@@ -27,28 +29,39 @@ pub(super) async fn get_bucket_lifecycle(state: &GatewayState, request: S3Reques
         return Err(error.field("BucketName", request.bucket.as_str()).into());
     };
     let mut response = lifecycle.to_response_xml().into_response();
-    let minimum_size = HeaderValue::from_static(lifecycle.0.minimum_size.name());
-    response.headers_mut().insert(MINIMUM_SIZE, minimum_size);
+    insert_minimum_size(response.headers_mut(), lifecycle.0.minimum_size);
     Ok(response)
 }
 
 pub(super) async fn put_bucket_lifecycle(state: &GatewayState, mut request: S3Request) -> Outcome {
+    let calendar = state.config.lifecycle.calendar();
     let minimum_size = match request.header(MINIMUM_SIZE)? {
+        None if calendar.is_shortened() => TransitionMinimumSize::Unlimited,
         None => TransitionMinimumSize::default(),
-        Some(name) => TransitionMinimumSize::from_name(name).ok_or_else(|| {
-            S3Error::invalid_argument("Invalid TransitionDefaultMinimumObjectSize", MINIMUM_SIZE, name)
-        })?,
+        Some(name) => {
+            let named = TransitionMinimumSize::from_name(name).filter(|size| *size != TransitionMinimumSize::Unlimited);
+            named.ok_or_else(|| {
+                S3Error::invalid_argument("Invalid TransitionDefaultMinimumObjectSize", MINIMUM_SIZE, name)
+            })?
+        }
     };
     let id = random_id()?;
     let mut made = 0;
     let body = digested_body_of(state, &mut request).await?;
-    let lifecycle = StoredLifecycle::parse_request(&body, minimum_size, || {
+    let lifecycle = StoredLifecycle::parse_request(&body, minimum_size, calendar, || {
         made += 1;
         format!("{id}{made:04x}")
     })?;
     let mut response = put(state, &request, &lifecycle).await?;
-    response.headers_mut().insert(MINIMUM_SIZE, HeaderValue::from_static(minimum_size.name()));
+    insert_minimum_size(response.headers_mut(), minimum_size);
     Ok(response)
+}
+
+/// What no header named is not told in one either.
+fn insert_minimum_size(headers: &mut HeaderMap, minimum_size: TransitionMinimumSize) {
+    if minimum_size != TransitionMinimumSize::Unlimited {
+        headers.insert(MINIMUM_SIZE, HeaderValue::from_static(minimum_size.name()));
+    }
 }
 
 pub(super) async fn delete_bucket_lifecycle(state: &GatewayState, request: S3Request) -> Outcome {
@@ -72,7 +85,8 @@ impl<'o> Expiring<'o> {
     }
 }
 
-/// Adds `x-amz-expiration` to an answer about a current version that a rule lets expire.
+/// Adds `x-amz-expiration` to an answer about a current version that a rule lets expire. Always in days of 24 hours, also
+/// where they are shortened: clients compare it with the rule they wrote.
 pub(super) fn insert_expiration(headers: &mut HeaderMap, settings: &BucketSettings, object: &Expiring<'_>) {
     // A header that only informs is left out where the rules cannot be read; reading them was logged.
     let Ok(Some(lifecycle)) = settings.lifecycle() else { return };
@@ -84,7 +98,7 @@ pub(super) fn insert_expiration(headers: &mut HeaderMap, settings: &BucketSettin
         class: object.class,
         standing: Standing::Current { versioned: true },
     };
-    if let Some(due) = expiration_of(&lifecycle.0, &facts)
+    if let Some(due) = expiration_of(&lifecycle.0, &facts, Calendar::REAL)
         && let Ok(value) = HeaderValue::from_str(&expiration_text(&due))
     {
         headers.insert(EXPIRATION, value);
@@ -94,7 +108,7 @@ pub(super) fn insert_expiration(headers: &mut HeaderMap, settings: &BucketSettin
 /// Adds when an upload will be aborted, if a rule says so.
 pub(super) fn insert_abort_date(headers: &mut HeaderMap, settings: &BucketSettings, key: &str, initiated: UnixMillis) {
     let Ok(Some(lifecycle)) = settings.lifecycle() else { return };
-    let Some(due) = upload_expiration(&lifecycle.0, key, initiated) else { return };
+    let Some(due) = upload_expiration(&lifecycle.0, key, initiated, Calendar::REAL) else { return };
     let rule = utf8_percent_encode(due.rule, IN_HEADER).to_string();
     if let (Ok(date), Ok(rule)) = (HeaderValue::from_str(&http_date(due.at)), HeaderValue::from_str(&rule)) {
         headers.insert(ABORT_DATE, date);

@@ -1,5 +1,6 @@
 //! The source of a copy: found, judged, and where needed read and hashed.
 
+use super::archive::{check_readable, restore_of};
 use super::text::parse_version;
 use crate::body::{BodyDigests, BodyHasher};
 use crate::checksum::ChecksumAlgorithm;
@@ -10,6 +11,9 @@ use crate::server::{AccessTarget, GatewayState, Refusal, S3Request};
 use granary_access::Action;
 use granary_protocol::namenode::{ObjectRead, Window};
 use granary_protocol::{BucketName, ErrorCode, Failure, ObjectKey, VersionId};
+
+/// What AWS says of a source that must be restored first.
+const ARCHIVED: &str = "Operation is not valid for the source object's storage class";
 
 /// Whether a copy takes the source's tags along. A part takes bytes only.
 fn copies_tags(request: &S3Request) -> Result<bool, S3Error> {
@@ -57,7 +61,11 @@ impl Source {
         let conditions = Preconditions::for_copy_source(&request.headers);
         let object = &read.object;
         match conditions.evaluate(&object.etag.to_string(), super::response_headers::unix_s(object.modified)) {
-            ConditionOutcome::Proceed => Ok(Self { bucket, key, version, read, customer }),
+            ConditionOutcome::Proceed => {
+                let restore = restore_of(state, &bucket, &key, &read.object).await?;
+                check_readable(&read.object, restore, state.now(), Some(ARCHIVED))?;
+                Ok(Self { bucket, key, version, read, customer })
+            }
             ConditionOutcome::NotModified | ConditionOutcome::PreconditionFailed => {
                 Err(S3ErrorCode::PreconditionFailed.into())
             }

@@ -4,6 +4,7 @@
 //! then sent. Nothing of it is read before they hold.
 
 use super::Outcome;
+use super::archive::{check_readable, insert_restore, restore_of};
 use super::bucket_lifecycle::{Expiring, insert_expiration};
 use super::checksums;
 use super::response_headers::{apply_overrides, describe, etag_value, last_modified_value, unix_s};
@@ -42,7 +43,10 @@ pub(super) async fn head_object(state: &GatewayState, request: S3Request) -> Out
     let read = asked.locate(state, &request, window).await?;
     asked.preconditions_hold(&read.object)?;
     let selected = asked.selected(&read)?;
-    asked.response(&request, &read, selected, ResponseBody::empty())
+    let restore = restore_of(state, &request.bucket, &request.key, &read.object).await?;
+    let mut response = asked.response(&request, &read, selected, ResponseBody::empty())?;
+    insert_restore(response.headers_mut(), restore, state.now());
+    Ok(response)
 }
 
 /// Answers with the object's headers and bytes.
@@ -68,7 +72,10 @@ pub(super) async fn get_object(state: &GatewayState, request: S3Request) -> Outc
         return Err(Failure::new(ErrorCode::Internal, detail).into());
     }
     // What can fail cheaply fails before the first byte is read.
+    let restore = restore_of(state, &request.bucket, &request.key, &read.object).await?;
+    check_readable(&read.object, restore, state.now(), None)?;
     let mut response = asked.response(&request, &read, selected, ResponseBody::empty())?;
+    insert_restore(response.headers_mut(), restore, state.now());
     *response.body_mut() = open(state, &request, read, asked.customer.as_ref(), length).await?;
     Ok(response)
 }

@@ -1,6 +1,7 @@
 //! ListObjects and ListObjectsV2: one page each, entries in key order.
 
 use super::Outcome;
+use super::archive::RestoreStatuses;
 use super::checksums::{algorithm_of, type_of};
 use super::owners::Owners;
 use super::page::{after_marker, page_size, parse_token, token, wants_url_encoding};
@@ -85,7 +86,8 @@ pub(super) async fn list_objects(state: &GatewayState, request: S3Request) -> Ou
             ListAfter::Key(name) | ListAfter::Prefix(name) => xml.name("NextMarker", &name),
         }
     }
-    push_entries(&mut xml, &listing, Some(&owners_of(state, &listing).await?));
+    let restores = restores_of(state, &request, &listing).await?;
+    push_entries(&mut xml, &listing, Some(&owners_of(state, &listing).await?), &restores);
     Ok(xml.into_response())
 }
 
@@ -114,7 +116,8 @@ pub(super) async fn list_objects_v2(state: &GatewayState, request: S3Request) ->
     }
     let with_owner = query.get("fetch-owner").is_some_and(|flag| flag.eq_ignore_ascii_case("true"));
     let owners = if with_owner { Some(owners_of(state, &listing).await?) } else { None };
-    push_entries(&mut xml, &listing, owners.as_ref());
+    let restores = restores_of(state, &request, &listing).await?;
+    push_entries(&mut xml, &listing, owners.as_ref(), &restores);
     Ok(xml.into_response())
 }
 
@@ -126,11 +129,19 @@ async fn owners_of(state: &GatewayState, listing: &Listing) -> Result<Owners, Re
     Owners::find(state, owners).await
 }
 
+async fn restores_of(state: &GatewayState, request: &S3Request, listing: &Listing) -> Result<RestoreStatuses, Refusal> {
+    let objects = listing.entries.iter().filter_map(|entry| match entry {
+        ListEntry::Object { key, object } => Some((key, object.version, object.class)),
+        ListEntry::CommonPrefix(_) => None,
+    });
+    RestoreStatuses::find(state, request, objects).await
+}
+
 /// Objects before common prefixes; with their owners if those are known.
-fn push_entries(xml: &mut Xml, listing: &Listing, owners: Option<&Owners>) {
+fn push_entries(xml: &mut Xml, listing: &Listing, owners: Option<&Owners>, restores: &RestoreStatuses) {
     for entry in &listing.entries {
         if let ListEntry::Object { key, object } = entry {
-            push_object(xml, key, object, owners);
+            push_object(xml, key, object, owners, restores);
         }
     }
     for entry in &listing.entries {
@@ -142,7 +153,13 @@ fn push_entries(xml: &mut Xml, listing: &Listing, owners: Option<&Owners>) {
     }
 }
 
-fn push_object(xml: &mut Xml, key: &ObjectKey, object: &ObjectVersion, owners: Option<&Owners>) {
+fn push_object(
+    xml: &mut Xml,
+    key: &ObjectKey,
+    object: &ObjectVersion,
+    owners: Option<&Owners>,
+    restores: &RestoreStatuses,
+) {
     xml.open("Contents");
     xml.name("Key", key.as_str());
     xml.time("LastModified", object.modified);
@@ -156,5 +173,6 @@ fn push_object(xml: &mut Xml, key: &ObjectKey, object: &ObjectVersion, owners: O
         owners.push(xml, "Owner", &object.owner);
     }
     xml.plain("StorageClass", object.class.name());
+    restores.push(xml, key, object.version);
     xml.close("Contents");
 }

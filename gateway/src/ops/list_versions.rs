@@ -1,6 +1,7 @@
 //! ListObjectVersions: a page of versions and delete markers, by key and then newest first.
 
 use super::Outcome;
+use super::archive::RestoreStatuses;
 use super::checksums::{algorithm_of, type_of};
 use super::owners::Owners;
 use super::page::{after_marker, page_size, wants_url_encoding};
@@ -35,6 +36,8 @@ pub(super) async fn list_object_versions(state: &GatewayState, request: S3Reques
         }
     };
     let owners = Owners::find(state, versions(&listing).map(|(_, object, _)| &object.owner)).await?;
+    let shown = versions(&listing).map(|(key, object, _)| (key, object.version, object.class));
+    let restores = RestoreStatuses::find(state, &request, shown).await?;
     let mut xml = Xml::document("ListVersionsResult", 512 + listing.entries.len() * ENTRY_BYTES);
     xml.element("Name", request.bucket.as_str());
     xml.encode_names(url_encoded);
@@ -51,7 +54,7 @@ pub(super) async fn list_object_versions(state: &GatewayState, request: S3Reques
     }
     xml.plain("IsTruncated", listing.truncated);
     for (key, object, is_latest) in versions(&listing) {
-        push_version(&mut xml, &owners, key, object, is_latest);
+        push_version(&mut xml, &owners, &restores, key, object, is_latest);
     }
     for entry in &listing.entries {
         if let VersionEntry::CommonPrefix(prefix) = entry {
@@ -103,7 +106,14 @@ fn versions(listing: &VersionListing) -> impl Iterator<Item = (&ObjectKey, &Obje
     })
 }
 
-fn push_version(xml: &mut Xml, owners: &Owners, key: &ObjectKey, object: &ObjectVersion, is_latest: bool) {
+fn push_version(
+    xml: &mut Xml,
+    owners: &Owners,
+    restores: &RestoreStatuses,
+    key: &ObjectKey,
+    object: &ObjectVersion,
+    is_latest: bool,
+) {
     let tag = if object.delete_marker { "DeleteMarker" } else { "Version" };
     xml.open(tag);
     xml.name("Key", key.as_str());
@@ -120,6 +130,7 @@ fn push_version(xml: &mut Xml, owners: &Owners, key: &ObjectKey, object: &Object
         xml.plain("StorageClass", object.class.name());
     }
     owners.push(xml, "Owner", &object.owner);
+    restores.push(xml, key, object.version);
     xml.close(tag);
 }
 

@@ -6,6 +6,7 @@
 mod acl;
 mod acl_document;
 mod acl_request;
+mod archive;
 mod bucket;
 mod bucket_access;
 mod bucket_configuration;
@@ -47,7 +48,7 @@ mod restore_object;
 mod rewrite;
 mod store_body;
 mod tag_set;
-mod text;
+pub(crate) mod text;
 mod upload;
 mod upload_part;
 mod upload_part_copy;

@@ -144,7 +144,6 @@ const OLD_NAMES: &[(&str, Operation)] = &[
 
 /// Operations that are served with a refusal, whatever the request, or with an answer that is always the same.
 const ALWAYS: &[(Operation, &str)] = &[
-    (Operation::RestoreObject, "refused: 403 InvalidObjectState (no object is archived)"),
     (Operation::GetBucketReplication, "refused: 404 ReplicationConfigurationNotFoundError (no bucket has one)"),
     (Operation::DeleteBucketReplication, "works: 204 (no bucket has one)"),
     (Operation::GetBucketAnalyticsConfiguration, "refused: 404 NoSuchConfiguration (no bucket has one)"),
@@ -165,9 +164,10 @@ const ALWAYS: &[(Operation, &str)] = &[
 const NOTES: &[(Operation, &str)] = &[
     (Operation::CreateBucket, "whether lists count in a new bucket is the setting `new_buckets`"),
     (Operation::RenameObject, "in buckets that keep no versions"),
+    (Operation::RestoreObject, "restores that select from an archive are refused: 501 NotImplemented"),
     (Operation::PutBucketVersioning, "MFA Delete is refused: 501 NotImplemented"),
     (Operation::PutBucketEncryption, "`aws:kms:dsse` is refused: 501 NotImplemented"),
-    (Operation::PutBucketLifecycleConfiguration, "the configuration; rules are not carried out yet"),
+    (Operation::PutBucketLifecycleConfiguration, "see docs/lifecycle.md"),
     (Operation::PutBucketAccelerateConfiguration, "kept and shown; there is only one road to this store"),
     (Operation::PutBucketRequestPayment, "kept and shown; nobody is billed"),
     (Operation::DeleteBucketEncryption, "returns to what the store does by default"),

@@ -6,6 +6,7 @@ use super::connection::{Listening, serve};
 use super::events;
 use super::front::Front;
 use super::health::Readiness;
+use super::lifecycle_events;
 use super::log_delivery;
 use super::metrics::Metrics;
 use super::owners::Owners;
@@ -18,6 +19,7 @@ use crate::auth::Authenticator;
 use crate::config::{Config, ConfigError, StoreDefault};
 use crate::encryption::{Encryption, KeyRealm, KeyStore, LocalKeyStore, MasterKey};
 use crate::notifications::{Delivery, TargetError, Targets};
+use futures_util::future::BoxFuture;
 use granary_client::Client;
 use granary_protocol::datanode::DatanodeConnector;
 use std::io;
@@ -186,13 +188,18 @@ impl Gateway {
         let workers = TaskTracker::new();
         workers.spawn(log_delivery::run(self.state.clone(), served.clone()));
         if !self.state.targets.is_empty() {
-            let state = &self.state;
-            let allow_private = state.config.notifications.allow_private_targets;
-            let (targets, queued) = (state.targets.clone(), state.events_queued.clone());
-            let delivery = Delivery::new(state.client.clone(), targets, allow_private, state.clock.clone(), queued);
-            workers.spawn(delivery.run(self.shutdown.clone()));
             workers.spawn(events::run(self.state.clone(), served.clone()));
         }
+        let state = &self.state;
+        let allow_private = state.config.notifications.allow_private_targets;
+        let (targets, queued) = (state.targets.clone(), state.events_queued.clone());
+        let telling = state.clone();
+        let teller = Box::new(move |body: bytes::Bytes| {
+            let state = telling.clone();
+            Box::pin(async move { lifecycle_events::tell(&state, &body).await }) as BoxFuture<'static, _>
+        });
+        let delivery = Delivery::new(state.client.clone(), targets, allow_private, state.clock.clone(), queued, teller);
+        workers.spawn(delivery.run(self.shutdown.clone()));
         workers.close();
         workers
     }

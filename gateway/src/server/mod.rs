@@ -21,6 +21,7 @@ mod gateway;
 mod guarded;
 mod health;
 mod hoisted;
+mod lifecycle_events;
 mod log_delivery;
 mod metrics;
 mod operation;

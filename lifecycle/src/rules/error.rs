@@ -32,8 +32,6 @@ pub enum RuleError {
     MixedForms,
     #[error("The maximum size of a prefix is 1024")]
     PrefixTooLong,
-    #[error("A filter with more than one condition must put them inside And")]
-    ConditionsOutsideAnd,
     #[error("And must have at least two conditions")]
     TooFewConditions,
     #[error("The TagKey you have provided is invalid")]
@@ -127,7 +125,7 @@ impl RuleError {
             | SameClass { .. }
             | MixedExpiration { .. }
             | MixedTransitions { .. } => Fault::Request,
-            NoRules | ConditionsOutsideAnd | TooFewConditions | ClassNotATarget(_) => Fault::Schema,
+            NoRules | TooFewConditions | ClassNotATarget(_) => Fault::Schema,
             TagKey | TagValue => Fault::Tag,
         }
     }

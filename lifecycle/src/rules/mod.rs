@@ -3,13 +3,18 @@
 //! Nothing here reads a clock. Source: "Managing the lifecycle of objects", Amazon S3 user guide, and the API reference
 //! of `PutBucketLifecycleConfiguration`.
 
+mod calendar;
 mod error;
 mod evaluate;
 mod model;
 mod validate;
 
+pub use calendar::Calendar;
 pub use error::{Fault, RuleError};
-pub use evaluate::{Action, Due, ObjectFacts, Standing, expiration_of, next_action, upload_expiration};
+pub use evaluate::{
+    Action, Due, ObjectFacts, Outlook, Planned, Standing, expiration_of, next_action, outlook, planned,
+    upload_expiration,
+};
 pub use model::{
     Expiration, Filter, LifecycleConfiguration, NoncurrentExpiration, NoncurrentTransition, Rule, Scope, Transition,
     TransitionMinimumSize, When,

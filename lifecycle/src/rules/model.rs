@@ -23,6 +23,8 @@ pub enum TransitionMinimumSize {
     AllClasses128K,
     /// `varies_by_storage_class`: smaller objects move to `GLACIER` and `DEEP_ARCHIVE` only.
     VariesByStorageClass,
+    /// No header named a size, in a store whose days are shortened: objects of all sizes move.
+    Unlimited,
 }
 
 impl TransitionMinimumSize {
@@ -31,12 +33,13 @@ impl TransitionMinimumSize {
         match self {
             Self::AllClasses128K => "all_storage_classes_128K",
             Self::VariesByStorageClass => "varies_by_storage_class",
+            Self::Unlimited => "unlimited",
         }
     }
 
-    /// What the header's word means.
+    /// What a word means: one of the header's two, or the one that only documents have.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::AllClasses128K, Self::VariesByStorageClass].into_iter().find(|size| size.name() == name)
+        [Self::AllClasses128K, Self::VariesByStorageClass, Self::Unlimited].into_iter().find(|size| size.name() == name)
     }
 }
 
@@ -83,6 +86,24 @@ pub struct Filter {
     pub size_greater_than: Option<i64>,
     /// Bytes; only smaller objects.
     pub size_less_than: Option<i64>,
+    /// Conditions that were written beside `And`; they must hold too.
+    pub beside: Option<Box<Filter>>,
+}
+
+impl Filter {
+    fn covers(&self, key: &str, size: u64, tags: &[Tag]) -> bool {
+        let bound = |bound: i64| u64::try_from(bound).unwrap_or(0);
+        key.starts_with(self.prefix.as_deref().unwrap_or_default())
+            && self.size_greater_than.is_none_or(|least| size > bound(least))
+            && self.size_less_than.is_none_or(|most| size < bound(most))
+            && self.tags.iter().all(|tag| tags.contains(tag))
+            && self.beside.as_ref().is_none_or(|beside| beside.covers(key, size, tags))
+    }
+
+    /// The filter itself, and what stands beside its `And`.
+    fn all(&self) -> impl Iterator<Item = &Filter> {
+        std::iter::successors(Some(self), |filter| filter.beside.as_deref())
+    }
 }
 
 /// What happens to current versions in the end.
@@ -133,41 +154,47 @@ pub struct NoncurrentTransition {
 }
 
 impl Scope {
-    /// What keys begin with; empty for all.
+    /// What keys begin with; empty for all. Of two prefixes the longer one.
     pub fn prefix(&self) -> &str {
         match self {
             Scope::Prefix(prefix) => prefix,
-            Scope::Filter(filter) => filter.prefix.as_deref().unwrap_or_default(),
+            Scope::Filter(filter) => {
+                let prefixes = filter.all().filter_map(|filter| filter.prefix.as_deref());
+                prefixes.max_by_key(|prefix| prefix.len()).unwrap_or_default()
+            }
         }
     }
 
     /// Tags objects must have.
-    pub fn tags(&self) -> &[Tag] {
-        match self {
-            Scope::Prefix(_) => &[],
-            Scope::Filter(filter) => &filter.tags,
-        }
+    pub fn tags(&self) -> impl Iterator<Item = &Tag> {
+        let filter = match self {
+            Scope::Prefix(_) => None,
+            Scope::Filter(filter) => Some(filter),
+        };
+        filter.into_iter().flat_map(Filter::all).flat_map(|filter| &filter.tags)
+    }
+
+    /// Whether it asks for a tag.
+    pub fn names_tag(&self) -> bool {
+        self.tags().next().is_some()
     }
 
     /// Whether it asks for a size.
     pub fn names_size(&self) -> bool {
         match self {
             Scope::Prefix(_) => false,
-            Scope::Filter(filter) => filter.size_greater_than.is_some() || filter.size_less_than.is_some(),
+            Scope::Filter(filter) => {
+                filter.all().any(|filter| filter.size_greater_than.is_some() || filter.size_less_than.is_some())
+            }
         }
     }
 
     /// Whether an object belongs to it.
     pub fn covers(&self, key: &str, size: u64, tags: &[Tag]) -> bool {
-        let size_fits = match self {
-            Scope::Prefix(_) => true,
-            Scope::Filter(filter) => {
-                let bound = |bound: i64| u64::try_from(bound).unwrap_or(0);
-                filter.size_greater_than.is_none_or(|least| size > bound(least))
-                    && filter.size_less_than.is_none_or(|most| size < bound(most))
-            }
-        };
-        size_fits && key.starts_with(self.prefix()) && self.tags().iter().all(|tag| tags.contains(tag))
+        match self {
+            Scope::Prefix(prefix) => key.starts_with(prefix.as_str()),
+            Scope::Filter(filter) => filter.covers(key, size, tags),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What makes a lifecycle configuration valid, as `PutBucketLifecycleConfiguration` documents and answers it.
 
+use super::calendar::{Calendar, DAY_MS};
 use super::error::RuleError;
 use super::model::*;
 use granary_protocol::UnixMillis;
@@ -16,13 +17,13 @@ const TAG_VALUE_CHARACTERS_MAX: usize = 256;
 const NEWER_VERSIONS_MAX: i32 = 100;
 /// Days an object stays where it is before it may move to, or on from, an infrequent access class.
 const INFREQUENT_DAYS_MIN: i32 = 30;
-pub(super) const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-/// Checks a whole configuration.
+/// Checks a whole configuration. With shortened days, classes need not be entered late: that is what days are shortened
+/// for.
 ///
 /// # Errors
 /// The first fault found, rule by rule.
-pub fn validate(configuration: &LifecycleConfiguration) -> Result<(), RuleError> {
+pub fn validate(configuration: &LifecycleConfiguration, calendar: Calendar) -> Result<(), RuleError> {
     let rules = &configuration.rules;
     match rules.len() {
         0 => return Err(RuleError::NoRules),
@@ -35,7 +36,7 @@ pub fn validate(configuration: &LifecycleConfiguration) -> Result<(), RuleError>
     }
     let mut ids = BTreeSet::new();
     for rule in rules {
-        check_rule(rule)?;
+        check_rule(rule, calendar)?;
         if !ids.insert(rule.id.as_str()) {
             return Err(RuleError::SameId);
         }
@@ -43,7 +44,7 @@ pub fn validate(configuration: &LifecycleConfiguration) -> Result<(), RuleError>
     Ok(())
 }
 
-fn check_rule(rule: &Rule) -> Result<(), RuleError> {
+fn check_rule(rule: &Rule, calendar: Calendar) -> Result<(), RuleError> {
     if rule.id.chars().count() > ID_CHARACTERS_MAX {
         return Err(RuleError::IdTooLong);
     }
@@ -62,8 +63,8 @@ fn check_rule(rule: &Rule) -> Result<(), RuleError> {
         return Err(RuleError::NoAction);
     }
     check_scope_suits(rule)?;
-    check_current(rule)?;
-    check_noncurrent(rule)?;
+    check_current(rule, calendar)?;
+    check_noncurrent(rule, calendar)?;
     match rule.abort_upload_days {
         Some(..=0) => {
             Err(RuleError::NotPositive { days: "DaysAfterInitiation", action: "AbortIncompleteMultipartUpload" })
@@ -77,11 +78,11 @@ fn check_filter(filter: &Filter) -> Result<(), RuleError> {
         + filter.tags.len()
         + usize::from(filter.size_greater_than.is_some())
         + usize::from(filter.size_less_than.is_some());
-    if !filter.and && conditions > 1 {
-        return Err(RuleError::ConditionsOutsideAnd);
-    }
     if filter.and && conditions < 2 {
         return Err(RuleError::TooFewConditions);
+    }
+    if let Some(beside) = &filter.beside {
+        check_filter(beside)?;
     }
     filter.tags.iter().try_for_each(check_tag)?;
     let keys: BTreeSet<&str> = filter.tags.iter().map(|tag| tag.key.as_str()).collect();
@@ -108,7 +109,7 @@ fn check_tag(tag: &Tag) -> Result<(), RuleError> {
 
 /// Markers and uploads have neither tags nor a size.
 fn check_scope_suits(rule: &Rule) -> Result<(), RuleError> {
-    let tagged = !rule.scope.tags().is_empty();
+    let tagged = rule.scope.names_tag();
     let sized = rule.scope.names_size();
     if matches!(rule.expiration, Some(Expiration::ExpiredObjectDeleteMarker(_))) {
         match (tagged, sized) {
@@ -124,7 +125,7 @@ fn check_scope_suits(rule: &Rule) -> Result<(), RuleError> {
     }
 }
 
-fn check_current(rule: &Rule) -> Result<(), RuleError> {
+fn check_current(rule: &Rule, calendar: Calendar) -> Result<(), RuleError> {
     let expiration = match rule.expiration {
         Some(Expiration::At(when)) => Some(when),
         Some(Expiration::ExpiredObjectDeleteMarker(_)) | None => None,
@@ -148,7 +149,7 @@ fn check_current(rule: &Rule) -> Result<(), RuleError> {
         return Err(RuleError::MixedTransitions { filter: rule.scope.to_string() });
     }
     let steps: Vec<Step> = rule.transitions.iter().map(Step::of_current).collect();
-    check_steps(&rule.scope, &steps, "Days", "Transition")?;
+    check_steps(&rule.scope, &steps, calendar, "Days", "Transition")?;
     let Some(expiration) = expiration else { return Ok(()) };
     for transition in &rule.transitions {
         let (what, later) = match (expiration, transition.when) {
@@ -168,7 +169,7 @@ fn check_current(rule: &Rule) -> Result<(), RuleError> {
     Ok(())
 }
 
-fn check_noncurrent(rule: &Rule) -> Result<(), RuleError> {
+fn check_noncurrent(rule: &Rule, calendar: Calendar) -> Result<(), RuleError> {
     const EXPIRATION: &str = "NoncurrentVersionExpiration";
     const TRANSITION: &str = "NoncurrentVersionTransition";
     let expiration = rule.noncurrent_expiration;
@@ -189,7 +190,7 @@ fn check_noncurrent(rule: &Rule) -> Result<(), RuleError> {
         }
     }
     let steps: Vec<Step> = rule.noncurrent_transitions.iter().map(Step::of_noncurrent).collect();
-    check_steps(&rule.scope, &steps, "NoncurrentDays", TRANSITION)?;
+    check_steps(&rule.scope, &steps, calendar, "NoncurrentDays", TRANSITION)?;
     let last = rule.noncurrent_transitions.iter().map(|transition| transition.days).max();
     match (expiration, last) {
         (Some(expiration), Some(last)) if expiration.days <= last => Err(RuleError::ExpiresBeforeTransition {
@@ -227,7 +228,14 @@ impl Step {
 
 /// Classes are entered at most once, in the order of the waterfall; infrequent access not before 30 days, and left not
 /// before another 30.
-fn check_steps(scope: &Scope, steps: &[Step], days: &'static str, action: &'static str) -> Result<(), RuleError> {
+fn check_steps(
+    scope: &Scope,
+    steps: &[Step],
+    calendar: Calendar,
+    days: &'static str,
+    action: &'static str,
+) -> Result<(), RuleError> {
+    let infrequent_days_min = if calendar.is_shortened() { 0 } else { INFREQUENT_DAYS_MIN };
     let mut classes = BTreeSet::new();
     for step in steps {
         if step.class == StorageClass::Standard {
@@ -236,7 +244,7 @@ fn check_steps(scope: &Scope, steps: &[Step], days: &'static str, action: &'stat
         if !classes.insert(step.class) {
             return Err(RuleError::SameClass { action, filter: scope.to_string() });
         }
-        if step.by_days && is_infrequent(step.class) && step.day < i64::from(INFREQUENT_DAYS_MIN) {
+        if step.by_days && is_infrequent(step.class) && step.day < i64::from(infrequent_days_min) {
             return Err(RuleError::TooEarlyForClass { days, action, class: step.class });
         }
     }
@@ -244,7 +252,7 @@ fn check_steps(scope: &Scope, steps: &[Step], days: &'static str, action: &'stat
     ordered.sort_by_key(|step| waterfall(step.class));
     for pair in ordered.windows(2) {
         let (earlier, later) = (pair[0], pair[1]);
-        let rest = if is_infrequent(earlier.class) { INFREQUENT_DAYS_MIN } else { 0 };
+        let rest = if is_infrequent(earlier.class) { infrequent_days_min } else { 0 };
         let by = if rest > 0 { "30 days more" } else { "greater" };
         if later.day <= earlier.day || later.day - earlier.day < i64::from(rest) {
             return Err(RuleError::ClassOrder {

@@ -31,7 +31,7 @@ fn tag(key: &str, value: &str) -> Tag {
 fn judge(change: impl FnOnce(&mut Rule)) -> Result<(), RuleError> {
     let mut changed = rule();
     change(&mut changed);
-    validate(&LifecycleConfiguration { rules: vec![changed], ..LifecycleConfiguration::default() })
+    validate(&LifecycleConfiguration { rules: vec![changed], ..LifecycleConfiguration::default() }, Calendar::REAL)
 }
 
 fn fault(change: impl FnOnce(&mut Rule)) -> Fault {
@@ -55,6 +55,7 @@ fn accepts_the_whole_language() {
             tags: vec![tag("a", "1"), tag("b", "")],
             size_greater_than: Some(0),
             size_less_than: Some(1 << 40),
+            beside: None,
         });
         rule.expiration = days(366);
         rule.transitions = vec![
@@ -81,7 +82,9 @@ fn accepts_the_whole_language() {
 
 #[test]
 fn configurations() {
-    let with = |rules: Vec<Rule>| validate(&LifecycleConfiguration { rules, ..LifecycleConfiguration::default() });
+    let with = |rules: Vec<Rule>| {
+        validate(&LifecycleConfiguration { rules, ..LifecycleConfiguration::default() }, Calendar::REAL)
+    };
     let numbered = |id: usize| Rule { id: id.to_string(), expiration: days(1), ..rule() };
     assert_eq!(with(Vec::new()), Err(RuleError::NoRules));
     assert_eq!(with((0..1000).map(numbered).collect()), Ok(()));
@@ -101,11 +104,11 @@ fn rules_and_filters() {
         tags: tags.to_vec(),
         size_greater_than: greater,
         size_less_than: less,
+        beside: None,
     };
     let long = "p".repeat(1025);
     for (filter, error) in [
         (filter(false, Some(long.as_str()), &[], None, None), RuleError::PrefixTooLong),
-        (filter(false, Some("a"), &[tag("k", "v")], None, None), RuleError::ConditionsOutsideAnd),
         (filter(true, Some("a"), &[], None, None), RuleError::TooFewConditions),
         (filter(false, None, &[tag("", "v")], None, None), RuleError::TagKey),
         (filter(false, None, &[tag(&"k".repeat(129), "v")], None, None), RuleError::TagKey),

@@ -3,8 +3,8 @@
 use super::records::BlockRecord;
 use super::transaction::Transaction;
 use super::{
-    amend, blocks, buckets, cluster, contents, datanodes, deletes, encryption_keys, events, filesystem, leases,
-    objects, policies, rename, settings, upload_complete, uploads, users,
+    amend, blocks, buckets, classes, cluster, contents, datanodes, deletes, encryption_keys, events, filesystem,
+    leases, lifecycle, objects, policies, rename, restores, settings, upload_complete, uploads, users,
 };
 use crate::command::{Action, Command, UserChange};
 use crate::error::{Rejection, StateError, refuse};
@@ -131,6 +131,13 @@ fn perform(tx: &mut Transaction<'_>, command: &Command) -> Result<NamenodeReply,
         Action::SettleEvents { settled, retry } => events::settle(tx, settled, retry),
 
         Action::FileSystem(action) => filesystem::perform(tx, action, now),
+        Action::ApplyLifecycle(apply) => lifecycle::apply(tx, apply, now),
+        Action::ForgetMoves { contents } => {
+            classes::forget_moves(tx, contents)?;
+            Ok(NamenodeReply::Done)
+        }
+        Action::RestoreObject(request) => restores::restore(tx, request, now),
+        Action::SettleRestores { limit } => restores::settle(tx, *limit, now),
     }
 }
 

@@ -32,6 +32,20 @@ pub fn get_block<V: View + ?Sized>(view: &V, block: BlockId) -> Result<Option<Bl
     view::read(view, &layout::block(block))
 }
 
+/// The record of a block that contents are in.
+pub(super) fn expect<V: View + ?Sized>(view: &V, block: BlockId) -> Result<BlockRecord, StateError> {
+    get_block(view, block)?.ok_or_else(|| inconsistent(format!("a content is in block {block}, which is gone")))
+}
+
+/// Gives a block that one content owns another class; soft state gives it the redundancy of it.
+pub(super) fn set_class(tx: &mut Transaction<'_>, block: BlockId, mut record: BlockRecord, class: StorageClass) {
+    if record.class != class {
+        record.class = class;
+        tx.put_record(layout::block(block), &record);
+        tx.block_changed(block, record);
+    }
+}
+
 /// Hands every block to `f`, by id. This is how soft state begins.
 ///
 /// # Errors
@@ -200,8 +214,7 @@ fn attach_owned(
 /// Takes an extent from a content that is gone or has moved.
 pub(super) fn detach(tx: &mut Transaction<'_>, extent: &Extent) -> Result<(), StateError> {
     let block = extent.block;
-    let mut record =
-        get_block(tx, block)?.ok_or_else(|| inconsistent(format!("a content is in block {block}, which is gone")))?;
+    let mut record = expect(tx, block)?;
     let before = sums(&record);
     record.live_bytes = record
         .live_bytes

@@ -4,7 +4,7 @@ use super::layout;
 use super::records::{BucketCounts, BucketHead, BucketRecord};
 use super::transaction::Transaction;
 use super::view::{self, View, undecodable};
-use super::{filesystem, settings, uploads};
+use super::{filesystem, lifecycle, settings, uploads};
 use crate::command::CreateBucket;
 use crate::error::{Rejection, StateError, refuse};
 use granary_protocol::bucket::{BucketInfo, BucketLock, Versioning};
@@ -130,6 +130,7 @@ pub(super) fn delete(tx: &mut Transaction<'_>, bucket: &BucketName) -> Result<Na
     uploads::abort_all(tx, root)?;
     settings::remove_all(tx, bucket)?;
     filesystem::forget_directory(tx, root)?;
+    lifecycle::forget_progress(tx, root);
     tx.delete(layout::bucket(bucket));
     tx.delete(layout::bucket_counts(root));
     tx.counters().buckets = view::moved(tx.counters().buckets, -1, "the number of buckets")?;

@@ -4,6 +4,7 @@
 //! leaves, and each slice is one reference to its leaf; `content_bytes` is the sum over leaves.
 
 use super::blocks;
+use super::classes;
 use super::layout;
 use super::leases;
 use super::records::{ContentData, ContentRecord, Slice};
@@ -140,13 +141,13 @@ pub(super) fn acquire(tx: &mut Transaction<'_>, content: ContentId) -> Result<()
     Ok(())
 }
 
-/// Takes a reference away; with the last one the content goes, and what it alone held.
-pub(super) fn release(tx: &mut Transaction<'_>, content: ContentId) -> Result<(), StateError> {
+/// Takes a reference away; with the last one the content goes, and what it alone held. Whether it is still there.
+pub(super) fn release(tx: &mut Transaction<'_>, content: ContentId) -> Result<bool, StateError> {
     let mut record = expect(tx, content)?;
     if record.references > 1 {
         record.references -= 1;
         tx.put_record(layout::content(content), &record);
-        return Ok(());
+        return Ok(true);
     }
     tx.delete(layout::content(content));
     match record.data {
@@ -165,7 +166,7 @@ pub(super) fn release(tx: &mut Transaction<'_>, content: ContentId) -> Result<()
             }
         }
     }
-    Ok(())
+    Ok(false)
 }
 
 /// The slices that `length` bytes of `content` from `offset` are made of. Takes no references.
@@ -237,6 +238,7 @@ fn relocate_one(tx: &mut Transaction<'_>, lease: LeaseId, step: &ContentMove) ->
     blocks::attach(tx, lease, &step.to, &[])?;
     blocks::detach(tx, &step.from)?;
     tx.put_record(layout::content(step.content), &record);
+    classes::arrived(tx, step.content, step.to.block)?;
     Ok(true)
 }
 

@@ -71,6 +71,16 @@ pub(super) fn append(
     Ok(NamenodeReply::Done)
 }
 
+/// Queues what the queue has room for.
+pub(super) fn append_if_room(tx: &mut Transaction<'_>, events: &[NewEvent], now: UnixMillis) -> Result<(), Rejection> {
+    let room = EVENTS_MAX.saturating_sub(tx.counters().events);
+    let bytes: u64 = events.iter().map(|event| (event.body.len() + event.target.len()) as u64).sum();
+    if events.is_empty() || room < events.len() as u64 || tx.counters().event_bytes + bytes > EVENT_QUEUE_BYTES_MAX {
+        return Ok(());
+    }
+    append(tx, events, now).map(|_| ())
+}
+
 pub(super) fn claim(
     tx: &mut Transaction<'_>,
     limit: u32,

@@ -38,6 +38,11 @@
 //! | 65 | retry | slot of ten minutes, client (16 bytes), call (4 bytes) | the reply to an at-most-once call |
 //! | 66 | detached | directory | a deleted tree whose rows are being removed |
 //! | 67 | recovering | file id | empty: the leader ends the file's last block |
+//! | 90 | lifecycle_progress | root directory | [`LifecycleProgress`](granary_protocol::lifecycle::LifecycleProgress) |
+//! | 91 | content_classes | content | how many versions of each class but STANDARD refer to it |
+//! | 92 | content_move | content | the class its record is to be written into |
+//! | 93 | restore | version sequence | [`RestoreRecord`](super::records::RestoreRecord) |
+//! | 94 | restore_due | Unix milliseconds, version sequence | empty: then a restore is announced or forgotten |
 //!
 //! Values are postcard unless said otherwise. Ids and sequences take 8 bytes in keys.
 //!
@@ -107,6 +112,11 @@ pub(super) const FILE_LEASE: u8 = 64;
 pub(super) const RETRY: u8 = 65;
 pub(super) const DETACHED: u8 = 66;
 pub(super) const RECOVERING: u8 = 67;
+pub(super) const LIFECYCLE_PROGRESS: u8 = 90;
+pub(super) const CONTENT_CLASSES: u8 = 91;
+pub(super) const CONTENT_MOVE: u8 = 92;
+pub(super) const RESTORE: u8 = 93;
+pub(super) const RESTORE_DUE: u8 = 94;
 
 // The longest key of all: a version or an upload of a 1,024-byte key.
 const _: () = assert!(1 + 8 + granary_protocol::object::KEY_BYTES_MAX + 1 + 8 <= KEY_BYTES_MAX);
@@ -294,6 +304,30 @@ pub(super) fn encryption_key(key_id: &str) -> Vec<u8> {
     text(ENCRYPTION_KEY, key_id.as_bytes())
 }
 
+/// How far the scan of a bucket has come.
+pub(super) fn lifecycle_progress(root: DirectoryId) -> Vec<u8> {
+    number(LIFECYCLE_PROGRESS, root.0)
+}
+
+pub(super) fn content_classes(content: ContentId) -> Vec<u8> {
+    number(CONTENT_CLASSES, content.0)
+}
+
+pub(super) fn content_move(content: ContentId) -> Vec<u8> {
+    number(CONTENT_MOVE, content.0)
+}
+
+/// The restore of the version written as number `sequence`.
+pub(super) fn restore(sequence: u64) -> Vec<u8> {
+    number(RESTORE, sequence)
+}
+
+pub(super) fn restore_due(due: UnixMillis, sequence: u64) -> Vec<u8> {
+    let mut key = number(RESTORE_DUE, due.0);
+    key.extend_from_slice(&sequence.to_be_bytes());
+    key
+}
+
 /// The row of `name` in a table whose keys are names.
 pub(super) fn named(table: u8, name: &str) -> Vec<u8> {
     text(table, name.as_bytes())
@@ -402,6 +436,11 @@ pub(super) fn table_name(table: u8) -> &'static str {
         RETRY => "retry",
         DETACHED => "detached",
         RECOVERING => "recovering",
+        LIFECYCLE_PROGRESS => "lifecycle_progress",
+        CONTENT_CLASSES => "content_classes",
+        CONTENT_MOVE => "content_move",
+        RESTORE => "restore",
+        RESTORE_DUE => "restore_due",
         _ => "?",
     }
 }

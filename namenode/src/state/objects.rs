@@ -1,6 +1,7 @@
 //! Writing objects: PutObject and CopyObject, and the conditions every write of an object is checked against.
 
 use super::buckets;
+use super::classes;
 use super::contents;
 use super::locks::{self, Remover};
 use super::path::KeyPath;
@@ -64,6 +65,12 @@ pub(super) fn copy(tx: &mut Transaction<'_>, copy: &CopyObject, now: UnixMillis)
     // A copy that keeps the tag of a multipart object keeps its parts; one with a tag of its own has none.
     head.parts_count = if copy.object.etag.parts.is_some() { source.parts_count } else { 0 };
     versions::install(tx, bucket, &mut path, current, &mut head, &copy.object.details, Remover::ordinary(now))?;
+    if let Some(content) = head.content {
+        match classes::coldness(head.class) < classes::coldness(source.class) {
+            true => classes::warm(tx, content, head.class)?,
+            false => classes::settle(tx, content)?,
+        }
+    }
     Ok(outcome(bucket, &head))
 }
 

@@ -1,9 +1,13 @@
 //! Requests that rows alone answer, without a word from soft state.
 
 use super::view::View;
-use super::{buckets, contents, encryption_keys, listing, policies, reads, settings, uploads, users, version_listing};
+use super::{
+    buckets, classes, contents, encryption_keys, lifecycle, listing, policies, reads, restores, settings, uploads,
+    users, version_listing,
+};
 use crate::error::{Rejection, refuse};
 use granary_protocol::ErrorCode;
+use granary_protocol::lifecycle::LifecycleStatus;
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest};
 
 /// Answers a read as it is documented at the request.
@@ -58,6 +62,19 @@ pub fn query<V: View + ?Sized>(view: &V, request: NamenodeRequest) -> Result<Nam
             let (keys, truncated) = encryption_keys::list_encryption_keys(view, after.as_deref(), limit)?;
             R::EncryptionKeys { keys, truncated }
         }
+        Q::ListLifecycleBuckets { after, limit } => {
+            let (buckets, next) = lifecycle::list_lifecycle_buckets(view, after.as_ref(), limit)?;
+            R::LifecycleBuckets { buckets, next }
+        }
+        Q::ScanVersions { bucket, prefix, from, limit } => {
+            R::Scanned(lifecycle::scan_versions(view, &bucket, &prefix, &from, limit)?)
+        }
+        Q::GetLifecycleStatus => R::LifecycleStatus(LifecycleStatus {
+            buckets: lifecycle::list_progress(view)?,
+            moves_waiting: classes::moves_waiting(view)?,
+            restores: restores::count_restores(view)?,
+        }),
+        Q::GetRestores { bucket, versions } => R::Restores(restores::get_restores(view, &bucket, &versions)?),
         _ => return Err(refuse(ErrorCode::InvalidArgument, "not a read that rows alone answer")),
     })
 }

@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use granary_protocol::block::{BlockKind, Extent};
 use granary_protocol::bucket::{BucketInfo, BucketLock, Versioning};
+use granary_protocol::lifecycle::Restore;
 use granary_protocol::object::{
     ChecksumAlgorithm, ChecksumType, ETag, ObjectChecksum, ObjectDetails, ObjectLock, ObjectVersion, PartInfo,
     StorageClass, UploadInfo,
@@ -325,6 +326,24 @@ pub(super) struct EncryptionKeyRecord {
 impl EncryptionKeyRecord {
     pub(super) fn named(self, key_id: String) -> EncryptionKey {
         EncryptionKey { key_id, wrapped: self.wrapped, created: self.created, disabled: self.disabled }
+    }
+}
+
+/// A restore, and which version it is of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RestoreRecord {
+    pub(super) restore: Restore,
+    pub(super) bucket: BucketName,
+    pub(super) key: ObjectKey,
+    pub(super) version: VersionId,
+    /// Whether it was told that the version can be read.
+    pub(super) announced: bool,
+}
+
+impl RestoreRecord {
+    /// The next moment at which there is something to tell.
+    pub(super) fn due(&self) -> UnixMillis {
+        if self.announced { self.restore.expires } else { self.restore.ready }
     }
 }
 

@@ -1,10 +1,12 @@
 //! RenameObject: an object gets another key of its bucket. Two rows change, whatever the object's size.
 
 use super::buckets;
+use super::classes;
 use super::locks::Remover;
 use super::objects;
 use super::path::{self, KeyPath};
 use super::reads;
+use super::restores;
 use super::transaction::Transaction;
 use super::versions;
 use crate::command::RenameObject;
@@ -33,6 +35,10 @@ pub(super) fn rename(
     // The source goes first: with it may go directories that the new key then makes again. A refusal from here on takes
     // all of it back.
     let mut from = KeyPath::resolve(tx, bucket.root, &rename.source)?;
+    restores::forget(tx, &source.head)?;
+    if let Some(content) = source.head.content {
+        classes::unrefer(tx, content, source.head.class)?;
+    }
     from.remove_current(tx, &source.head)?;
     let mut to = KeyPath::resolve(tx, bucket.root, &rename.key)?;
     let replaced = to.current(tx)?;

@@ -15,7 +15,7 @@ use super::uploads;
 use super::versions;
 use super::view;
 use crate::command::CompleteUpload;
-use crate::error::{Rejection, StateError, refuse};
+use crate::error::{Rejection, refuse};
 use granary_protocol::namenode::{CompletedPart, NamenodeReply};
 use granary_protocol::object::{OBJECT_BYTES_MAX, PART_BYTES_MIN, PARTS_MAX, PartInfo};
 use granary_protocol::{ErrorCode, UnixMillis, VersionId};
@@ -136,6 +136,6 @@ fn flatten(
     for slice in copied {
         contents::push_slice(tx, slices, slice)?;
     }
-    let released: Result<(), StateError> = contents::release(tx, content);
-    Ok(released?)
+    contents::release(tx, content)?;
+    Ok(())
 }

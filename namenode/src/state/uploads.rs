@@ -296,7 +296,7 @@ pub(super) fn abort(
 pub(super) fn remove_part(tx: &mut Transaction<'_>, upload: UploadId, part: &PartRecord) -> Result<(), StateError> {
     tx.delete(layout::part(upload, part.info.number));
     match part.content {
-        Some(content) => contents::release(tx, content),
+        Some(content) => contents::release(tx, content).map(|_| ()),
         None => Ok(()),
     }
 }

@@ -3,11 +3,13 @@
 //! Invariants: a key with noncurrent versions has a current one; sequences of a key's versions fall from the current one
 //! through the table; there is one null version at most, and `null_version` points to it exactly while it is noncurrent.
 
+use super::classes;
 use super::contents;
 use super::layout;
 use super::locks::{self, Remover};
 use super::path::{self, Current, KeyPath};
 use super::records::{BucketHead, ObjectHead};
+use super::restores;
 use super::transaction::Transaction;
 use super::view::{self, View, inconsistent};
 use crate::error::{Rejection, StateError};
@@ -33,6 +35,10 @@ pub(super) fn install(
         Versioning::Enabled => VersionId(head.sequence),
         Versioning::Off | Versioning::Suspended => VersionId::NULL,
     };
+    // Before anything is dropped: what is replaced may be of the same content.
+    if let Some(content) = head.content {
+        classes::refer(tx, content, head.class)?;
+    }
     if let Some(current) = &current {
         let replaces = head.version == VersionId::NULL && current.head.version == VersionId::NULL;
         if replaces {
@@ -150,8 +156,12 @@ fn remove_noncurrent_null(
 /// The one place where a version dies.
 fn drop_version(tx: &mut Transaction<'_>, head: &ObjectHead, remover: Remover) -> Result<(), Rejection> {
     locks::check_removal(head, remover)?;
+    restores::forget(tx, head)?;
     if let Some(content) = head.content {
-        contents::release(tx, content)?;
+        classes::unrefer(tx, content, head.class)?;
+        if contents::release(tx, content)? {
+            classes::settle(tx, content)?;
+        }
     }
     Ok(())
 }

@@ -6,10 +6,12 @@ use super::records::{DetachedRecord, OpenFileRecord};
 use super::resolve::{self, Found, Place};
 use super::{content, delete, directories, open};
 use crate::error::{Rejection, StateError, refuse};
+use crate::state::classes;
 use crate::state::contents;
 use crate::state::layout;
 use crate::state::path::{self, EntryRow};
 use crate::state::records::{BucketCounts, ObjectHead};
+use crate::state::restores;
 use crate::state::transaction::Transaction;
 use crate::state::view::{self, View, undecodable};
 use crate::state::walk::{Shown, Walk};
@@ -81,8 +83,12 @@ fn remove_rows(
             EntryRow::Object(_) => {
                 let head = path::decode_object_head(&key, &value)?;
                 uncount(tx, record, &head)?;
+                restores::forget(tx, &head)?;
                 if let Some(content) = head.content {
-                    contents::release(tx, content)?;
+                    classes::unrefer(tx, content, head.class)?;
+                    if contents::release(tx, content)? {
+                        classes::settle(tx, content)?;
+                    }
                 }
                 attributes::forget_file(tx, directory, &key[9..])?;
             }

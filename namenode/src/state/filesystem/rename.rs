@@ -12,11 +12,13 @@ use super::open;
 use super::records::{Attributes, OpenFileRecord};
 use super::resolve::{self, Found, Place};
 use crate::error::{Rejection, refuse};
+use crate::state::classes;
 use crate::state::contents;
 use crate::state::layout;
 use crate::state::locks::{self, Remover};
 use crate::state::path::{self, KeyPath};
 use crate::state::records::{DirectoryRecord, ObjectHead};
+use crate::state::restores;
 use crate::state::transaction::Transaction;
 use crate::state::versions;
 use granary_protocol::bucket::Versioning;
@@ -211,7 +213,12 @@ fn move_object(
     let remover = Remover::ordinary(now);
     let mut moved = ObjectHead { upload: None, ..head.clone() };
     let in_place = from.head.root == to.head.root && from.head.versioning == Versioning::Off;
-    if !in_place {
+    if in_place {
+        restores::forget(tx, head)?;
+        if let Some(content) = head.content {
+            classes::unrefer(tx, content, head.class)?;
+        }
+    } else {
         if let Some(content) = head.content {
             contents::acquire(tx, content)?;
         }

@@ -177,10 +177,14 @@ impl Store {
     }
 
     pub fn allocate(&mut self, lease: LeaseId, kind: BlockKind) -> BlockId {
+        self.allocate_in(lease, kind, StorageClass::Standard)
+    }
+
+    pub fn allocate_in(&mut self, lease: LeaseId, kind: BlockKind, class: StorageClass) -> BlockId {
         let action = Action::AllocateBlocks {
             lease,
             kind,
-            class: StorageClass::Standard,
+            class,
             pipelines: vec![vec![VolumeId(1), VolumeId(2), VolumeId(3)]],
             replicas_wanted: 3,
         };
@@ -350,6 +354,12 @@ impl Writer {
         };
         self.packed = Some((block, end + header + length));
         Extent { block, offset: end + header, length }
+    }
+
+    /// Room for a record in a new packed block of a class.
+    pub fn place_in(&mut self, store: &mut Store, length: u32, class: StorageClass) -> Extent {
+        let block = store.allocate_in(self.lease, BlockKind::Packed, class);
+        Extent { block, offset: HEADER_BYTES as u32, length }
     }
 
     /// A packed content, written and not yet committed.

@@ -8,6 +8,7 @@ use crate::state::records::*;
 use crate::state::{self, view};
 use bytes::Bytes;
 use granary_protocol::block::BlockKind;
+use granary_protocol::object::StorageClass;
 use granary_protocol::record::HEADER_BYTES;
 use granary_protocol::*;
 use serde::de::DeserializeOwned;
@@ -43,6 +44,8 @@ pub fn check(engine: &dyn Engine, told: &BTreeMap<BlockId, BlockRecord>) {
         refer(&mut references, record.base);
     }
     check_contents(engine, &counters, references);
+    check_classes(engine);
+    check_restores(engine);
     check_blocks(engine, &counters, told);
     check_users(engine, &counters);
     check_events(engine, &counters);
@@ -203,6 +206,37 @@ fn check_contents(engine: &dyn Engine, counters: &Counters, mut references: BTre
     for (key, _) in rows(engine, layout::CONTENT_PARTS) {
         assert!(contents.contains_key(&layout::last_number(&key).unwrap()), "parts of no content");
     }
+}
+
+/// Versions that are not in STANDARD are counted, a row a content.
+fn check_classes(engine: &dyn Engine) {
+    let mut counted = BTreeMap::<u64, BTreeMap<StorageClass, u32>>::new();
+    let mut count = |head: ObjectHead| {
+        if let (Some(content), true) = (head.content, head.class != StorageClass::Standard) {
+            *counted.entry(content.0).or_default().entry(head.class).or_default() += 1;
+        }
+    };
+    for (key, value) in rows(engine, layout::ENTRY) {
+        if let EntryRow::Object(_) = path::decode_entry(&key, &value).unwrap() {
+            count(path::decode_object_head(&key, &value).unwrap());
+        }
+    }
+    for (key, value) in rows(engine, layout::VERSION) {
+        count(path::decode_object_head(&key, &value).unwrap());
+    }
+    let stored: BTreeMap<u64, Vec<(StorageClass, u32)>> = records(engine, layout::CONTENT_CLASSES);
+    let stored: BTreeMap<u64, BTreeMap<StorageClass, u32>> =
+        stored.into_iter().map(|(content, classes)| (content, classes.into_iter().collect())).collect();
+    assert_eq!(stored, counted);
+}
+
+/// Each restore has its place in time, and nothing else has one.
+fn check_restores(engine: &dyn Engine) {
+    let restores: BTreeMap<u64, RestoreRecord> = records(engine, layout::RESTORE);
+    let places: BTreeSet<Vec<u8>> =
+        restores.iter().map(|(sequence, record)| layout::restore_due(record.due(), *sequence)).collect();
+    let stored: BTreeSet<Vec<u8>> = rows(engine, layout::RESTORE_DUE).iter().map(|(key, _)| key.to_vec()).collect();
+    assert_eq!(stored, places);
 }
 
 fn check_blocks(engine: &dyn Engine, counters: &Counters, told: &BTreeMap<BlockId, BlockRecord>) {

@@ -7,6 +7,7 @@ mod file_model;
 mod files;
 mod fixture;
 mod invariants;
+mod lifecycle_rules;
 mod listing;
 mod locks;
 mod model;
