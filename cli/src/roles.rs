@@ -51,7 +51,7 @@ pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
     // The port opens first: first peers look for each other, and a new one waits there to be admitted.
     let door = PeerDoor::new();
     let server = listen(file.rpc, security.clone(), Arc::new(NamenodeServer::new(door.clone()))).await?;
-    let mut serving = tokio::spawn(server.run(shutdown.clone()));
+    let serving = tokio::spawn(server.run(shutdown.clone()));
     let lifecycle = lifecycle::settings(file.lifecycle)?;
     let components = granary_namenode::startup::Components {
         clock: Arc::new(granary_namenode::clock::SystemClock),
@@ -60,6 +60,8 @@ pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
         door,
         shutdown: stop.clone(),
     };
+    // A peer that cannot go on cancels `stop` itself; the process ends with it, so that whoever supervises it notices.
+    shutdown::end_with(&stop, &shutdown);
     if file.namenode.join.is_some() {
         tracing::info!(rpc = %file.rpc, "a namenode that joins; admit it with `granary admin namenode` if it has no data yet");
     }
@@ -79,20 +81,11 @@ pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
     lifecycle::start_scanner(lifecycle, &running.namenode, &tasks, shutdown.clone());
     tracing::info!(rpc = %file.rpc, %http, "namenode is up");
 
-    // A peer that cannot go on cancels `stop` itself; the process ends with it, so that whoever supervises it notices.
-    let failed = stop.clone();
-    tokio::select! {
-        ended = &mut serving => ended.context("serving other processes")?,
-        () = failed.cancelled() => {
-            shutdown.cancel();
-            serving.await.context("serving other processes")?;
-        }
-    }
+    serving.await.context("serving other processes")?;
     tasks.close();
     tasks.wait().await;
     stop.cancel();
-    running.join().await;
-    Ok(())
+    Ok(running.join().await?)
 }
 
 /// `granary datanode`.
@@ -119,6 +112,7 @@ pub async fn datanode(options: RoleOptions) -> anyhow::Result<()> {
         namenodes: Vec::new(),
         connector: Arc::new(RemoteDatanodes::new(data.clone(), RpcClientConfig::default(), None)),
     };
+    shutdown::end_with(&stop, &shutdown);
     let datanode = Arc::new(Datanode::start(settings, components, stop).await.context("starting the datanode")?);
     let first: Vec<_> = follower.addresses().iter().map(&namenode).collect();
     let cluster = Arc::new(NamenodeCluster::connect(follower.addresses(), &control, &RpcClientConfig::default()));
@@ -173,7 +167,7 @@ pub async fn datanode(options: RoleOptions) -> anyhow::Result<()> {
     tasks.close();
     tasks.wait().await;
     datanode.stop().await;
-    Ok(())
+    datanode.failure().map_or(Ok(()), |died| Err(died.into()))
 }
 
 /// `granary gateway`.
@@ -193,6 +187,7 @@ pub async fn gateway(options: RoleOptions) -> anyhow::Result<()> {
     };
     let shutdown = shutdown::on_signals()?;
     let stop = CancellationToken::new();
+    shutdown::end_with(&stop, &shutdown);
     let datanodes: Arc<dyn DatanodeConnector> = Arc::new(RemoteDatanodes::new(data, RpcClientConfig::default(), None));
     let kept = config::known_namenodes(&file.namenodes_file, &options);
     let follower = PeerListFollower::new(kept, &file.namenodes, control.clone(), RpcClientConfig::default());
@@ -228,8 +223,8 @@ pub async fn gateway(options: RoleOptions) -> anyhow::Result<()> {
 
     gateway.run().await;
     client.stop().await;
-    stop.cancel();
-    following.await.context("following the namenodes")
+    following.await.context("following the namenodes")?;
+    client.failure().map_or(Ok(()), |died| Err(died.into()))
 }
 
 fn services(namenodes: &[(String, Arc<dyn NamenodeService>)]) -> Vec<Arc<dyn NamenodeService>> {

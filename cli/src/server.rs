@@ -98,12 +98,10 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
         notifications: options.door.notifications(),
         lifecycle: lifecycle.clone(),
     };
-    // A namenode that cannot go on cancels its own token; the process ends with it.
-    let (failed, stop_all) = (stop_namenode.clone(), shutdown.clone());
-    tasks.spawn(shutdown.clone().run_until_cancelled_owned(async move {
-        failed.cancelled().await;
-        stop_all.cancel();
-    }));
+    // A role that cannot go on cancels its own token; the process ends with it.
+    for failed in [&stop_namenode, &stop_datanode, &stop_client] {
+        shutdown::end_with(failed, &shutdown);
+    }
     lifecycle::start_scanner(lifecycle, &namenode.namenode, &tasks, shutdown.clone());
     let gateway = roles::open_door(door, client.clone(), datanodes, shutdown).await?;
     let scheme = if options.door.tls_cert.is_some() { "https" } else { "http" };
@@ -118,8 +116,9 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
     tasks.wait().await;
     datanode.stop().await;
     stop_namenode.cancel();
-    namenode.join().await;
-    Ok(())
+    let namenode_ended = namenode.join().await;
+    let failures = [namenode_ended.err(), datanode.failure(), client.failure()];
+    failures.into_iter().flatten().next().map_or(Ok(()), |died| Err(died.into()))
 }
 
 async fn start_namenode(

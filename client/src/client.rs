@@ -12,6 +12,7 @@ use granary_protocol::datanode::DatanodeConnector;
 use granary_protocol::namenode::{LocatedExtent, NamenodeService, ObjectRead};
 use granary_protocol::object::StorageClass;
 use granary_protocol::{DatanodeId, NodeName};
+use granary_rpc::{EssentialTasks, TaskDied};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -55,22 +56,44 @@ impl Client {
             local_datanode: components.local_datanode,
             suspects: Suspects::new(Duration::from_millis(config.suspect_ms)),
             tasks: TaskTracker::new(),
+            essential: EssentialTasks::new(components.shutdown.clone()),
             stop: components.shutdown,
             packers: Mutex::default(),
             abandoned,
             config,
         });
         let renewing = shared.clone();
-        shared.tasks.spawn(async move {
+        let renewing = async move {
             let every = Duration::from_millis(renewing.config.lease_renew_ms);
             renewing.lease.run(every, renewing.stop.clone()).await;
-        });
-        shared.tasks.spawn(shared.clone().run_abandonments(abandonments));
-        if shared.config.compaction {
-            shared.tasks.spawn(Compactor::new(shared.clone()).run());
-            shared.tasks.spawn(Mover::new(shared.clone()).run());
+        };
+        let client = Client { shared };
+        let tasks = &client.shared.tasks;
+        let abandoning = client.shared.clone().run_abandonments(abandonments);
+        tasks.spawn(client.essential("the keeper of the lease", renewing));
+        tasks.spawn(client.essential("the abandoner of blocks", abandoning));
+        if client.shared.config.compaction {
+            let compacting = Compactor::new(client.shared.clone()).run();
+            tasks.spawn(client.essential("the compactor", compacting));
+            let moving = Mover::new(client.shared.clone()).run();
+            tasks.spawn(client.essential("the mover between classes", moving));
         }
-        Ok(Client { shared })
+        Ok(client)
+    }
+
+    /// `work` as a task that this client's process cannot do without: its panic cancels the client's shutdown, and
+    /// [`Client::failure`] says why.
+    pub fn essential(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        self.shared.essential.guard(name, work)
+    }
+
+    /// Why this client ended by itself, if it did.
+    pub fn failure(&self) -> Option<TaskDied> {
+        self.shared.essential.failure()
     }
 
     /// A writer of one content. `size_hint` is its length where that is known; a wrong one costs speed, not bytes.

@@ -10,6 +10,7 @@ use granary_protocol::datanode::{DatanodeConnector, DatanodeService};
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest, NamenodeService};
 use granary_protocol::object::StorageClass;
 use granary_protocol::{BlockId, DatanodeId, LeaseId};
+use granary_rpc::EssentialTasks;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use tokio::sync::mpsc;
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     pub lease: LeaseKeeper,
     pub tasks: TaskTracker,
     pub stop: CancellationToken,
+    pub essential: EssentialTasks,
     pub packers: Mutex<HashMap<StorageClass, Arc<Packer>>>,
     pub abandoned: mpsc::Sender<(LeaseId, Vec<BlockId>)>,
 }

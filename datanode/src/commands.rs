@@ -47,9 +47,12 @@ impl CommandQueue {
         let (copies, copies_rx) = mpsc::channel(QUEUED_MAX);
         let copying = Arc::<Mutex<HashSet<_>>>::default();
         let jobs = &datanode.node.jobs;
-        jobs.spawn(until_shutdown(datanode.clone(), remove_all(datanode.clone(), removals_rx)));
-        jobs.spawn(until_shutdown(datanode.clone(), finalize_all(datanode.clone(), finalizations_rx)));
-        jobs.spawn(until_shutdown(datanode.clone(), copy_all(datanode.clone(), copies_rx, copying.clone())));
+        let removing = remove_all(datanode.clone(), removals_rx);
+        let finalizing = finalize_all(datanode.clone(), finalizations_rx);
+        let copying_all = copy_all(datanode.clone(), copies_rx, copying.clone());
+        jobs.spawn_essential("the remover of replicas", until_shutdown(datanode.clone(), removing));
+        jobs.spawn_essential("the finalizer of replicas", until_shutdown(datanode.clone(), finalizing));
+        jobs.spawn_essential("the copier of replicas", until_shutdown(datanode.clone(), copying_all));
         CommandQueue { removals, finalizations, copies, copying }
     }
 

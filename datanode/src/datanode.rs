@@ -15,12 +15,12 @@ use granary_protocol::datanode::{
 };
 use granary_protocol::namenode::NamenodeService;
 use granary_protocol::token::{AccessMode, BlockToken, TokenError};
-use granary_protocol::{BlockId, DatanodeId, ErrorCode, Failure, VolumeId};
+use granary_protocol::{BlockId, Clock, DatanodeId, ErrorCode, Failure, VolumeId};
+use granary_rpc::TaskDied;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::changes::ChangeLog;
-use crate::clock::Clock;
 use crate::commands::CommandQueue;
 use crate::config::Config;
 use crate::error::{ReplicaError, StartError};
@@ -118,8 +118,8 @@ impl Datanode {
             keys: TokenKeys::default(),
             changes,
             metrics,
+            jobs: Jobs::here(shutdown.clone()),
             shutdown,
-            jobs: Jobs::here(),
             commands: OnceLock::new(),
             links: Mutex::default(),
         });
@@ -161,6 +161,11 @@ impl Datanode {
         for volume in self.node.volumes.all() {
             volume.close();
         }
+    }
+
+    /// Why this node ended by itself, if it did.
+    pub fn failure(&self) -> Option<TaskDied> {
+        self.node.jobs.failure()
     }
 
     /// This node's id, as its volumes have it.

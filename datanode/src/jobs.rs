@@ -1,7 +1,9 @@
 //! Everything the datanode runs besides its callers' futures, so that shutdown can wait for it.
 
+use granary_rpc::{EssentialTasks, TaskDied};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// Spawns tasks and blocking work that are joined at shutdown. Works from any thread, so that dropping a stream outside
@@ -10,16 +12,27 @@ use tokio_util::task::TaskTracker;
 pub(crate) struct Jobs {
     tracker: TaskTracker,
     runtime: Handle,
+    essential: EssentialTasks,
 }
 
 impl Jobs {
-    /// For the runtime that the caller runs in.
-    pub(crate) fn here() -> Jobs {
-        Jobs { tracker: TaskTracker::new(), runtime: Handle::current() }
+    /// For the runtime that the caller runs in, and the node that `shutdown` ends.
+    pub(crate) fn here(shutdown: CancellationToken) -> Jobs {
+        Jobs { tracker: TaskTracker::new(), runtime: Handle::current(), essential: EssentialTasks::new(shutdown) }
+    }
+
+    /// Spawns a task that the node cannot do without: its panic ends the node.
+    pub(crate) fn spawn_essential(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) {
+        self.spawn(self.essential.guard(name, task));
     }
 
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.tracker.spawn_on(task, &self.runtime);
+    }
+
+    /// Why the node ended by itself.
+    pub(crate) fn failure(&self) -> Option<TaskDied> {
+        self.essential.failure()
     }
 
     pub(crate) fn spawn_blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {

@@ -41,7 +41,7 @@ mod volume;
 mod volumes;
 
 pub use appender::{Appender, Piece};
-pub use clock::{Clock, SystemClock};
+pub use clock::SystemClock;
 pub use config::{Config, VolumeConfig};
 pub use datanode::{Components, Datanode, run};
 pub use door::{ExtentSource, NewReplica};

@@ -41,13 +41,13 @@ pub(crate) fn start(
     let link = Link { datanode: datanode.clone(), name: Arc::from(name), namenode, outbox };
     let (heartbeats, reports) = (link.clone(), link);
     let (ended, ended_too) = (end.clone(), end.clone());
-    datanode.node.jobs.spawn(async move {
+    datanode.node.jobs.spawn_essential("the heartbeat", async move {
         tokio::select! {
             () = ended.cancelled() => {}
             () = heartbeats.heartbeats(registered, commands) => {}
         }
     });
-    datanode.node.jobs.spawn(async move {
+    datanode.node.jobs.spawn_essential("the block reporter", async move {
         let (changes, outbox) = (reports.datanode.node.changes.clone(), reports.outbox.clone());
         tokio::select! {
             () = ended_too.cancelled() => {}

@@ -75,7 +75,7 @@ pub(crate) fn start(datanode: &Datanode) {
     }
     for volume in datanode.node.volumes.all() {
         let scrubber = Scrubber { datanode: datanode.clone(), volume: volume.clone() };
-        datanode.node.jobs.spawn(async move {
+        datanode.node.jobs.spawn_essential("the scrubber", async move {
             let shutdown = scrubber.datanode.node.shutdown.clone();
             tokio::select! {
                 () = shutdown.cancelled() => {}

@@ -47,7 +47,7 @@ async fn main() -> anyhow::Result<()> {
     }
     reads(&running.namenode, Duration::from_secs(seconds)).await?;
     shutdown.cancel();
-    running.join().await;
+    running.join().await?;
     Ok(())
 }
 

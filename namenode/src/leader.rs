@@ -11,7 +11,7 @@ use crate::state;
 use granary_protocol::token::BlockKey;
 use granary_protocol::user::TokenKey;
 use granary_protocol::{ClusterId, Failure, UnixMillis};
-use granary_rpc::{ClusterCa, ClusterName};
+use granary_rpc::{ClusterCa, ClusterName, EssentialTasks};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -24,9 +24,14 @@ const REPAIRS_PER_TICK: usize = 256;
 /// Ticks between two looks at the size of the engine's files.
 const TICKS_PER_SIZING: u64 = 20;
 
-/// Runs until `shutdown`, which it cancels itself when Raft has stopped for good: a peer whose log or state cannot be
-/// written must not look alive.
-pub(crate) async fn run(namenode: Arc<Namenode>, authority: Option<ClusterCa>, shutdown: CancellationToken) {
+/// Runs until `shutdown`, and fails the peer when Raft has stopped for good: a peer whose log or state cannot be written
+/// must not look alive.
+pub(crate) async fn run(
+    namenode: Arc<Namenode>,
+    authority: Option<ClusterCa>,
+    shutdown: CancellationToken,
+    essential: EssentialTasks,
+) {
     let mut leader = Leader { namenode, authority, leading: false };
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -48,7 +53,7 @@ pub(crate) async fn run(namenode: Arc<Namenode>, authority: Option<ClusterCa>, s
                 Ok(()) => {}
                 Err(openraft::error::Fatal::Stopped) => break,
                 Err(fatal) => {
-                    tracing::error!(%fatal, "raft has failed; this namenode cannot go on");
+                    essential.fail("raft", fatal.to_string());
                     break;
                 }
             }

@@ -3,14 +3,13 @@
 //! While a batch waits for its sync, commands gather; the next batch takes all of them, up to a number and a size. Two
 //! batches are on their way at once, so that one is applied while the next is synced.
 
-use crate::clock::Clock;
 use crate::command::{Action, Command};
 use crate::metrics::Metrics;
 use crate::raft::{BatchReply, CommandBatch, Raft, TypeConfig};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 use granary_protocol::namenode::NamenodeReply;
-use granary_protocol::{ErrorCode, Failure, UnixMillis};
+use granary_protocol::{Clock, ErrorCode, Failure, UnixMillis};
 use openraft::error::ClientWriteError;
 use openraft::raft::ClientWriteResponse;
 use std::sync::Arc;

@@ -5,7 +5,6 @@
 //! thread costs more than they do. Scans run on blocking threads.
 
 use crate::backup::{self, Exports};
-use crate::clock::Clock;
 use crate::command::Action;
 use crate::config::Config;
 use crate::datanode_doors::DatanodeDoors;

@@ -2,7 +2,6 @@
 
 use crate::backup::Exports;
 use crate::blocks::Blocks;
-use crate::clock::Clock;
 use crate::config::Config;
 use crate::datanode_doors::DatanodeDoors;
 use crate::engine::EngineError;
@@ -21,8 +20,9 @@ use crate::raft_log::RaftLogError;
 use crate::read_index::ReadIndex;
 use crate::service::Namenode;
 use crate::state::Effect;
-use granary_protocol::UnixMillis;
-use granary_rpc::{ClusterCa, Security, TlsError};
+use futures_util::FutureExt;
+use granary_protocol::{Clock, UnixMillis};
+use granary_rpc::{ClusterCa, EssentialTasks, Security, TaskDied, TlsError};
 use openraft::SnapshotPolicy;
 use openraft::error::{InitializeError, RaftError};
 use std::collections::BTreeMap;
@@ -80,18 +80,23 @@ pub struct Running {
     /// The peer.
     pub namenode: Arc<Namenode>,
     tasks: TaskTracker,
+    essential: EssentialTasks,
 }
 
 impl Running {
     /// Waits until every task has ended; `shutdown` must have been cancelled.
-    pub async fn join(self) {
-        let Running { namenode, tasks } = self;
+    ///
+    /// # Errors
+    /// The peer ended by itself.
+    pub async fn join(self) -> Result<(), TaskDied> {
+        let Running { namenode, tasks, essential } = self;
         if let Err(error) = namenode.raft.shutdown().await {
             tracing::warn!(%error, "raft did not stop cleanly");
         }
         drop(namenode);
         tasks.close();
         tasks.wait().await;
+        essential.failure().map_or(Ok(()), Err)
     }
 }
 
@@ -146,9 +151,11 @@ pub async fn start(config: Config, components: Components) -> Result<Running, Na
     let metrics = Arc::new(Metrics::default());
     let (proposer, proposing) = Proposer::new(raft.clone(), clock.clone(), metrics.clone());
     let (reads, reading) = ReadIndex::new(raft.clone(), applied.index());
+    let essential = EssentialTasks::new(shutdown.clone());
     // Callers may hold on to the peer after it was told to stop; its tasks do not wait for them.
-    tasks.spawn(shutdown.clone().run_until_cancelled_owned(proposing));
-    tasks.spawn(shutdown.clone().run_until_cancelled_owned(reading));
+    let until_stopped = |work| shutdown.clone().run_until_cancelled_owned(work);
+    tasks.spawn(essential.guard("the proposer", ended(until_stopped(proposing.boxed()))));
+    tasks.spawn(essential.guard("the read index", ended(until_stopped(reading.boxed()))));
     let namenode = Arc::new(Namenode {
         config,
         raft,
@@ -166,11 +173,19 @@ pub async fn start(config: Config, components: Components) -> Result<Running, Na
     });
     door.serve(namenode.clone());
     if meets {
-        tasks.spawn(found_cluster(namenode.clone(), door, incarnation, shutdown.clone()));
+        let founding = found_cluster(namenode.clone(), door, incarnation, shutdown.clone(), essential.clone());
+        tasks.spawn(essential.guard("the founding of the cluster", founding));
     }
-    tasks.spawn(shutdown.clone().run_until_cancelled_owned(housekeeping::run(namenode.clone())));
-    tasks.spawn(leader::run(namenode.clone(), authority, shutdown));
-    Ok(Running { namenode, tasks })
+    let housekeeping = housekeeping::run(namenode.clone()).boxed();
+    tasks.spawn(essential.guard("the housekeeper", ended(until_stopped(housekeeping))));
+    let leading = leader::run(namenode.clone(), authority, shutdown, essential.clone());
+    tasks.spawn(essential.guard("the leader's loop", leading));
+    Ok(Running { namenode, tasks, essential })
+}
+
+/// A task's end, whether it was told to stop or had nothing left to do.
+async fn ended(work: impl Future<Output = Option<()>>) {
+    work.await;
 }
 
 async fn open_state(
@@ -240,17 +255,20 @@ async fn form_cluster(config: &Config, raft: &Raft) -> Result<(), NamenodeError>
 }
 
 /// Waits until all first peers have met, then forms the cluster; ends a peer that the others know with another disk.
-async fn found_cluster(namenode: Arc<Namenode>, door: Arc<PeerDoor>, incarnation: u64, shutdown: CancellationToken) {
+async fn found_cluster(
+    namenode: Arc<Namenode>,
+    door: Arc<PeerDoor>,
+    incarnation: u64,
+    shutdown: CancellationToken,
+    essential: EssentialTasks,
+) {
     let founding = async {
         let founders = peers::found(&namenode.config, incarnation, &namenode.security).await?;
         tokio::task::block_in_place(|| door.founded(founders))?;
         form_cluster(&namenode.config, &namenode.raft).await
     };
     match shutdown.run_until_cancelled(founding).await {
-        Some(Err(error)) => {
-            tracing::error!(%error, "this namenode does not become a peer");
-            shutdown.cancel();
-        }
+        Some(Err(error)) => essential.fail("the founding of the cluster", error.to_string()),
         Some(Ok(())) => tracing::info!("the first peers have met"),
         None => {}
     }

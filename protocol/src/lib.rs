@@ -9,6 +9,7 @@ pub mod admin;
 pub mod block;
 pub mod bucket;
 pub mod checksum;
+pub mod clock;
 pub mod datanode;
 pub mod datanode_door;
 pub mod encryption;
@@ -23,6 +24,7 @@ pub mod record;
 pub mod token;
 pub mod user;
 
+pub use clock::Clock;
 pub use error::{Advice, ErrorCode, Failure};
 pub use ids::*;
 

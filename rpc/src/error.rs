@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use granary_protocol::LAYOUT_VERSION;
 
 /// Why a call or a stream operation did not succeed. Cheap to clone: a dead connection hands one to each of its calls.
 ///
@@ -25,6 +26,10 @@ pub enum RpcError {
     /// The peer speaks another version of the wire format.
     #[error("{addr} speaks wire version {theirs}, this process speaks {ours}")]
     WireVersionMismatch { addr: Arc<str>, ours: u16, theirs: u16 },
+
+    /// The peer's messages have another layout.
+    #[error("{addr} speaks layout version {theirs} of the messages, this process speaks {LAYOUT_VERSION}")]
+    LayoutVersionMismatch { addr: Arc<str>, theirs: u8 },
 
     /// The connection ended before the operation did. `sent`: the request may have reached the peer.
     #[error("connection to {addr} lost: {source}")]
@@ -79,6 +84,7 @@ impl RpcError {
             | Self::ShuttingDown { .. } => true,
             Self::HandshakeRefused { .. }
             | Self::WireVersionMismatch { .. }
+            | Self::LayoutVersionMismatch { .. }
             | Self::FrameTooLarge { .. }
             | Self::HandlerFailed { .. }
             | Self::ProtocolViolation { .. }
@@ -101,6 +107,7 @@ impl RpcError {
             Self::ConnectFailed { .. }
             | Self::HandshakeRefused { .. }
             | Self::WireVersionMismatch { .. }
+            | Self::LayoutVersionMismatch { .. }
             | Self::Busy { .. }
             | Self::ShuttingDown { .. }
             | Self::ClientClosed => false,

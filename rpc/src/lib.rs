@@ -1,4 +1,5 @@
-//! Moving messages between Granary processes: connections, deadlines, back-pressure, mutual TLS.
+//! Moving messages between Granary processes: connections, deadlines, back-pressure, mutual TLS. And what else every
+//! role of a process needs: tasks whose death ends it ([`EssentialTasks`]).
 //!
 //! Two shapes of traffic, each on connections of its own:
 //!
@@ -12,6 +13,7 @@
 
 mod client;
 mod error;
+mod essential;
 mod frame;
 mod hello;
 mod identity;
@@ -22,6 +24,7 @@ mod transport;
 
 pub use client::{RpcClient, RpcClientConfig};
 pub use error::{RpcError, TlsError};
+pub use essential::{EssentialTasks, TaskDied};
 pub use frame::{CALL_BODY_BYTES_MAX, STREAM_PACKET_BYTES_MAX};
 pub use futures_util::future::BoxFuture;
 pub use hello::WIRE_VERSION;

@@ -112,7 +112,7 @@ impl Store {
         self.client.stop().await;
         self.datanode.stop().await;
         self.stop.cancel();
-        self.namenode.join().await;
+        self.namenode.join().await.unwrap();
     }
 }
 

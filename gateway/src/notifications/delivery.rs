@@ -6,7 +6,6 @@
 use super::retry::next_attempt;
 use super::targets::Targets;
 use super::webhook::{DELIVERY_TIMEOUT, Webhook};
-use crate::server::Clock;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
@@ -14,7 +13,7 @@ use futures_util::stream;
 use granary_client::Client;
 use granary_protocol::event::{EventId, QueuedEvent};
 use granary_protocol::lifecycle::LIFECYCLE_TARGET;
-use granary_protocol::{Failure, UnixMillis};
+use granary_protocol::{Clock, Failure, UnixMillis};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;

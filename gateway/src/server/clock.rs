@@ -1,12 +1,7 @@
 //! The one place where the gateway meets wall-clock time.
 
-use granary_protocol::UnixMillis;
-
-/// A source of wall-clock time. Tests pass one they move by hand.
-pub trait Clock: Send + Sync + 'static {
-    /// Now.
-    fn now(&self) -> UnixMillis;
-}
+use granary_protocol::{Clock, UnixMillis};
+use std::time::SystemTime;
 
 /// The machine's clock.
 #[derive(Clone, Copy, Debug, Default)]
@@ -14,7 +9,6 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> UnixMillis {
-        let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        UnixMillis(u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX))
+        SystemTime::now().into()
     }
 }

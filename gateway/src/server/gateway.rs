@@ -1,7 +1,6 @@
 //! Starting, accepting connections, stopping.
 
 use super::bucket_settings::BucketSettingsCache;
-use super::clock::Clock;
 use super::connection::{Listening, serve};
 use super::events;
 use super::front::Front;
@@ -21,6 +20,7 @@ use crate::encryption::{Encryption, KeyRealm, KeyStore, LocalKeyStore, MasterKey
 use crate::notifications::{Delivery, TargetError, Targets};
 use futures_util::future::BoxFuture;
 use granary_client::Client;
+use granary_protocol::Clock;
 use granary_protocol::datanode::DatanodeConnector;
 use std::io;
 use std::net::SocketAddr;
@@ -186,9 +186,12 @@ impl Gateway {
     /// What goes on beside requests: access logs are delivered until `served`, events until shutdown.
     fn start_workers(&self, served: &CancellationToken) -> TaskTracker {
         let workers = TaskTracker::new();
-        workers.spawn(log_delivery::run(self.state.clone(), served.clone()));
+        let client = &self.state.client;
+        let logs = log_delivery::run(self.state.clone(), served.clone());
+        workers.spawn(client.essential("the delivery of access logs", logs));
         if !self.state.targets.is_empty() {
-            workers.spawn(events::run(self.state.clone(), served.clone()));
+            let queueing = events::run(self.state.clone(), served.clone());
+            workers.spawn(client.essential("the queueing of events", queueing));
         }
         let state = &self.state;
         let allow_private = state.config.notifications.allow_private_targets;
@@ -199,7 +202,8 @@ impl Gateway {
             Box::pin(async move { lifecycle_events::tell(&state, &body).await }) as BoxFuture<'static, _>
         });
         let delivery = Delivery::new(state.client.clone(), targets, allow_private, state.clock.clone(), queued, teller);
-        workers.spawn(delivery.run(self.shutdown.clone()));
+        let deliveries = delivery.run(self.shutdown.clone());
+        workers.spawn(client.essential("the delivery of events", deliveries));
         workers.close();
         workers
     }

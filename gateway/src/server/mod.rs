@@ -40,7 +40,7 @@ mod website;
 mod write_stall;
 
 pub use body::ResponseBody;
-pub use clock::{Clock, SystemClock};
+pub use clock::SystemClock;
 pub use gateway::{Components, Gateway, StartError};
 pub use operation::{Operation, Route, Scope, route};
 pub use principals::RootCredentials;

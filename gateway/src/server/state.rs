@@ -1,7 +1,6 @@
 //! What every request shares.
 
 use super::bucket_settings::BucketSettingsCache;
-use super::clock::Clock;
 use super::events::WaitingEvents;
 use super::health::Readiness;
 use super::metrics::Metrics;
@@ -18,7 +17,7 @@ use crate::error::S3Error;
 use crate::notifications::Targets;
 use crate::request::BaseDomains;
 use granary_client::Client;
-use granary_protocol::UnixMillis;
+use granary_protocol::{Clock, UnixMillis};
 use granary_protocol::datanode::DatanodeConnector;
 use http::request::Parts;
 use std::sync::Arc;

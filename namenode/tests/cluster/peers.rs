@@ -198,7 +198,7 @@ impl Cluster {
         peer.shutdown.cancel();
         peer.serving.await.unwrap();
         drop(peer.namenode);
-        peer.running.take().unwrap().join().await;
+        peer.running.take().unwrap().join().await.unwrap();
         let took = started.elapsed();
         peer.runtime.shutdown_background();
         took

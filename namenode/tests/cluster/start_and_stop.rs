@@ -5,12 +5,13 @@ use crate::writer::create_bucket;
 use granary_namenode::Config;
 use granary_namenode::clock::SystemClock;
 use granary_namenode::startup::{Components, NamenodeError, start};
-use granary_protocol::ErrorCode;
+use granary_protocol::{Clock, ErrorCode, UnixMillis};
 use granary_protocol::namenode::{NamenodeRequest, NamenodeService};
 use granary_rpc::Security;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -29,6 +30,35 @@ async fn refusal(config: Config) -> NamenodeError {
         Ok(_) => panic!("it started"),
         Err(error) => error,
     }
+}
+
+/// Tells the time until it is broken; then it panics in whatever task asks.
+#[derive(Default)]
+struct BreakableClock(AtomicBool);
+
+impl Clock for BreakableClock {
+    fn now(&self) -> UnixMillis {
+        assert!(!self.0.load(Ordering::Relaxed), "the clock is broken");
+        SystemClock.now()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_whose_task_dies_ends_and_says_why() {
+    let directory = tempfile::tempdir().unwrap();
+    let (clock, shutdown) = (Arc::new(BreakableClock::default()), CancellationToken::new());
+    let components = Components { clock: clock.clone(), shutdown: shutdown.clone(), ..components() };
+    let running = start(Config::single(directory.path().join("namenode")), components).await.unwrap();
+    let namenode = running.namenode.clone();
+    wait_until("it leads", Duration::from_secs(10), async || namenode.is_leader()).await;
+
+    clock.0.store(true, Ordering::Relaxed);
+    let refused = namenode.call(NamenodeRequest::OpenLease { holder: "writer".into() }).await;
+    assert!(refused.is_err(), "{refused:?}");
+    tokio::time::timeout(Duration::from_secs(5), shutdown.cancelled()).await.expect("the peer ends by itself");
+    let died = running.join().await.unwrap_err();
+    assert!(died.reason.contains("the clock is broken"), "{died}");
+    drop(namenode);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -120,7 +120,7 @@ async fn strangers_and_oversize_frames_are_cut_off() {
             peer.write_all(&[b'G', b'R', b'N', b'Y', 0, 1, purpose, 0]).await.unwrap();
             let mut hello = [0; 8];
             peer.read_exact(&mut hello).await.unwrap();
-            assert_eq!(hello, *b"GRNY\x00\x01\x00\x00");
+            assert_eq!(hello, *b"GRNY\x00\x01\x00\x02");
             peer.write_all(&frame).await.unwrap();
             peer.write_all(b"x").await.unwrap();
             closes(peer).await;
@@ -137,7 +137,7 @@ async fn another_wire_version_is_named_to_both_sides() {
     newer.write_all(b"GRNY\x00\x63\x01\x00").await.unwrap();
     let mut verdict = Vec::new();
     newer.read_to_end(&mut verdict).await.unwrap();
-    assert_eq!(verdict, b"GRNY\x00\x01\x01\x00");
+    assert_eq!(verdict, b"GRNY\x00\x01\x01\x02");
     server.stop().await;
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -150,6 +150,43 @@ async fn another_wire_version_is_named_to_both_sides() {
     let error = refusal(&client).await;
     assert!(matches!(error, RpcError::WireVersionMismatch { ours: WIRE_VERSION, theirs: 0x63, .. }), "{error:?}");
     drop(answering.await.unwrap());
+}
+
+#[tokio::test]
+async fn another_layout_of_the_messages_is_named_to_both_sides() {
+    let server = TestServer::start(Security::Plaintext).await;
+    let mut newer = TcpStream::connect(server.addr).await.unwrap();
+    newer.write_all(b"GRNY\x00\x01\x01\x09").await.unwrap();
+    let mut verdict = Vec::new();
+    newer.read_to_end(&mut verdict).await.unwrap();
+    assert_eq!(verdict, b"GRNY\x00\x01\x03\x02", "refused, and told the layout here");
+    server.stop().await;
+
+    // A server that would take any layout: the client refuses by itself.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = RpcClient::new(listener.local_addr().unwrap().to_string(), Security::Plaintext);
+    let answering = tokio::spawn(async move {
+        let (mut peer, _) = listener.accept().await.unwrap();
+        peer.write_all(b"GRNY\x00\x01\x00\x09").await.unwrap();
+        peer
+    });
+    let error = refusal(&client).await;
+    assert!(matches!(error, RpcError::LayoutVersionMismatch { theirs: 9, .. }), "{error:?}");
+    assert!(error.to_string().contains("layout version 9"), "{error}");
+    assert!(!error.is_retryable() && !error.was_sent());
+    drop(answering.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_say_its_layout_has_the_one_from_before_it_was_said() {
+    let server = TestServer::start(Security::Plaintext).await;
+    let mut older = TcpStream::connect(server.addr).await.unwrap();
+    older.write_all(b"GRNY\x00\x01\x01\x00").await.unwrap();
+    let mut verdict = [0; 8];
+    older.read_exact(&mut verdict).await.unwrap();
+    assert_eq!(&verdict, b"GRNY\x00\x01\x00\x02");
+    drop(older);
+    server.stop().await;
 }
 
 #[tokio::test]
