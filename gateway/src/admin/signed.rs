@@ -42,7 +42,7 @@ impl FromRequest<Arc<GatewayState>> for Signed {
         let payload = state.authenticate_admin(&parts, &action_of(&parts)).await?;
         let query = Query::parse(parts.uri.query())?;
         let spec = BodySpec::from_headers(payload, &parts.headers)?.limit(BODY_BYTES_MAX)?;
-        let (body, _digests) = BodyReader::new(body, spec).collect().await?;
+        let (body, _digests) = BodyReader::new(body, spec, state.verifiers.clone()).collect().await?;
         Ok(Self { query, body })
     }
 }

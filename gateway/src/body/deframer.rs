@@ -31,6 +31,16 @@ pub(super) enum BodyEvent {
     Trailers(Trailers),
 }
 
+impl BodyEvent {
+    /// The bytes of the object in it.
+    pub(super) fn data(&self) -> Option<&Bytes> {
+        match self {
+            BodyEvent::Data(data) => Some(data),
+            BodyEvent::ChunkEnd(_) | BodyEvent::Trailers(_) => None,
+        }
+    }
+}
+
 pub(super) struct Deframer {
     state: State,
     framing: Framing,

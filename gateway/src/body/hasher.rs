@@ -1,12 +1,11 @@
 //! All digests of one body in one pass.
 
-use md5::{Digest as _, Md5};
-
+use super::md5_stream::Md5Stream;
 use crate::checksum::{Checksum, ChecksumAlgorithm, ChecksumHasher};
 
 /// Hashes a body with everything asked of it. Each piece is read once by each algorithm while it is in cache.
 pub struct BodyHasher {
-    md5: Option<Md5>,
+    md5: Option<Md5Stream>,
     checksums: Vec<ChecksumHasher>,
     length: u64,
 }
@@ -23,16 +22,28 @@ impl BodyHasher {
                 checksums.push(ChecksumHasher::new(algorithm));
             }
         }
-        Self { md5: md5.then(Md5::new), checksums, length: 0 }
+        Self { md5: md5.then(Md5Stream::new), checksums, length: 0 }
     }
 
     /// Adds bytes.
     pub fn update(&mut self, data: &[u8]) {
-        self.length += data.len() as u64;
         for slice in data.chunks(SLICE_BYTES) {
             if let Some(md5) = &mut self.md5 {
                 md5.update(slice);
             }
+            self.update_beside_md5(slice);
+        }
+    }
+
+    /// The MD5 that is being computed, to be given its bytes apart from the rest.
+    pub(super) fn md5_stream(&mut self) -> Option<&mut Md5Stream> {
+        self.md5.as_mut()
+    }
+
+    /// Adds bytes to everything but the MD5.
+    pub(super) fn update_beside_md5(&mut self, data: &[u8]) {
+        self.length += data.len() as u64;
+        for slice in data.chunks(SLICE_BYTES) {
             for checksum in &mut self.checksums {
                 checksum.update(slice);
             }
@@ -48,7 +59,7 @@ impl BodyHasher {
     pub fn finish(self) -> BodyDigests {
         BodyDigests {
             length: self.length,
-            md5: self.md5.map(|md5| md5.finalize().into()),
+            md5: self.md5.map(Md5Stream::finish),
             checksums: self.checksums.into_iter().map(ChecksumHasher::finish).collect(),
             declared: None,
         }

@@ -1,7 +1,7 @@
 //! Reads a body from HTTP: decodes on the runtime, hashes large bodies beside it, hands out pieces worth writing.
 //!
 //! Hashing is by far the largest cost of an upload. Events are therefore collected and, once there are enough bytes,
-//! verified on a blocking thread while the caller writes the same bytes to disk: the buffers are shared, not copied. A job
+//! verified by a [`VerifierPool`] while the caller writes the same bytes to disk: the buffers are shared, not copied. A job
 //! covers what has already arrived, so a slow client never holds a thread. Bodies up to [`INLINE_BYTES_MAX`] are verified
 //! in place, where a thread switch would cost more than the hash.
 //!
@@ -13,12 +13,13 @@ use std::error::Error;
 use bytes::{Bytes, BytesMut};
 use http_body::Body;
 use http_body_util::BodyExt;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 
 use super::deframer::{BodyEvent, Deframer};
 use super::hasher::BodyDigests;
 use super::spec::BodySpec;
 use super::verifier::BodyVerifier;
+use super::verifier_pool::{Verified, VerifierPool};
 use crate::error::{S3Error, S3ErrorCode};
 
 /// Size pieces are gathered to; smaller ones cost measurably more per byte further down.
@@ -49,13 +50,13 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     /// Reads `body` as `spec` describes it. Must be used on a tokio runtime.
-    pub fn new(body: B, spec: BodySpec) -> Self {
+    pub fn new(body: B, spec: BodySpec, verifiers: VerifierPool) -> Self {
         Self {
             body,
             input: Bytes::new(),
             deframer: Deframer::new(&spec),
             pieces: PieceBuffer::new(spec.length),
-            lane: VerifierLane::new(BodyVerifier::new(spec)),
+            lane: VerifierLane::new(BodyVerifier::new(spec), verifiers),
             is_at_end: false,
             failure: None,
         }
@@ -138,6 +139,7 @@ fn read_failure(error: Box<dyn Error + Send + Sync>) -> S3Error {
 
 /// The verifier, here or on a blocking thread, and the events it has not seen.
 struct VerifierLane {
+    pool: VerifierPool,
     place: Place,
     events: Vec<BodyEvent>,
     bytes: usize,
@@ -145,14 +147,14 @@ struct VerifierLane {
 
 enum Place {
     Here(Box<BodyVerifier>),
-    OnThread(JoinHandle<Result<Box<BodyVerifier>, S3Error>>),
+    OnThread(oneshot::Receiver<Verified>),
     /// A job failed, and took the verifier with it.
     Gone,
 }
 
 impl VerifierLane {
-    fn new(verifier: BodyVerifier) -> Self {
-        Self { place: Place::Here(Box::new(verifier)), events: Vec::new(), bytes: 0 }
+    fn new(verifier: BodyVerifier, pool: VerifierPool) -> Self {
+        Self { pool, place: Place::Here(Box::new(verifier)), events: Vec::new(), bytes: 0 }
     }
 
     fn collect(&mut self, event: BodyEvent) {
@@ -198,8 +200,8 @@ impl VerifierLane {
                 self.place = Place::Here(verifier?);
                 Ok(())
             }
-            Err(error) => {
-                tracing::error!(%error, "body verification job did not finish");
+            Err(_dropped) => {
+                tracing::error!("body verification job did not finish");
                 Err(S3Error::new(S3ErrorCode::InternalError))
             }
         }
@@ -212,14 +214,11 @@ impl VerifierLane {
         };
         let bytes = std::mem::take(&mut self.bytes);
         let events = std::mem::take(&mut self.events);
-        let work = move || {
-            events.iter().try_for_each(|event| verifier.apply(event))?;
-            Ok(verifier)
-        };
         self.place = if bytes > INLINE_BYTES_MAX {
-            Place::OnThread(tokio::task::spawn_blocking(work))
+            Place::OnThread(self.pool.verify(verifier, events))
         } else {
-            Place::Here(work()?)
+            events.iter().try_for_each(|event| verifier.apply(event))?;
+            Place::Here(verifier)
         };
         Ok(())
     }

@@ -339,7 +339,7 @@ async fn reader_agrees_with_the_decoder_at_every_size() {
             let upload = Upload { data, chunk_bytes: 65536, signed, trailer: Some(ChecksumAlgorithm::Crc32) };
             let wire = upload.wire();
             let expected = decode(upload.spec(), &wire, &[usize::MAX]).unwrap();
-            let mut reader = BodyReader::new(http_body_of(&wire, frame_bytes), upload.spec());
+            let mut reader = BodyReader::new(http_body_of(&wire, frame_bytes), upload.spec(), VerifierPool::default());
             let mut pieces = Vec::new();
             while let Some(piece) = reader.next_piece().await.unwrap() {
                 assert!(!piece.is_empty());
@@ -348,7 +348,10 @@ async fn reader_agrees_with_the_decoder_at_every_size() {
             assert_eq!(reader.finish().await.unwrap(), expected.1);
             assert!(pieces.len() <= length as usize / (PIECE_BYTES / 4) + 1, "{} pieces of {length}", pieces.len());
             assert_eq!(pieces.concat(), expected.0);
-            let collected = BodyReader::new(http_body_of(&wire, frame_bytes), upload.spec()).collect().await.unwrap();
+            let collected = BodyReader::new(http_body_of(&wire, frame_bytes), upload.spec(), VerifierPool::default())
+                .collect()
+                .await
+                .unwrap();
             assert_eq!((collected.0.to_vec(), collected.1), expected);
         }
     }
@@ -360,12 +363,16 @@ async fn reader_refuses_what_the_decoder_refuses() {
         let upload = Upload { data: vec![7; length], chunk_bytes: 65536, signed: true, trailer: None };
         let wire = upload.wire();
         for at in [100, wire.len() / 2, wire.len() - 10] {
-            let truncated = BodyReader::new(http_body_of(&wire[..at], 8192), upload.spec()).finish().await;
+            let truncated =
+                BodyReader::new(http_body_of(&wire[..at], 8192), upload.spec(), VerifierPool::default()).finish().await;
             assert_eq!(truncated.unwrap_err().code(), S3ErrorCode::IncompleteBody, "{length} cut at {at}");
         }
         let mut tampered = wire.clone();
         tampered[150] ^= 1;
-        let error = BodyReader::new(http_body_of(&tampered, 8192), upload.spec()).finish().await.unwrap_err();
+        let error = BodyReader::new(http_body_of(&tampered, 8192), upload.spec(), VerifierPool::default())
+            .finish()
+            .await
+            .unwrap_err();
         assert_eq!(error.code(), S3ErrorCode::SignatureDoesNotMatch, "{length}");
     }
 }
@@ -375,7 +382,8 @@ async fn a_broken_connection_is_an_incomplete_body() {
     let frames: Frames =
         vec![Ok(http_body::Frame::data(Bytes::from_static(b"half"))), Err(std::io::Error::other("reset"))];
     let spec = plain(PayloadMode::Unsigned, &[("content-length", "8")]).unwrap();
-    let mut reader = BodyReader::new(StreamBody::new(futures_util::stream::iter(frames)), spec);
+    let mut reader =
+        BodyReader::new(StreamBody::new(futures_util::stream::iter(frames)), spec, VerifierPool::default());
     assert_eq!(reader.next_piece().await.unwrap_err().code(), S3ErrorCode::IncompleteBody);
     assert_eq!(reader.next_piece().await.unwrap_err().code(), S3ErrorCode::IncompleteBody, "and stays one");
     assert_eq!(reader.finish().await.unwrap_err().code(), S3ErrorCode::IncompleteBody);

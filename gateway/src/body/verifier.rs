@@ -4,6 +4,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::deframer::BodyEvent;
 use super::hasher::{BodyDigests, BodyHasher};
+use super::md5_stream::Md5Stream;
 use super::spec::BodySpec;
 use super::trailer::{Trailers, malformed};
 use crate::auth::ChunkSigner;
@@ -39,9 +40,23 @@ impl BodyVerifier {
 
     /// Takes one event. `SignatureDoesNotMatch` when a chunk or the trailers were tampered with.
     pub(super) fn apply(&mut self, event: &BodyEvent) -> Result<(), S3Error> {
+        if let (Some(data), Some(md5)) = (event.data(), self.md5_stream()) {
+            md5.update(data);
+        }
+        self.apply_beside_md5(event)
+    }
+
+    /// The MD5 that is being computed: whoever feeds it the data of an event gives the rest of the event to
+    /// [`apply_beside_md5`](Self::apply_beside_md5).
+    pub(super) fn md5_stream(&mut self) -> Option<&mut Md5Stream> {
+        self.hasher.md5_stream()
+    }
+
+    /// [`apply`](Self::apply) without the MD5.
+    pub(super) fn apply_beside_md5(&mut self, event: &BodyEvent) -> Result<(), S3Error> {
         match event {
             BodyEvent::Data(data) => {
-                self.hasher.update(data);
+                self.hasher.update_beside_md5(data);
                 if let Some(chunks) = &mut self.chunks {
                     chunks.sha256.update(data);
                 }

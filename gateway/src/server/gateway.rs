@@ -15,6 +15,7 @@ use super::state::GatewayState;
 use super::tls::{TlsError, acceptor};
 use crate::access_log::LogBuffer;
 use crate::auth::Authenticator;
+use crate::body::VerifierPool;
 use crate::config::{Config, ConfigError, StoreDefault};
 use crate::encryption::{Encryption, KeyRealm, KeyStore, LocalKeyStore, MasterKey};
 use crate::notifications::{Delivery, TargetError, Targets};
@@ -122,6 +123,7 @@ impl Gateway {
             clock: components.clock,
             metrics: Arc::new(Metrics::new()),
             encryption,
+            verifiers: VerifierPool::default(),
             request_ids: RequestIds::new(seed),
             readiness: Readiness::default(),
             website_domains: config.website_domains(),

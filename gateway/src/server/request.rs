@@ -7,7 +7,7 @@ use super::metrics::Metrics;
 use super::request_facts::Peer;
 use super::state::GatewayState;
 use crate::auth::{AuthMethod, AuthenticatedRequest, Identity, PayloadMode};
-use crate::body::{BodyReader, BodySpec};
+use crate::body::{BodyReader, BodySpec, VerifierPool};
 use crate::error::{S3Error, S3ErrorCode};
 use crate::form::FormFile;
 use crate::ops::FormReply;
@@ -201,7 +201,8 @@ impl S3Request {
 
     /// The body, to be read as `spec` says. The body can be read once: afterwards it is empty.
     pub fn read_body(&mut self, spec: BodySpec) -> BodyReader<RequestBody> {
-        BodyReader::new(self.body.take(), spec)
+        let verifiers = self.body.verifiers.clone();
+        BodyReader::new(self.body.take(), spec, verifiers)
     }
 
     /// A whole document in memory, of at most `bytes_max`, verified.
@@ -249,6 +250,7 @@ pub(crate) struct RequestBody {
     made: Option<Bytes>,
     /// Set when the bytes are those of a form's file.
     file: Option<Box<FormFile>>,
+    verifiers: VerifierPool,
     metrics: Arc<Metrics>,
     stall_timeout: Duration,
     stall: Option<Pin<Box<Sleep>>>,
@@ -311,14 +313,16 @@ impl RequestBody {
         let metrics = state.metrics.clone();
         let end = BodyEnd((!incoming.is_end_stream()).then(Arc::default));
         let stall_timeout = state.config.stall_timeout();
-        Self { incoming: Some(incoming), made: None, file: None, metrics, stall_timeout, stall: None, end }
+        let verifiers = state.verifiers.clone();
+        Self { incoming: Some(incoming), made: None, file: None, verifiers, metrics, stall_timeout, stall: None, end }
     }
 
     /// Bytes this server has made itself.
     pub(super) fn of_bytes(bytes: Bytes, state: &GatewayState) -> Self {
         let (metrics, stall_timeout) = (state.metrics.clone(), state.config.stall_timeout());
         let end = BodyEnd::default();
-        Self { incoming: None, made: Some(bytes), file: None, metrics, stall_timeout, stall: None, end }
+        let verifiers = state.verifiers.clone();
+        Self { incoming: None, made: Some(bytes), file: None, verifiers, metrics, stall_timeout, stall: None, end }
     }
 
     /// From here on the bytes are those of the file.
@@ -335,7 +339,8 @@ impl RequestBody {
         let metrics = self.metrics.clone();
         let end = self.end.clone();
         let (incoming, made, file) = (self.incoming.take(), self.made.take(), self.file.take());
-        Self { incoming, made, file, metrics, stall_timeout: self.stall_timeout, stall: None, end }
+        let (verifiers, stall_timeout) = (self.verifiers.clone(), self.stall_timeout);
+        Self { incoming, made, file, verifiers, metrics, stall_timeout, stall: None, end }
     }
 
     fn poll_incoming(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyFailure>>> {

@@ -11,14 +11,15 @@ use super::request_facts::Peer;
 use super::request_id::RequestIds;
 use crate::access_log::LogBuffer;
 use crate::auth::{Authenticator, PayloadMode};
+use crate::body::VerifierPool;
 use crate::config::Config;
 use crate::encryption::Encryption;
 use crate::error::S3Error;
 use crate::notifications::Targets;
 use crate::request::BaseDomains;
 use granary_client::Client;
-use granary_protocol::{Clock, UnixMillis};
 use granary_protocol::datanode::DatanodeConnector;
+use granary_protocol::{Clock, UnixMillis};
 use http::request::Parts;
 use std::sync::Arc;
 use tokio::sync::{Notify, Semaphore};
@@ -39,6 +40,8 @@ pub(crate) struct GatewayState {
     pub(super) region: Arc<str>,
     pub authenticator: Authenticator,
     pub(super) domains: BaseDomains,
+    /// Where large bodies are hashed.
+    pub verifiers: VerifierPool,
     pub(super) request_ids: RequestIds,
     pub(super) readiness: Readiness,
     /// Domains whose buckets are web sites.
