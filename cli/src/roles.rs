@@ -199,6 +199,7 @@ pub async fn gateway(options: RoleOptions) -> anyhow::Result<()> {
         datanodes: datanodes.clone(),
         local_datanode: file.local_datanode.map(DatanodeId),
         holder: NodeName::from(file.name.as_str()),
+        lanes_on: None,
         shutdown: stop.clone(),
     };
     let client = Client::start(ClientConfig::default(), components)?;

@@ -1,4 +1,5 @@
-//! `granary server`: every role in one process. Roles call each other directly; no internal port is opened.
+//! `granary server`: every role in one process. Roles call each other directly; no internal port is opened. The namenode
+//! and the packing of small contents share one thread with the syncs they wait for ([`StorageThread`]).
 
 use crate::args::ServerOptions;
 use crate::credentials::RootCredentials;
@@ -14,10 +15,10 @@ use granary_client::{Client, ClientComponents, ClientConfig};
 use granary_datanode::Datanode;
 use granary_gateway::config::{EncryptionConfig, KmsConfig};
 use granary_namenode::service::Namenode;
+use granary_protocol::NodeName;
 use granary_protocol::datanode::{DatanodeConnector, DatanodeService};
 use granary_protocol::namenode::NamenodeService;
-use granary_protocol::{DatanodeId, NodeName};
-use granary_rpc::{RpcClientConfig, Security};
+use granary_rpc::{RpcClientConfig, Security, StorageThread};
 use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,14 +48,23 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
     // Roles stop in the order of their dependence, each by a token of its own.
     let (stop_namenode, stop_datanode, stop_client) =
         (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
-    let namenode = start_namenode(&first, stop_namenode.clone()).await?;
+    let storage = StorageThread::start().context("starting the storage thread")?;
+    let namenode = start_namenode(&first, stop_namenode.clone(), &storage).await?;
     let datanode = start_datanode(&options, namenode.namenode.clone(), stop_datanode.clone()).await?;
     until("the namenode leads and the datanode is known to it", || roles_are_ready(&namenode.namenode, &datanode))
         .await?;
     let local = (datanode.id(), datanode.clone() as Arc<dyn DatanodeService>);
     let datanodes: Arc<dyn DatanodeConnector> =
         Arc::new(RemoteDatanodes::new(Security::Plaintext, RpcClientConfig::default(), Some(local)));
-    let client = start_client(namenode.namenode.clone(), datanodes.clone(), datanode.id(), stop_client.clone())?;
+    let components = ClientComponents {
+        namenode: namenode.namenode.clone() as Arc<dyn NamenodeService>,
+        datanodes: datanodes.clone(),
+        local_datanode: Some(datanode.id()),
+        holder: NodeName::from("gateway-1"),
+        lanes_on: Some(storage.handle().clone()),
+        shutdown: stop_client.clone(),
+    };
+    let client = Client::start(ClientConfig::default(), components)?;
 
     let hadoop_door = hadoop::namenode_door(namenode.namenode.clone(), options.hdfs.config());
     let hadoop_rpc = hadoop::serve_rpc(&hadoop_door, options.namenode_rpc, &tasks, shutdown.clone()).await?;
@@ -124,6 +134,7 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
 async fn start_namenode(
     first: &std::path::Path,
     shutdown: CancellationToken,
+    storage: &StorageThread,
 ) -> anyhow::Result<granary_namenode::startup::Running> {
     let config = granary_namenode::Config::single(first.join("namenode"));
     let components = granary_namenode::startup::Components {
@@ -133,7 +144,9 @@ async fn start_namenode(
         door: granary_namenode::peers::PeerDoor::new(),
         shutdown,
     };
-    granary_namenode::startup::start(config, components).await.context("starting the namenode")
+    // Its tasks stay where they are started.
+    let starting = storage.handle().spawn(granary_namenode::startup::start(config, components));
+    starting.await?.context("starting the namenode")
 }
 
 async fn start_datanode(
@@ -150,22 +163,6 @@ async fn start_datanode(
         connector: Arc::new(RemoteDatanodes::new(Security::Plaintext, RpcClientConfig::default(), None)),
     };
     Ok(Arc::new(Datanode::start(config, components, shutdown).await.context("starting the datanode")?))
-}
-
-fn start_client(
-    namenode: Arc<Namenode>,
-    datanodes: Arc<dyn DatanodeConnector>,
-    local: DatanodeId,
-    shutdown: CancellationToken,
-) -> anyhow::Result<Client> {
-    let components = ClientComponents {
-        namenode: namenode as Arc<dyn NamenodeService>,
-        datanodes,
-        local_datanode: Some(local),
-        holder: NodeName::from("gateway-1"),
-        shutdown,
-    };
-    Ok(Client::start(ClientConfig::default(), components)?)
 }
 
 fn roles_are_ready(namenode: &Namenode, datanode: &Datanode) -> bool {

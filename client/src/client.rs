@@ -15,6 +15,7 @@ use granary_protocol::{DatanodeId, NodeName};
 use granary_rpc::{EssentialTasks, TaskDied};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -30,6 +31,8 @@ pub struct ClientComponents {
     pub local_datanode: Option<DatanodeId>,
     /// Who holds this client's lease. Unique among running clients: a second one of the same name takes the lease away.
     pub holder: NodeName,
+    /// Where small contents are packed; without it, on the runtime of whoever writes. See [`granary_rpc::StorageThread`].
+    pub lanes_on: Option<Handle>,
     /// Cancel it to stop the client cleanly; [`Client::stopped`] says when that is done.
     pub shutdown: CancellationToken,
 }
@@ -58,6 +61,7 @@ impl Client {
             tasks: TaskTracker::new(),
             essential: EssentialTasks::new(components.shutdown.clone()),
             stop: components.shutdown,
+            lanes_on: components.lanes_on,
             packers: Mutex::default(),
             abandoned,
             config,

@@ -13,6 +13,7 @@ use granary_protocol::{BlockId, DatanodeId, LeaseId};
 use granary_rpc::EssentialTasks;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -31,6 +32,7 @@ pub(crate) struct Shared {
     pub tasks: TaskTracker,
     pub stop: CancellationToken,
     pub essential: EssentialTasks,
+    pub lanes_on: Option<Handle>,
     pub packers: Mutex<HashMap<StorageClass, Arc<Packer>>>,
     pub abandoned: mpsc::Sender<(LeaseId, Vec<BlockId>)>,
 }

@@ -109,6 +109,7 @@ impl Datanode {
         let volume_configs = config.volumes.clone();
         let opening = tokio::task::spawn_blocking(move || Volumes::open(&volume_configs, &context));
         let volumes = opening.await.expect("opening volumes does not panic")?;
+        let in_place = config.volumes.len() == 1;
         let node = Arc::new(Node {
             pipelines: Arc::new(Semaphore::new(config.pipelines_max)),
             config,
@@ -118,7 +119,8 @@ impl Datanode {
             keys: TokenKeys::default(),
             changes,
             metrics,
-            jobs: Jobs::here(shutdown.clone()),
+            // With one volume the log is on the same disk as a rule, and hangs with it; of several each may hang alone.
+            jobs: Jobs::here(shutdown.clone(), in_place),
             shutdown,
             commands: OnceLock::new(),
             links: Mutex::default(),

@@ -10,6 +10,7 @@ use granary_protocol::datanode::Packet;
 use granary_protocol::namenode::ReplicaChange;
 use granary_protocol::{BlockId, ErrorCode, Failure, GenerationStamp};
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::changes::{ChangeLog, Due};
 use crate::config::VolumeConfig;
@@ -40,7 +41,13 @@ async fn write_with_failing_sync(volume: &Arc<Volume>, block: BlockId, last: boo
     let replica = volume.create(name, Purpose::Write).unwrap();
     replica.fail_next_sync.store(true, Ordering::Relaxed);
     let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-    let (writer, mut acks) = ReplicaWriter::new(volume.clone(), replica.clone(), BLOCK_BYTES_MAX, Jobs::here(), place);
+    let (writer, mut acks) = ReplicaWriter::new(
+        volume.clone(),
+        replica.clone(),
+        BLOCK_BYTES_MAX,
+        Jobs::here(CancellationToken::new(), false),
+        place,
+    );
     let data = Bytes::from_static(b"bytes");
     let packet = Packet { sequence: 0, offset: 0, sync: true, last, data_crc: crc32c(&data), data };
     writer.submit(packet.clone()).await.unwrap();

@@ -1,6 +1,6 @@
 //! Everything the datanode runs besides its callers' futures, so that shutdown can wait for it.
 
-use granary_rpc::{EssentialTasks, TaskDied};
+use granary_rpc::{EssentialTasks, TaskDied, may_block_here};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -13,12 +13,20 @@ pub(crate) struct Jobs {
     tracker: TaskTracker,
     runtime: Handle,
     essential: EssentialTasks,
+    in_place: bool,
 }
 
 impl Jobs {
-    /// For the runtime that the caller runs in, and the node that `shutdown` ends.
-    pub(crate) fn here(shutdown: CancellationToken) -> Jobs {
-        Jobs { tracker: TaskTracker::new(), runtime: Handle::current(), essential: EssentialTasks::new(shutdown) }
+    /// For the runtime that the caller runs in, and the node that `shutdown` ends. `in_place`: whether short writes may
+    /// block a thread that allows it.
+    pub(crate) fn here(shutdown: CancellationToken, in_place: bool) -> Jobs {
+        let essential = EssentialTasks::new(shutdown);
+        Jobs { tracker: TaskTracker::new(), runtime: Handle::current(), essential, in_place }
+    }
+
+    /// Whether a short write is to be done on the caller's thread.
+    pub(crate) fn in_place(&self) -> bool {
+        self.in_place && may_block_here()
     }
 
     /// Spawns a task that the node cannot do without: its panic ends the node.

@@ -1,5 +1,7 @@
 //! The local end of a pipeline: packets queue up, a job on a blocking thread writes them, acknowledgements come out.
 //!
+//! On the storage thread of a process that has one, a lone short packet is written where it is submitted.
+//!
 //! The job runs only while there are packets, so an idle pipeline holds no thread. It takes everything that is queued at
 //! once, writes it in order and syncs at most once: packets that arrive during a sync share the next one.
 //!
@@ -21,6 +23,9 @@ use crate::error::ReplicaError;
 use crate::jobs::Jobs;
 use crate::open_replica::{OpenReplica, Purpose, WriteState};
 use crate::volume::Volume;
+
+/// A packet up to this size is written and synced on its sender's thread, if that thread may block.
+const IN_PLACE_BYTES_MAX: usize = 256 << 10;
 
 /// What an acknowledgement stream carries.
 pub(crate) type AckResult = Result<Ack, Failure>;
@@ -91,9 +96,17 @@ impl ReplicaWriter {
             Ok(permit) => permit.forget(),
             Err(_closed) => return Err(self.failure()),
         }
+        let short = packet.sync && !packet.last && packet.data.len() <= IN_PLACE_BYTES_MAX;
         let mut queue = self.queue();
+        let alone = queue.packets.is_empty() && !queue.draining;
         queue.packets.push_back(packet);
-        self.start_job(&mut queue);
+        if short && alone && self.jobs.in_place() {
+            queue.draining = true;
+            drop(queue);
+            self.drain();
+        } else {
+            self.start_job(&mut queue);
+        }
         Ok(())
     }
 

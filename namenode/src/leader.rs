@@ -35,21 +35,26 @@ pub(crate) async fn run(
     let mut leader = Leader { namenode, authority, leading: false };
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut metrics = leader.namenode.raft.metrics();
+    // Changes with the leader only, where the other changes with every entry.
+    let mut leadership = leader.namenode.raft.server_metrics();
+    let metrics = leader.namenode.raft.metrics();
     let mut count: u64 = 0;
     let watch = async {
         loop {
             let leading = leader.leading;
+            let mut raft_ended = false;
             tokio::select! {
                 _ = ticks.tick() => {}
-                changed = metrics.wait_for(|metrics| (metrics.state == openraft::ServerState::Leader) != leading) => {
-                    if changed.is_err() {
-                        break;
-                    }
+                changed = leadership.wait_for(|now| (now.state == openraft::ServerState::Leader) != leading) => {
+                    raft_ended = changed.is_err();
                 }
             }
             let running = metrics.borrow().running_state.clone();
             match running {
+                Ok(()) if raft_ended => {
+                    essential.fail("raft", "its task has ended");
+                    break;
+                }
                 Ok(()) => {}
                 Err(openraft::error::Fatal::Stopped) => break,
                 Err(fatal) => {

@@ -91,7 +91,9 @@ fn not_leading(error: RaftError<u64, CheckIsLeaderError<u64, crate::raft::PeerNo
 async fn watch_alone(raft: Raft, mut applied: watch::Receiver<Option<u64>>, alone: Arc<AtomicBool>) {
     let alone = ResetOnDrop(alone);
     let mut metrics = raft.metrics();
+    let mut leadership = raft.server_metrics();
     loop {
+        leadership.mark_unchanged();
         let is_alone = {
             let metrics = metrics.borrow_and_update();
             let only_voter = metrics.membership_config.membership().voter_ids().eq([metrics.id]);
@@ -101,8 +103,8 @@ async fn watch_alone(raft: Raft, mut applied: watch::Receiver<Option<u64>>, alon
         };
         alone.0.store(is_alone, Ordering::Release);
         if is_alone {
-            // Membership can only change through this peer's own log; look again when it does something.
-            if metrics.changed().await.is_err() {
+            // Membership can only change through this peer's own log, and with it these metrics; they do not with each entry.
+            if leadership.changed().await.is_err() {
                 break;
             }
         } else {

@@ -1,5 +1,6 @@
 //! Moving messages between Granary processes: connections, deadlines, back-pressure, mutual TLS. And what else every
-//! role of a process needs: tasks whose death ends it ([`EssentialTasks`]).
+//! role of a process needs: tasks whose death ends it ([`EssentialTasks`]),
+//! and the thread on which small writes reach the disk ([`StorageThread`]).
 //!
 //! Two shapes of traffic, each on connections of its own:
 //!
@@ -18,6 +19,7 @@ mod frame;
 mod hello;
 mod identity;
 mod server;
+mod storage_thread;
 mod stream;
 mod tls;
 mod transport;
@@ -30,6 +32,7 @@ pub use futures_util::future::BoxFuture;
 pub use hello::WIRE_VERSION;
 pub use identity::{ClusterName, NodeIdentity, NodeName, PeerIdentity};
 pub use server::{RpcHandler, RpcServer, RpcServerConfig};
+pub use storage_thread::{StorageThread, may_block_here};
 pub use stream::{DuplexStream, RecvHalf, SendHalf};
 pub use tls::{
     CA_VALIDITY_DAYS, CaFingerprint, ClusterCa, NODE_DNS_NAME, NODE_VALIDITY_DAYS, NodeCertificate, NodeKey,

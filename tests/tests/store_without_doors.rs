@@ -57,6 +57,7 @@ impl Store {
             datanodes: Arc::new(RemoteDatanodes::new(Security::Plaintext, RpcClientConfig::default(), Some(local))),
             local_datanode: Some(datanode.id()),
             holder: NodeName::from("gateway-1"),
+            lanes_on: None,
             shutdown: stop.child_token(),
         };
         let client = Client::start(ClientConfig::default(), components).unwrap();

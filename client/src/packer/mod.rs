@@ -71,7 +71,11 @@ impl Packer {
         let (reply, answer) = oneshot::channel();
         let item = Item::new(content, payload, reply, budget);
         if let Some(slot) = self.enqueue(item)? {
-            shared.tasks.spawn(Lane::new(shared.clone(), self.clone(), slot).run());
+            let lane = Lane::new(shared.clone(), self.clone(), slot).run();
+            match &shared.lanes_on {
+                Some(thread) => shared.tasks.spawn_on(lane, thread),
+                None => shared.tasks.spawn(lane),
+            };
         }
         answer.await.unwrap_or_else(|_| Err(unavailable("the packer has stopped")))
     }

@@ -111,6 +111,7 @@ impl Cluster {
             datanodes: Arc::new(self.clone()),
             local_datanode: None,
             holder: NodeName::from("tests"),
+            lanes_on: None,
             shutdown: CancellationToken::new(),
         };
         Client::start(config, components).unwrap()

@@ -164,6 +164,7 @@ async fn objects_travel_over_sockets_and_survive_a_datanode() {
             }),
             local_datanode: None,
             holder: NodeName::from("tests"),
+            lanes_on: None,
             shutdown: CancellationToken::new(),
         },
     )

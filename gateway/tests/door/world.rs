@@ -43,6 +43,7 @@ impl World {
             datanodes: Arc::new(datanode.clone()),
             local_datanode: None,
             holder: "test".into(),
+            lanes_on: None,
             shutdown: CancellationToken::new(),
         };
         let settings = ClientConfig { compaction: false, retry_deadline_ms: 300, ..ClientConfig::default() };

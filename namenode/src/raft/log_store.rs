@@ -6,6 +6,7 @@
 use super::{Entry, LogId, TypeConfig};
 use crate::raft_log::{HardStateFile, LogReader, LogRecord, RaftLog, RaftLogConfig, RaftLogError};
 use bytes::Bytes;
+use granary_rpc::may_block_here;
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
 use openraft::{AnyError, ErrorSubject, ErrorVerb, RaftLogReader, StorageError, StorageIOError, Vote};
 use serde::{Deserialize, Serialize};
@@ -250,10 +251,15 @@ impl RaftLogStorage<TypeConfig> for LogStore {
             }
         }
         let shared = self.shared.clone();
-        tokio::task::spawn_blocking(move || {
+        let append = move || {
             let appended = lock(&shared.log).append(&records);
             callback.log_io_completed(appended.map_err(io::Error::other));
-        });
+        };
+        if may_block_here() {
+            append();
+        } else {
+            tokio::task::spawn_blocking(append);
+        }
         Ok(())
     }
 

@@ -8,10 +8,11 @@ use crate::engine::{self, Engine, EngineConfig, EngineError, EngineKind, EngineS
 use crate::startup::NamenodeError;
 use crate::state::{self, Effect, Transaction, View};
 use granary_protocol::PeerId;
+use granary_rpc::may_block_here;
 use openraft::storage::RaftStateMachine;
 use openraft::{
-    EntryPayload, ErrorSubject, ErrorVerb, Membership, RaftSnapshotBuilder, Snapshot, SnapshotMeta, StorageError,
-    StoredMembership,
+    AnyError, EntryPayload, ErrorSubject, ErrorVerb, Membership, RaftSnapshotBuilder, Snapshot, SnapshotMeta,
+    StorageError, StorageIOError, StoredMembership,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -382,6 +383,11 @@ impl RaftStateMachine<TypeConfig> for Machine {
         I::IntoIter: Send,
     {
         let entries: Vec<Entry> = entries.into_iter().collect();
+        if may_block_here() {
+            let failed =
+                |error| StorageIOError::new(ErrorSubject::StateMachine, ErrorVerb::Write, AnyError::new(&error));
+            return self.applied.apply_all(entries).map_err(|error| failed(error).into());
+        }
         self.on_state(ErrorVerb::Write, move |applied| applied.apply_all(entries)).await
     }
 
