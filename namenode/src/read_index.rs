@@ -93,13 +93,14 @@ async fn watch_alone(raft: Raft, mut applied: watch::Receiver<Option<u64>>, alon
     let mut metrics = raft.metrics();
     let mut leadership = raft.server_metrics();
     loop {
-        leadership.mark_unchanged();
         let is_alone = {
-            let metrics = metrics.borrow_and_update();
-            let only_voter = metrics.membership_config.membership().voter_ids().eq([metrics.id]);
+            // Of the two, openraft tells this one first.
+            let now = leadership.borrow_and_update();
+            let only_voter = now.membership_config.membership().voter_ids().eq([now.id]);
             // The blank entry of its own term is the proof that everything before it is applied.
-            let caught_up = metrics.last_applied.is_some_and(|last| last.leader_id.term == metrics.current_term);
-            only_voter && metrics.state == ServerState::Leader && caught_up
+            let term = now.vote.leader_id().term;
+            let last = metrics.borrow_and_update().last_applied;
+            only_voter && now.state == ServerState::Leader && last.is_some_and(|last| last.leader_id.term == term)
         };
         alone.0.store(is_alone, Ordering::Release);
         if is_alone {
