@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use granary_protocol::LAYOUT_VERSION;
+use granary_protocol::MESSAGES_VERSION;
 
 /// Why a call or a stream operation did not succeed. Cheap to clone: a dead connection hands one to each of its calls.
 ///
@@ -27,9 +27,9 @@ pub enum RpcError {
     #[error("{addr} speaks wire version {theirs}, this process speaks {ours}")]
     WireVersionMismatch { addr: Arc<str>, ours: u16, theirs: u16 },
 
-    /// The peer's messages have another layout.
-    #[error("{addr} speaks layout version {theirs} of the messages, this process speaks {LAYOUT_VERSION}")]
-    LayoutVersionMismatch { addr: Arc<str>, theirs: u8 },
+    /// The peer speaks another version of the messages.
+    #[error("{addr} speaks version {theirs} of the messages, this process speaks {MESSAGES_VERSION}")]
+    MessagesVersionMismatch { addr: Arc<str>, theirs: u8 },
 
     /// The connection ended before the operation did. `sent`: the request may have reached the peer.
     #[error("connection to {addr} lost: {source}")]
@@ -84,7 +84,7 @@ impl RpcError {
             | Self::ShuttingDown { .. } => true,
             Self::HandshakeRefused { .. }
             | Self::WireVersionMismatch { .. }
-            | Self::LayoutVersionMismatch { .. }
+            | Self::MessagesVersionMismatch { .. }
             | Self::FrameTooLarge { .. }
             | Self::HandlerFailed { .. }
             | Self::ProtocolViolation { .. }
@@ -107,7 +107,7 @@ impl RpcError {
             Self::ConnectFailed { .. }
             | Self::HandshakeRefused { .. }
             | Self::WireVersionMismatch { .. }
-            | Self::LayoutVersionMismatch { .. }
+            | Self::MessagesVersionMismatch { .. }
             | Self::Busy { .. }
             | Self::ShuttingDown { .. }
             | Self::ClientClosed => false,

@@ -1,28 +1,21 @@
 //! The first eight bytes each way on a connection: who speaks what.
 //!
 //! ```text
-//! client: "GRNY" | wire version u16 | purpose u8 (1 calls, 2 streams) | layout version u8
-//! server: "GRNY" | wire version u16 | verdict u8 (0 welcome, 1 wire version, 2 purpose, 3 layout version) | layout version u8
+//! client: "GRNY" | wire version u16 | purpose u8 (1 calls, 2 streams) | messages version u8
+//! server: "GRNY" | wire version u16 | verdict u8 (0 welcome, 1 wire version, 2 purpose, 3 messages version) | messages version u8
 //! ```
 //!
-//! The wire version is that of the frames, the layout version that of the messages in them: each side refuses a peer with
+//! The wire version is that of the frames, the messages version that of what is in them: each side refuses a peer with
 //! another one of either, before a message could be misread. These eight bytes never change, so that any two versions can
 //! at least tell each other apart. Under TLS 1.3 a client learns only here that the server rejected its certificate.
 
 use std::io;
 
-use granary_protocol::LAYOUT_VERSION;
+use granary_protocol::MESSAGES_VERSION;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// The version of the frames this build speaks. A peer with another one is refused, by either side.
 pub const WIRE_VERSION: u16 = 1;
-
-/// The layout version as the hello says it.
-const LAYOUT: u8 = LAYOUT_VERSION as u8;
-const _: () = assert!(LAYOUT_VERSION <= u8::MAX as u32, "the hello has one byte for it");
-/// What builds say that did not compare layouts yet; theirs is 2.
-const LAYOUT_UNSAID: u8 = 0;
-const LAYOUT_OF_UNSAID: u8 = 2;
 
 const MAGIC: [u8; 4] = *b"GRNY";
 
@@ -41,8 +34,8 @@ pub(crate) enum HelloError {
     BadMagic,
     #[error("the peer speaks wire version {theirs}, this process speaks {WIRE_VERSION}")]
     Version { theirs: u16 },
-    #[error("the peer's messages have layout version {theirs}, those of this process {LAYOUT}")]
-    Layout { theirs: u8 },
+    #[error("the peer speaks version {theirs} of the messages, this process speaks {MESSAGES_VERSION}")]
+    Messages { theirs: u8 },
     #[error("the peer does not offer this kind of connection")]
     Purpose,
 }
@@ -50,14 +43,14 @@ pub(crate) enum HelloError {
 const WELCOME: u8 = 0;
 const WRONG_VERSION: u8 = 1;
 const WRONG_PURPOSE: u8 = 2;
-const WRONG_LAYOUT: u8 = 3;
+const WRONG_MESSAGES: u8 = 3;
 
 /// A hello as received.
 struct Hello {
     wire: u16,
     /// Purpose or verdict.
     byte: u8,
-    layout: u8,
+    messages: u8,
 }
 
 /// The client's half: says what it wants and waits for the verdict.
@@ -71,12 +64,12 @@ pub(crate) async fn greet(
         Purpose::Streams => 2,
     };
     send(writer, byte).await?;
-    let Hello { wire, byte: verdict, layout } = receive(reader).await?;
+    let Hello { wire, byte: verdict, messages } = receive(reader).await?;
     if wire != WIRE_VERSION || verdict == WRONG_VERSION {
         return Err(HelloError::Version { theirs: wire });
     }
-    if layout != LAYOUT || verdict == WRONG_LAYOUT {
-        return Err(HelloError::Layout { theirs: layout });
+    if messages != MESSAGES_VERSION || verdict == WRONG_MESSAGES {
+        return Err(HelloError::Messages { theirs: messages });
     }
     if verdict == WELCOME { Ok(()) } else { Err(HelloError::Purpose) }
 }
@@ -86,10 +79,10 @@ pub(crate) async fn welcome(
     reader: &mut (impl AsyncRead + Unpin),
     writer: &mut (impl AsyncWrite + Unpin),
 ) -> Result<Purpose, HelloError> {
-    let Hello { wire, byte, layout } = receive(reader).await?;
+    let Hello { wire, byte, messages } = receive(reader).await?;
     let (verdict, outcome) = match byte {
         _ if wire != WIRE_VERSION => (WRONG_VERSION, Err(HelloError::Version { theirs: wire })),
-        _ if layout != LAYOUT => (WRONG_LAYOUT, Err(HelloError::Layout { theirs: layout })),
+        _ if messages != MESSAGES_VERSION => (WRONG_MESSAGES, Err(HelloError::Messages { theirs: messages })),
         1 => (WELCOME, Ok(Purpose::Calls)),
         2 => (WELCOME, Ok(Purpose::Streams)),
         _ => (WRONG_PURPOSE, Err(HelloError::Purpose)),
@@ -100,7 +93,7 @@ pub(crate) async fn welcome(
 
 async fn send(writer: &mut (impl AsyncWrite + Unpin), last: u8) -> io::Result<()> {
     let version = WIRE_VERSION.to_be_bytes();
-    let hello = [MAGIC[0], MAGIC[1], MAGIC[2], MAGIC[3], version[0], version[1], last, LAYOUT];
+    let hello = [MAGIC[0], MAGIC[1], MAGIC[2], MAGIC[3], version[0], version[1], last, MESSAGES_VERSION];
     writer.write_all(&hello).await?;
     writer.flush().await
 }
@@ -114,6 +107,5 @@ async fn receive(reader: &mut (impl AsyncRead + Unpin)) -> Result<Hello, HelloEr
     }
     let mut rest = [0; 4];
     reader.read_exact(&mut rest).await?;
-    let layout = if rest[3] == LAYOUT_UNSAID { LAYOUT_OF_UNSAID } else { rest[3] };
-    Ok(Hello { wire: u16::from_be_bytes([rest[0], rest[1]]), byte: rest[2], layout })
+    Ok(Hello { wire: u16::from_be_bytes([rest[0], rest[1]]), byte: rest[2], messages: rest[3] })
 }

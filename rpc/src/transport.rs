@@ -75,7 +75,7 @@ pub(crate) async fn connect(addr: &Arc<str>, security: &Security, purpose: Purpo
         HelloError::Version { theirs } => {
             RpcError::WireVersionMismatch { addr: addr.clone(), ours: WIRE_VERSION, theirs }
         }
-        HelloError::Layout { theirs } => RpcError::LayoutVersionMismatch { addr: addr.clone(), theirs },
+        HelloError::Messages { theirs } => RpcError::MessagesVersionMismatch { addr: addr.clone(), theirs },
         other => RpcError::HandshakeRefused { addr: addr.clone(), reason: other.to_string() },
     })?;
     Ok(Connection::new(reader, writer, peer, purpose))
