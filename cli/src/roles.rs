@@ -136,6 +136,8 @@ pub async fn datanode(options: RoleOptions) -> anyhow::Result<()> {
             RpcClientConfig::default(),
             Some(local),
         ));
+        let stop_client = CancellationToken::new();
+        shutdown::end_with(&stop_client, &shutdown);
         let client = Client::start(
             // Compaction is the gateways' work.
             ClientConfig { compaction: false, ..ClientConfig::default() },
@@ -144,7 +146,8 @@ pub async fn datanode(options: RoleOptions) -> anyhow::Result<()> {
                 datanodes: connector.clone(),
                 local_datanode: Some(datanode.id()),
                 holder: NodeName::from(format!("webhdfs-{}", datanode.id())),
-                shutdown: CancellationToken::new(),
+                lanes_on: None,
+                shutdown: stop_client,
             },
         )?;
         let namenode_rpc = ports.namenode_rpc.clone().unwrap_or_default();
@@ -161,13 +164,14 @@ pub async fn datanode(options: RoleOptions) -> anyhow::Result<()> {
     tracing::info!(rpc = %file.rpc, http = %file.http, "datanode is up");
 
     server.run(shutdown).await;
-    if let Some(client) = doors_client {
+    if let Some(client) = &doors_client {
         client.stop().await;
     }
     tasks.close();
     tasks.wait().await;
     datanode.stop().await;
-    datanode.failure().map_or(Ok(()), |died| Err(died.into()))
+    let client_died = doors_client.and_then(|client| client.failure());
+    datanode.failure().or(client_died).map_or(Ok(()), |died| Err(died.into()))
 }
 
 /// `granary gateway`.
