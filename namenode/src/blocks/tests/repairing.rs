@@ -406,8 +406,17 @@ fn a_slow_volume_is_avoided_while_there_are_others_and_read_last() {
         let report = granary_protocol::namenode::VolumeReport { wait_ms, ..volume_report(node * 10) };
         assert!(world.blocks.heartbeat(granary_protocol::DatanodeId(node), vec![report], world.now));
     };
+    let first_asked = |world: &World| {
+        let extent = granary_protocol::block::Extent { block: BlockId(1), offset: 0, length: 1 };
+        let located = world.blocks.locate(extent, granary_protocol::token::AccessMode::Read, world.now).unwrap();
+        located.replicas[0].volume
+    };
+    let first = first_asked(&world);
+    beat(&mut world, first.0 / 10, 900);
+    assert_ne!(first_asked(&world), first);
+    beat(&mut world, first.0 / 10, 0);
+    assert_eq!(first_asked(&world), first);
     beat(&mut world, 1, 900);
-    assert_eq!(world.located(1).last(), Some(&10));
     assert!((0..20).all(|_| !world.blocks.choose_targets(3, None, &[]).contains(&VolumeId(10))));
     assert_eq!(world.blocks.choose_targets(4, None, &[]).len(), 4, "better than none");
     beat(&mut world, 1, 3);
