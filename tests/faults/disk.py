@@ -65,7 +65,7 @@ def full(options):
     """Every disk fills up: writes are refused cleanly, reads and deletes go on, and room that is made is used again."""
     notes, place, began = [], Place(3), time.monotonic()
     try:
-        place.mounts += [Tmpfs(place.data(number), 400) for number in (1, 2, 3)]
+        place.mounts += [Tmpfs(place.data(number), 240) for number in (1, 2, 3)]
         cluster = place.cluster
         cluster.up()
         before = pids(cluster)
