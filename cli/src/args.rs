@@ -40,6 +40,8 @@ pub enum Command {
     Certs(CertsOptions),
     /// Ask a process whether it is ready: exit code 0 when it is.
     Health(HealthOptions),
+    /// Work with files and directories as Hadoop's shell does: `granary fs -ls /`.
+    Fs(FsOptions),
     /// Run a cluster of separate processes on this machine.
     #[command(subcommand)]
     Local(LocalCommand),
@@ -47,6 +49,27 @@ pub enum Command {
     Admin(AdminOptions),
     /// Ask what lifecycle rules will do.
     Lifecycle(LifecycleQuestion),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Commands, with the options of Hadoop's shell: -ls -cat -text -head -tail -mkdir -rm -rmdir -mv -put -copyFromLocal -get
+-copyToLocal -appendToFile -touchz -du -count -stat -test -df -setrep -chmod -chown -chgrp -truncate. Times are in UTC.
+
+Examples:
+  granary fs -mkdir -p /data/in
+  granary fs -put report.csv /data/in
+  granary fs --webhdfs http://namenode:9870 --user ann -ls -h /data")]
+pub struct FsOptions {
+    /// WebHDFS of a namenode.
+    #[arg(long, env = "GRANARY_WEBHDFS", default_value = "http://127.0.0.1:9870", value_name = "URL")]
+    pub webhdfs: String,
+    /// On whose behalf; the user of the operating system otherwise.
+    #[arg(long, env = "HADOOP_USER_NAME", value_name = "NAME")]
+    pub user: Option<String>,
+    /// The command, its options and its paths.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod certs;
 mod config;
 mod credentials;
 mod enrol;
+mod fs;
 mod hadoop;
 mod health;
 mod http_client;
@@ -39,6 +40,13 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     logging::init(&arguments.log);
+    if let Command::Fs(options) = arguments.command {
+        // Its exit codes are those of Hadoop's shell.
+        return runtime().and_then(|runtime| runtime.block_on(fs::run(options))).unwrap_or_else(|error| {
+            eprintln!("granary: {error:#}");
+            ExitCode::from(255)
+        });
+    }
     let outcome = runtime().and_then(|runtime| runtime.block_on(run(arguments.command)));
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -62,6 +70,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Enrol(options) => enrol::run(options).await,
         Command::Certs(options) => certs::run(&options),
         Command::Health(options) => health::run(options).await,
+        Command::Fs(options) => fs::run(options).await.map(drop),
         Command::Local(command) => match command {
             LocalCommand::Up(options) => local::up(options).await,
             LocalCommand::Kill(options) => local::kill(&options.dir, &options.name),

@@ -7,6 +7,7 @@
 
 use crate::error::{unavailable, unexpected};
 use crate::shared::Shared;
+use crate::small_files;
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::future::join_all;
 use granary_protocol::block::{Extent, LocatedBlock, ReplicaLocation};
@@ -60,7 +61,14 @@ impl Compactor {
                     pause = pause_min;
                     continue;
                 }
-                Ok(false) => {}
+                Ok(false) => match small_files::pack_some(&self.shared).await {
+                    Ok(true) => {
+                        pause = pause_min;
+                        continue;
+                    }
+                    Ok(false) => {}
+                    Err(failure) => debug!(%failure, "packing of small files pauses"),
+                },
                 Err(failure) => debug!(%failure, "compaction pauses"),
             }
             tokio::time::sleep(pause).await;

@@ -26,6 +26,7 @@ mod reader;
 pub mod remote;
 mod seal;
 mod shared;
+mod small_files;
 mod stored;
 mod suspects;
 mod users;

@@ -6,18 +6,21 @@ use crate::service::Namenode;
 use crate::state::filesystem::{self as rows, Answer, FoundBlock, FoundFile, FoundListing};
 use granary_protocol::block::{BLOCK_BYTES_MAX, Extent};
 use granary_protocol::filesystem::*;
-use granary_protocol::namenode::NamenodeReply;
+use granary_protocol::namenode::{LocatedExtent, NamenodeReply, SmallFile};
 use granary_protocol::token::AccessMode;
-use granary_protocol::{BlockId, ErrorCode, Failure, VolumeId};
+use granary_protocol::{BlockId, ErrorCode, Failure, LeaseId, VolumeId};
 
 /// How often a read is repeated whose blocks changed between the two looks it takes.
 const READ_ATTEMPTS: usize = 4;
 /// The most datanodes that a client may exclude, and add to a pipeline.
 const DATANODES_MAX: usize = 64;
+/// Small files handed out by one claim.
+const SMALL_FILES_MAX: usize = 64;
 
 impl Namenode {
     /// Answers [`granary_protocol::namenode::NamenodeRequest::FileSystem`].
     pub(crate) async fn file_system(&self, call: FsCall) -> Result<NamenodeReply, Failure> {
+        self.admit_call(&call.request).await?;
         let reply = match &call.request {
             FsRequest::Stats => self.file_system_stats().await?,
             FsRequest::ServerDefaults => FsReply::ServerDefaults(ServerDefaults {
@@ -45,6 +48,39 @@ impl Namenode {
             _ => self.order(call, Vec::new()).await?,
         };
         Ok(NamenodeReply::FileSystem(Box::new(reply)))
+    }
+
+    /// Holds what a call is about to add against the limits of directories.
+    async fn admit_call(&self, request: &FsRequest) -> Result<(), Failure> {
+        let adds = matches!(
+            request,
+            FsRequest::Create(_) | FsRequest::Mkdirs { .. } | FsRequest::Rename { .. } | FsRequest::Rename2 { .. }
+        );
+        if !adds || !self.has_quotas()? {
+            return Ok(());
+        }
+        match request {
+            FsRequest::Create(create) => self.admit_new(&create.path).await,
+            FsRequest::Mkdirs { path, .. } => self.admit_new(path).await,
+            FsRequest::Rename { from, to } | FsRequest::Rename2 { from, to, .. } => {
+                let (source, replication) = (from.clone(), u16::from(self.config.replication));
+                let (names, space) = match self.scan(move |view| rows::taken(view, &source, replication)).await {
+                    Ok(taken) => taken,
+                    Err(_) => return Ok(()),
+                };
+                self.admit_to_quotas(to, names, space, Some(from)).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn admit_new(&self, path: &FsPath) -> Result<(), Failure> {
+        match self.point_read(|view| rows::missing_names(view, path)).await {
+            Ok(0) => Ok(()),
+            Ok(names) => self.admit_to_quotas(path, names, 0, None).await,
+            // The call itself says what is wrong with it.
+            Err(_) => Ok(()),
+        }
     }
 
     async fn order(&self, call: FsCall, volumes: Vec<VolumeId>) -> Result<FsReply, Failure> {
@@ -148,6 +184,12 @@ impl Namenode {
         let Some(place) = self.point_read(|view| rows::block_to_place(view, &call.request)).await? else {
             return Err(Failure::new(ErrorCode::Internal, "a call that adds a block places none"));
         };
+        if self.has_quotas()?
+            && let FsRequest::AddBlock { path, .. } = &call.request
+        {
+            let space = place.block_size * u64::from(place.replicas);
+            self.admit_to_quotas(path, 0, space, None).await?;
+        }
         let (exclude, host) = (hints.exclude.clone(), hints.favored.first().unwrap_or(&call.caller.host).clone());
         let volumes = self
             .applied
@@ -219,6 +261,25 @@ impl Namenode {
             }
         }
         self.order(call, Vec::new()).await
+    }
+
+    /// Small files that are worth packing, located, claimed for this lease for a while.
+    pub(crate) async fn claim_small_files(&self, lease: LeaseId) -> Result<NamenodeReply, Failure> {
+        self.reads.admit().await?;
+        let (now, replicas) = (self.clock.now(), self.config.replication);
+        let found = self.look(|view| rows::small_contents(view, now, replicas))?;
+        let files = self.applied.with_blocks(|blocks| {
+            let claimed =
+                found.iter().filter(|small| blocks.claim(small.extent.block, lease, now)).take(SMALL_FILES_MAX);
+            let claimed: Vec<_> = claimed.collect();
+            let located = |small: &&rows::SmallContent| {
+                let located = blocks.locate(small.extent, AccessMode::Read, now)?;
+                let located = LocatedExtent { content_offset: 0, extent: small.extent, located };
+                Some(SmallFile { content: small.content, located, class: small.class })
+            };
+            claimed.iter().filter_map(located).collect()
+        });
+        Ok(NamenodeReply::SmallFiles(files))
     }
 
     async fn file_system_stats(&self) -> Result<FsReply, Failure> {

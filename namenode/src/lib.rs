@@ -26,6 +26,7 @@ mod lifecycle;
 pub mod metrics;
 pub mod peers;
 pub mod proposer;
+mod quotas;
 pub mod raft;
 pub mod raft_log;
 pub mod read_index;

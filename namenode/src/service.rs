@@ -52,6 +52,7 @@ pub struct Namenode {
     pub(crate) mover: Mutex<Mover>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) quotas: crate::quotas::QuotaCounts,
     pub(crate) doors: DatanodeDoors,
     /// Exports of the metadata under way.
     pub(crate) exports: Exports,
@@ -132,6 +133,7 @@ impl Namenode {
             Q::DatanodeDoors => Ok(NamenodeReply::DatanodeDoors(self.doors.at(self.clock.now()))),
 
             Q::FileSystem(call) => self.file_system(*call).await,
+            Q::ClaimSmallFiles { lease } => self.claim_small_files(lease).await,
 
             Q::ExportMetadata { export, after } => self.export_metadata(export, after).await,
             Q::ListPeers => Ok(self.list_peers()),
@@ -180,7 +182,10 @@ impl Namenode {
             | Q::SettleEvents { .. }
             | Q::ApplyLifecycle { .. }
             | Q::RestoreObject { .. }) => match Action::try_from(mutation) {
-                Ok(action) => self.propose(action).await,
+                Ok(action) => {
+                    self.admit_object(&action).await?;
+                    self.propose(action).await
+                }
                 Err(_) => Err(Failure::new(ErrorCode::Internal, "a mutation without a command")),
             },
         }

@@ -167,6 +167,7 @@ pub async fn start(config: Config, components: Components) -> Result<Running, Na
         mover: Mutex::default(),
         clock,
         metrics,
+        quotas: Default::default(),
         doors: DatanodeDoors::default(),
         exports: Exports::default(),
         security,

@@ -319,6 +319,9 @@ pub enum NamenodeRequest {
     GetRestores { bucket: BucketName, versions: Vec<(ObjectKey, VersionId)> },
     /// → `RestoresSettled`: restores that have become readable or expired since were announced; how many.
     SettleRestores { limit: u32 },
+    /// → `SmallFiles`. Small files that Hadoop wrote, each in a block of its own, claimed for this lease: they are to be
+    /// written again as records and moved with `RelocateContents`.
+    ClaimSmallFiles { lease: LeaseId },
 }
 
 /// What a process of the cluster is, as its certificate says.
@@ -441,6 +444,18 @@ pub enum NamenodeReply {
     Restored(RestoreOutcome),
     Restores(Vec<Option<Restore>>),
     RestoresSettled(u32),
+    SmallFiles(Vec<SmallFile>),
+}
+
+/// A small content in a block of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SmallFile {
+    /// Its name, which its record will have.
+    pub content: ContentId,
+    /// All of its bytes.
+    pub located: LocatedExtent,
+    /// The class its record is written for.
+    pub class: StorageClass,
 }
 
 /// Which bytes of an object a reader wants located, so that one call answers a GET.

@@ -211,6 +211,7 @@ fn repeatable(request: &NamenodeRequest) -> bool {
         | SetDatanodeIntent { .. }
         | SetVolumeDrain { .. }
         | ClaimCompaction { .. }
+        | ClaimSmallFiles { .. }
         | CreateJoinToken { .. }
         | CreateNamenodeToken { .. }
         | Enrol { .. } => false,

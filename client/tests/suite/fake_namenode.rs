@@ -54,6 +54,7 @@ fn answer(state: &mut State, request: NamenodeRequest) -> Result<NamenodeReply, 
             state.located += 1;
             locate(state, content, offset, length).map(NamenodeReply::Located)
         }
+        NamenodeRequest::ClaimSmallFiles { .. } => Ok(NamenodeReply::SmallFiles(Vec::new())),
         NamenodeRequest::ClaimCompaction { .. } => {
             let Some(id) = state.faults.compact.pop() else { return Ok(NamenodeReply::Compaction(None)) };
             let length = state.blocks[&id].sealed.expect("a sealed block");

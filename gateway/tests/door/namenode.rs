@@ -271,6 +271,7 @@ impl Tables {
             }
             Q::SealBlock { .. } => Ok(R::Sealed(GenerationStamp(1))),
             Q::ClaimCompaction { .. } => Ok(R::Compaction(None)),
+            Q::ClaimSmallFiles { .. } => Ok(R::SmallFiles(Vec::new())),
             Q::CloseLease { .. } | Q::AbandonBlocks { .. } => Ok(R::Done),
             // Full for events about the key `full`, until there is a bucket `opened`.
             Q::AppendEvents { events }

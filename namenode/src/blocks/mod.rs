@@ -411,6 +411,15 @@ impl Blocks {
         Some(block)
     }
 
+    /// Claims a block for `lease` for a while; `false` while another has it.
+    pub fn claim(&mut self, block: BlockId, lease: LeaseId, now: UnixMillis) -> bool {
+        if self.claims.contains_key(&block) {
+            return false;
+        }
+        self.claims.insert(block, (lease, UnixMillis(now.0 + CLAIM_MS)));
+        true
+    }
+
     /// A compactor that died gives its claims back.
     pub fn release_claims(&mut self, lease: LeaseId) {
         self.claims.retain(|_, (holder, _)| *holder != lease);

@@ -5,6 +5,7 @@
 
 use super::blocks;
 use super::classes;
+use super::filesystem;
 use super::layout;
 use super::leases;
 use super::records::{ContentData, ContentRecord, Slice};
@@ -150,6 +151,7 @@ pub(super) fn release(tx: &mut Transaction<'_>, content: ContentId) -> Result<bo
         return Ok(true);
     }
     tx.delete(layout::content(content));
+    filesystem::forget_small(tx, content)?;
     match record.data {
         ContentData::Extents(extents) => {
             let counters = tx.counters();
@@ -239,6 +241,7 @@ fn relocate_one(tx: &mut Transaction<'_>, lease: LeaseId, step: &ContentMove) ->
     blocks::detach(tx, &step.from)?;
     tx.put_record(layout::content(step.content), &record);
     classes::arrived(tx, step.content, step.to.block)?;
+    filesystem::forget_small(tx, step.content)?;
     Ok(true)
 }
 

@@ -43,6 +43,9 @@
 //! | 92 | content_move | content | the class its record is to be written into |
 //! | 93 | restore | version sequence | [`RestoreRecord`](super::records::RestoreRecord) |
 //! | 94 | restore_due | Unix milliseconds, version sequence | empty: then a restore is announced or forgotten |
+//! | 68 | quota | directory | the limits of a directory |
+//! | 69 | quota_count | – | how many directories have limits |
+//! | 70 | small_file | content | when the small file that Hadoop wrote was closed: it waits to be packed |
 //!
 //! Values are postcard unless said otherwise. Ids and sequences take 8 bytes in keys.
 //!
@@ -117,6 +120,9 @@ pub(super) const CONTENT_CLASSES: u8 = 91;
 pub(super) const CONTENT_MOVE: u8 = 92;
 pub(super) const RESTORE: u8 = 93;
 pub(super) const RESTORE_DUE: u8 = 94;
+pub(super) const QUOTA: u8 = 68;
+pub(super) const QUOTA_COUNT: u8 = 69;
+pub(super) const SMALL_FILE: u8 = 70;
 
 // The longest key of all: a version or an upload of a 1,024-byte key.
 const _: () = assert!(1 + 8 + granary_protocol::object::KEY_BYTES_MAX + 1 + 8 <= KEY_BYTES_MAX);
@@ -393,6 +399,14 @@ pub(super) fn detached(directory: DirectoryId) -> Vec<u8> {
     number(DETACHED, directory.0)
 }
 
+pub(super) fn quota(directory: DirectoryId) -> Vec<u8> {
+    number(QUOTA, directory.0)
+}
+
+pub(super) fn small_file(content: ContentId) -> Vec<u8> {
+    number(SMALL_FILE, content.0)
+}
+
 pub(super) fn recovering(file: FileId) -> Vec<u8> {
     number(RECOVERING, file.0)
 }
@@ -441,6 +455,9 @@ pub(super) fn table_name(table: u8) -> &'static str {
         CONTENT_MOVE => "content_move",
         RESTORE => "restore",
         RESTORE_DUE => "restore_due",
+        QUOTA => "quota",
+        QUOTA_COUNT => "quota_count",
+        SMALL_FILE => "small_file",
         _ => "?",
     }
 }

@@ -116,7 +116,7 @@ pub(in crate::state) fn forget_directory(tx: &mut Transaction<'_>, directory: Di
     if tx.get(&key)?.is_some() {
         tx.delete(key);
     }
-    Ok(())
+    super::quota::forget(tx, directory)
 }
 
 /// A number for a new file. Directories are numbered by their ids, from the same counter.

@@ -29,6 +29,8 @@ pub struct UnplacedBlock {
     pub replicas: u8,
     /// The class of the file.
     pub class: StorageClass,
+    /// The most bytes it will have.
+    pub block_size: u64,
 }
 
 /// What an `AddBlock` is about to allocate, as far as can be told before it is ordered.
@@ -39,7 +41,8 @@ pub fn block_to_place<V: View + ?Sized>(view: &V, request: &FsRequest) -> Result
     let FsRequest::AddBlock { path, file, holder, .. } = request else { return Ok(None) };
     let record = open::find(view, path, *file, holder)?.record;
     let replicas = record.attributes.replication.clamp(1, PIPELINE_MAX) as u8;
-    Ok(Some(UnplacedBlock { replicas, class: record.class }))
+    let block_size = record.attributes.block_size.clamp(1, u64::from(BLOCK_BYTES_MAX));
+    Ok(Some(UnplacedBlock { replicas, class: record.class, block_size }))
 }
 
 /// The block being written, its record and its pipeline, for a writer that asks about it.

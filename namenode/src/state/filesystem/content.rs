@@ -95,7 +95,7 @@ pub(super) fn close(
 ) -> Result<(), Rejection> {
     let size = record.base_bytes + record.sealed_bytes();
     let kept_base = record.blocks.is_empty();
-    let (content, pieces) = gather(tx, &record)?;
+    let (content, pieces) = gather(tx, &record, now)?;
     let mut attributes = record.attributes.clone();
     attributes.modified = None;
     if kept_base && let Some(base) = content {
@@ -116,7 +116,11 @@ pub(super) fn close(
 }
 
 /// The content of a file's base and blocks, with one reference, and how many pieces it has.
-fn gather(tx: &mut Transaction<'_>, record: &OpenFileRecord) -> Result<(Option<ContentId>, usize), Rejection> {
+fn gather(
+    tx: &mut Transaction<'_>,
+    record: &OpenFileRecord,
+    now: UnixMillis,
+) -> Result<(Option<ContentId>, usize), Rejection> {
     if record.blocks.is_empty() {
         return Ok((record.base, 1));
     }
@@ -126,6 +130,7 @@ fn gather(tx: &mut Transaction<'_>, record: &OpenFileRecord) -> Result<(Option<C
     }
     let length = record.sealed_bytes();
     contents::insert_leaf(tx, leaf, length, &record.blocks);
+    super::small::note(tx, leaf, &record.blocks, now);
     let Some(base) = record.base else { return Ok((Some(leaf), record.blocks.len())) };
     let mut slices = Vec::new();
     for slice in contents::slices_of(tx, base, 0, record.base_bytes)? {

@@ -34,6 +34,7 @@ mod rename;
 mod resolve;
 mod retry;
 mod settings;
+mod small;
 mod status;
 mod xattrs;
 
@@ -42,8 +43,11 @@ pub use blocks::{UnplacedBlock, block_to_place, placement_of};
 pub use lease::expired_holders;
 pub(crate) use perform::perform;
 pub use queries::{Answer, FoundBlock, FoundFile, FoundListing, query};
+pub use quota::{LimitedDirectory, any_limits, limits_on, missing_names, taken};
 pub use reclaim::{anything_detached, is_deleted_by_pages};
 pub use recovery::{RecoveringFile, recovering};
+pub(super) use small::forget as forget_small;
+pub use small::{SmallContent, small_contents};
 
 #[cfg(test)]
 pub(super) use records::{Attributes, DetachedRecord, OpenFileRecord};

@@ -95,7 +95,7 @@ fn dispatch(
         Q::RecoverLease { path, holder } => recovery::recover_lease(tx, caller, path, holder, now),
         Q::UpdateBlockForPipeline { block, holder } => blocks::promise_generation(tx, block, holder),
         Q::UpdatePipeline { holder, old, new, .. } => blocks::update_pipeline(tx, holder, old, new, volumes),
-        Q::SetQuota { path, .. } => quota::set(caller, path).map(|()| FsReply::Done),
+        Q::SetQuota { path, names, space_bytes } => quota::set(tx, caller, path, *names, *space_bytes),
         Q::SetXAttr { path, attribute, create, replace } => xattrs::set(tx, caller, path, attribute, *create, *replace),
         Q::RemoveXAttr { path, name } => xattrs::remove(tx, caller, path, name),
         Q::ChangeAcl { path, change } => acl::change(tx, caller, path, change),

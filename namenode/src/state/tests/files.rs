@@ -361,3 +361,51 @@ fn files_are_joined_cut_and_lengthened_without_a_byte_moving() {
     assert_eq!(store.status("/bucket/a").unwrap().file_id, id);
     invariants::check(store.view(), &store.told);
 }
+
+#[test]
+fn limits_are_kept_and_what_a_tree_takes_is_counted() {
+    let mut store = Store::new();
+    store.fs(mkdirs("/bucket/d/e")).unwrap();
+    store.write("/bucket/d/e/f", &[10]);
+    assert!(!filesystem::any_limits(store.view()).unwrap());
+    let set = |names, space_bytes| FsRequest::SetQuota { path: path("/bucket/d"), names, space_bytes };
+    assert_eq!(store.fs(set(Some(Some(5)), None)), Ok(FsReply::Done));
+    assert_eq!(store.fs(set(None, Some(Some(100)))), Ok(FsReply::Done));
+    let limited = filesystem::limits_on(store.view(), &path("/bucket/d/e/g")).unwrap();
+    assert_eq!(limited.len(), 1);
+    assert_eq!((limited[0].quota.names, limited[0].quota.space_bytes), (Some(5), Some(100)));
+    assert_eq!(
+        filesystem::taken(store.view(), &path("/bucket/d"), 3).unwrap(),
+        (3, 20),
+        "d, e and f with two replicas"
+    );
+    assert_eq!(filesystem::missing_names(store.view(), &path("/bucket/d/x/y")).unwrap(), 2);
+    assert_eq!(filesystem::missing_names(store.view(), &path("/bucket/d/e")).unwrap(), 0);
+    assert_eq!(store.code(set(Some(Some(0)), None)), ErrorCode::InvalidArgument);
+    store.fs(FsRequest::Delete { path: path("/bucket/d"), recursive: true }).unwrap();
+    store.fs_action(FileSystemAction::Reclaim).unwrap();
+    assert!(!filesystem::any_limits(store.view()).unwrap(), "they went with the directory");
+    invariants::check(store.view(), &store.told);
+}
+
+#[test]
+fn a_small_file_waits_to_be_packed_and_moves_as_a_record() {
+    let mut store = Store::new();
+    store.write("/bucket/small", &[1000]);
+    store.write("/bucket/large", &[9 << 20]);
+    let small = |store: &Store| filesystem::small_contents(store.view(), store.now(), 2).unwrap();
+    assert_eq!(small(&store), [], "it rests first");
+    store.advance(60_000);
+    let found = small(&store);
+    assert_eq!(found.len(), 1);
+    assert_eq!(filesystem::small_contents(store.view(), store.now(), 3).unwrap(), [], "it wants two replicas");
+    let mut writer = Writer::new(&mut store, "gateway");
+    let to = writer.place(&mut store, 1000);
+    let step = granary_protocol::namenode::ContentMove { content: found[0].content, from: found[0].extent, to };
+    let relocate = crate::command::Action::RelocateContents { lease: writer.lease, moves: vec![step] };
+    assert_eq!(store.apply(relocate), Ok(granary_protocol::namenode::NamenodeReply::Alive(vec![true])));
+    assert_eq!(small(&store), []);
+    assert_eq!(store.located("/bucket/small").blocks[0].extent, to);
+    assert!(store.block(found[0].extent.block).is_none(), "its own block has gone");
+    invariants::check(store.view(), &store.told);
+}
