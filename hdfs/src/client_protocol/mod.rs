@@ -22,3 +22,5 @@ pub use server::ha_state;
 
 #[cfg(test)]
 mod compatibility;
+#[cfg(test)]
+mod hostile;

@@ -86,7 +86,7 @@ impl ClientProtocol {
             }
         }
         if found.encryption.is_some() && found.length > 0 {
-            let message = format!("{path} is encrypted by the store: read it through S3 or WebHDFS");
+            let message = format!("{path} is encrypted by the store: read it through S3");
             return Err(RemoteException::new(JavaException::AccessControl, message));
         }
         Ok(self.view().await?.file(&found))

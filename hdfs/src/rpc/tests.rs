@@ -265,3 +265,37 @@ async fn silent_and_surplus_connections_are_closed() {
     ends(&mut surplus).await;
     ends(&mut silent).await;
 }
+
+/// `GRANARY_FUZZ_ROUNDS` plays more of them.
+#[tokio::test]
+async fn mutated_conversations_do_not_stop_the_server() {
+    let rounds: u64 = std::env::var("GRANARY_FUZZ_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
+    let settings = RpcSettings { handshake_timeout: Duration::from_millis(200), ..RpcSettings::default() };
+    let (address, _stop) = server(settings).await;
+    let negotiate = RpcSasl { state: SaslState::Negotiate as i32, ..RpcSasl::default() };
+    let negotiation = encode_frame(&request_header(SASL_CALL_ID), Some(&negotiate.encode_to_vec()));
+    let seeds = [
+        [b"hrpc\x09\x00\x00".to_vec(), context("ann"), call(0, "echo", b"abc"), call(1, "whoami", b"")].concat(),
+        [b"hrpc\x09\x00\xdf".to_vec(), negotiation, context("ann")].concat(),
+    ];
+    let mut state = 0x9e37_79b9_7f4a_7c15u64;
+    let mut random = |bound: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % bound
+    };
+    for round in 0..rounds {
+        let mut bytes = seeds[round as usize % seeds.len()].clone();
+        for _ in 0..=random(3) {
+            let at = random(bytes.len());
+            bytes[at] = random(256) as u8;
+        }
+        bytes.truncate(random(bytes.len()) + 1);
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        // The server may have closed it by now, which is its right.
+        let _ = stream.write_all(&bytes).await;
+        let _ = stream.shutdown().await;
+    }
+    let mut stream = connected(address).await;
+    stream.write_all(&call(0, "echo", b"still here")).await.unwrap();
+    assert_eq!(answer(&mut stream).await.1.as_ref(), b"still here");
+}
