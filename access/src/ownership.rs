@@ -15,7 +15,7 @@ pub enum ObjectOwnership {
     BucketOwnerPreferred,
     /// The writer owns the object.
     ObjectWriter,
-    /// Nobody has said it. The bucket's owner has every right to every object, as if that was enforced; who wrote an object
+    /// Nobody has said it. The bucket's owner has every right to every object, as if that was enforced; who wrote a new one
     /// is kept as its owner and may read it. Lists count, because nobody has said that none is wanted; once the bucket has
     /// one, writers have every right to what they wrote, too.
     Undecided,

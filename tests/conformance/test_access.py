@@ -385,6 +385,21 @@ def test_lists_let_in_only_where_ownership_lets_them_count(world):
     assert refusal(lambda: ann.get_object(Bucket=bucket, Key="bobs"))[0] == 403
 
 
+def test_the_version_of_tls_is_a_condition(world):
+    ann, bob = world.clients["ann"], world.clients["bob"]
+    bucket = f"tls-{uuid.uuid4().hex[:12]}"
+    ann.create_bucket(Bucket=bucket)
+    ann.put_object(Bucket=bucket, Key="k", Body=b"x")
+    ann.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"AWS": world.users["bob"].arn}, "Action": "s3:GetObject",
+        "Resource": f"arn:aws:s3:::{bucket}/*",
+        "Condition": {"NumericGreaterThanEquals": {"s3:TlsVersion": "1.2"}}}]}))
+    if world.tls:
+        assert bob.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+    else:
+        assert refusal(lambda: bob.get_object(Bucket=bucket, Key="k"))[0] == 403
+
+
 def test_where_nobody_chose_both_read_and_only_the_owner_opens(world):
     """A bucket whose owner said nothing of ownership, and lets somebody write into it by a policy."""
     ann, bob, anonymous = (world.clients[name] for name in ("ann", "bob", "anonymous"))
@@ -392,14 +407,14 @@ def test_where_nobody_chose_both_read_and_only_the_owner_opens(world):
     ann.create_bucket(Bucket=bucket)
     ann.delete_public_access_block(Bucket=bucket)
     ann.put_bucket_policy(Bucket=bucket, Policy=json.dumps({"Version": "2012-10-17", "Statement": [{
-        "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam:::user/bob"}, "Action": "s3:PutObject",
+        "Effect": "Allow", "Principal": {"AWS": world.users["bob"].arn}, "Action": "s3:PutObject",
         "Resource": f"arn:aws:s3:::{bucket}/*"}]}))
     bob.put_object(Bucket=bucket, Key="bobs", Body=b"y")
     ann.put_object(Bucket=bucket, Key="anns", Body=b"x")
     for client in (ann, bob):
         assert client.get_object(Bucket=bucket, Key="bobs")["Body"].read() == b"y"
     # What is given to the bucket's owner takes no more than the right to write.
-    owner = ann.list_buckets()["Owner"]["ID"]
+    owner = world.users["ann"].canonical_id
     bob.put_object(Bucket=bucket, Key="bobs", Body=b"y", ACL="bucket-owner-full-control")
     bob.put_object(Bucket=bucket, Key="bobs", Body=b"y", GrantFullControl=f"id={owner}")
     # To write is not to open: neither with the object nor afterwards.
@@ -407,7 +422,8 @@ def test_where_nobody_chose_both_read_and_only_the_owner_opens(world):
     assert refusal(lambda: bob.put_object_acl(Bucket=bucket, Key="bobs", ACL="public-read"))[0] == 403
     for key in ("bobs", "anns"):
         assert refusal(lambda: anonymous.get_object(Bucket=bucket, Key=key))[0] == 403
-    assert refusal(lambda: bob.get_object(Bucket=bucket, Key="anns"))[0] == 403
+    bob.put_object(Bucket=bucket, Key="anns", Body=b"x")
+    assert refusal(lambda: bob.get_object(Bucket=bucket, Key="anns"))[0] == 403, "to overwrite is not to own"
     ann.put_object_acl(Bucket=bucket, Key="anns", ACL="public-read")
     assert anonymous.get_object(Bucket=bucket, Key="anns")["Body"].read() == b"x"
     assert refusal(lambda: anonymous.get_object(Bucket=bucket, Key="bobs"))[0] == 403
