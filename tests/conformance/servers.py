@@ -105,10 +105,11 @@ def _url(port, tls):
 
 def granary(binary, folder, keys, tls):
     """`granary server` with every role in one process. `tls` is a certificate folder or None."""
-    ports = free_ports(5)
+    flags = ("--s3", "--namenode-http", "--namenode-rpc", "--datanode-http", "--datanode-transfer", "--datanode-ipc")
+    ports = free_ports(len(flags))
     data = folder / "data"
     argv = [str(binary), "server", "--data", str(data)]
-    for flag, port in zip(("--s3", "--namenode-http", "--namenode-rpc", "--datanode-http", "--datanode-transfer"), ports):
+    for flag, port in zip(flags, ports):
         argv += [flag, f"127.0.0.1:{port}"]
     argv += ["--public-url", _url(ports[0], tls).replace("127.0.0.1", "localhost")]
     if tls:
