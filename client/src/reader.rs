@@ -106,8 +106,8 @@ impl ContentReader {
     /// The next piece, at most 1 MiB; `None` after the last. Not to be called again after an error.
     ///
     /// # Errors
-    /// `Unavailable` when no replica of the next byte could be read for the configured deadline, or the namenode's
-    /// refusal when the content is gone.
+    /// `Unavailable` when no replica of the next byte could be read for the configured deadline, or when the content went
+    /// meanwhile: whoever asked for an object that was replaced must not be told that there is none.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         loop {
             if self.position == self.end {
@@ -241,6 +241,10 @@ impl ContentReader {
                 Ok(())
             }
             Ok(other) => Err(unexpected(&other)),
+            // The object was there when the read began, and may be there again: only a new read can tell.
+            Err(failure) if failure.code == ErrorCode::NoSuchKey => {
+                Err(unavailable("the object was replaced or deleted while its bytes could not be read"))
+            }
             Err(failure) => match failure.code.advice() {
                 Advice::Retry | Advice::OtherLeader => self.pause(failure).await,
                 Advice::GiveUp | Advice::OtherReplica => Err(for_user(failure)),

@@ -302,7 +302,15 @@ fn generation_directory(directory: &Path, generation: u64) -> PathBuf {
 fn current_generation(directory: &Path) -> Result<u64, NamenodeError> {
     match fs::read_to_string(directory.join(CURRENT)) {
         Ok(text) => {
-            text.trim().parse().map_err(|_| NamenodeError::Corrupt(format!("{CURRENT} holds {text:?}, not a number")))
+            let generation: u64 = text
+                .trim()
+                .parse()
+                .map_err(|_| NamenodeError::Corrupt(format!("{CURRENT} holds {text:?}, not a number")))?;
+            // The directory may be missing only where none was ever made: an empty one must not take the state's place.
+            if !generation_directory(directory, generation).exists() && has_generations(directory)? {
+                return Err(NamenodeError::Corrupt(format!("{CURRENT} names state-{generation}, which is not there")));
+            }
+            Ok(generation)
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             write_current(directory, 0)?;
@@ -310,6 +318,15 @@ fn current_generation(directory: &Path) -> Result<u64, NamenodeError> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+fn has_generations(directory: &Path) -> Result<bool, NamenodeError> {
+    for entry in fs::read_dir(directory)? {
+        if entry?.file_name().to_string_lossy().starts_with("state-") {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Replaces `CURRENT` so that after a power cut it names the old or the new generation.

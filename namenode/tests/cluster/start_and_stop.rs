@@ -159,6 +159,8 @@ fn segment(data: &Path) -> std::path::PathBuf {
 async fn damaged_files_are_named_and_nothing_is_guessed() {
     let said = refusal_after(|data| fs::write(data.join("state/CURRENT"), "nonsense").unwrap()).await;
     assert!(said.contains("CURRENT"), "{said}");
+    let said = refusal_after(|data| fs::write(data.join("state/CURRENT"), "4\n").unwrap()).await;
+    assert!(said.contains("state-4"), "{said}");
 
     let said = refusal_after(|data| flip_bytes(&segment(data), 0)).await;
     assert!(said.contains("raft"), "{said}");
