@@ -383,6 +383,15 @@ def test_lists_let_in_only_where_ownership_lets_them_count(world):
     assert anonymous.get_object(Bucket=bucket, Key="shown")["Body"].read() == b"y"
     # Bob's object is bob's: its owner gave nothing to the bucket's.
     assert refusal(lambda: ann.get_object(Bucket=bucket, Key="bobs"))[0] == 403
+    assert bob.get_object_acl(Bucket=bucket, Key="bobs")["Owner"]["ID"] == world.users["bob"].canonical_id
+    assert refusal(lambda: anonymous.get_object(Bucket=bucket, Key="none")) == (404, "NoSuchKey")
+    block = {"BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True, "RestrictPublicBuckets": True}
+    ann.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=block)
+    assert refusal(lambda: anonymous.get_object(Bucket=bucket, Key="k"))[0] == 403
+    assert refusal(lambda: bob.list_objects_v2(Bucket=bucket))[0] == 403
+    for key in ("k", "bobs", "shown"):
+        ann.delete_object(Bucket=bucket, Key=key)
+    ann.delete_bucket(Bucket=bucket)
 
 
 def test_the_version_of_tls_is_a_condition(world):
@@ -398,6 +407,8 @@ def test_the_version_of_tls_is_a_condition(world):
         assert bob.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
     else:
         assert refusal(lambda: bob.get_object(Bucket=bucket, Key="k"))[0] == 403
+    ann.delete_object(Bucket=bucket, Key="k")
+    ann.delete_bucket(Bucket=bucket)
 
 
 def test_where_nobody_chose_both_read_and_only_the_owner_opens(world):
@@ -427,12 +438,6 @@ def test_where_nobody_chose_both_read_and_only_the_owner_opens(world):
     ann.put_object_acl(Bucket=bucket, Key="anns", ACL="public-read")
     assert anonymous.get_object(Bucket=bucket, Key="anns")["Body"].read() == b"x"
     assert refusal(lambda: anonymous.get_object(Bucket=bucket, Key="bobs"))[0] == 403
-    assert bob.get_object_acl(Bucket=bucket, Key="bobs")["Owner"]["ID"] == world.users["bob"].canonical_id
-    assert refusal(lambda: anonymous.get_object(Bucket=bucket, Key="none")) == (404, "NoSuchKey")
-    block = {"BlockPublicAcls": True, "IgnorePublicAcls": True, "BlockPublicPolicy": True, "RestrictPublicBuckets": True}
-    ann.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=block)
-    assert refusal(lambda: anonymous.get_object(Bucket=bucket, Key="k"))[0] == 403
-    assert refusal(lambda: bob.list_objects_v2(Bucket=bucket))[0] == 403
-    for key in ("k", "bobs", "shown"):
+    for key in ("anns", "bobs"):
         ann.delete_object(Bucket=bucket, Key=key)
     ann.delete_bucket(Bucket=bucket)
