@@ -23,6 +23,7 @@ mod owned;
 mod packer;
 mod pipeline;
 mod reader;
+mod rebuild;
 pub mod remote;
 mod seal;
 mod shared;

@@ -8,6 +8,7 @@ use crate::stored::StoredContent;
 use granary_protocol::admin::{ClusterStatus, ObjectBlocks, SpaceReport};
 use granary_protocol::namenode::*;
 use granary_protocol::object::*;
+use granary_protocol::redundancy::{ClassReport, LocatedGroup};
 use granary_protocol::*;
 
 /// Takes the documented variant out of a reply.
@@ -298,6 +299,22 @@ impl Client {
     /// [`NamenodeRequest::Space`].
     pub async fn space(&self) -> Result<SpaceReport, Failure> {
         reply!(self.call(NamenodeRequest::Space).await?, NamenodeReply::Space(report) => *report)
+    }
+
+    /// [`NamenodeRequest::Classes`].
+    pub async fn classes(&self) -> Result<ClassReport, Failure> {
+        reply!(self.call(NamenodeRequest::Classes).await?, NamenodeReply::Classes(report) => *report)
+    }
+
+    /// [`NamenodeRequest::LocateGroup`].
+    pub async fn locate_group(
+        &self,
+        block: BlockId,
+        offset: u32,
+        length: u32,
+    ) -> Result<Option<LocatedGroup>, Failure> {
+        let reply = self.call(NamenodeRequest::LocateGroup { block, offset, length }).await?;
+        reply!(reply, NamenodeReply::Group(group) => group.map(|group| *group))
     }
 
     /// [`NamenodeRequest::DescribeBlocks`].

@@ -3,9 +3,12 @@
 //! A piece handed out is never handed out twice and none is left out: the reader counts bytes, and whoever serves them
 //! next is asked from that byte on. Datanodes verify what they serve; here the number of bytes is checked.
 //!
+//! A block of which no replica can be read is made from the rest of its coded group, if it is in one ([`rebuild`]).
+//!
 //! The common case (a small object on this machine) is one open and one piece: no task, no channel, no timer.
 
 use crate::error::{for_user, unavailable, unexpected};
+use crate::rebuild::{self, Degraded};
 use crate::shared::Shared;
 use bytes::Bytes;
 use granary_protocol::block::{LocatedBlock, ReplicaLocation};
@@ -21,6 +24,12 @@ use tracing::debug;
 
 /// With no more than this to come from an extent, the next one is opened.
 const OPEN_AHEAD_BYTES: u64 = 4 << 20;
+/// How long the only replica of a block may be silent before its group is asked, unless it has been slow before.
+const ONLY_REPLICA_PATIENCE: Duration = Duration::from_millis(1_500);
+/// How long members of a group that do not answer are tried again.
+const GROUP_PATIENCE: Duration = Duration::from_millis(1_500);
+/// How long a group is asked for again that has too few members, as the namenode knows.
+const LOST_PATIENCE: Duration = Duration::from_millis(500);
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
@@ -40,6 +49,8 @@ pub struct ContentReader {
     tried: Vec<VolumeId>,
     /// Since when nothing has come, and how long to pause before asking the namenode again.
     stalled: Option<(Instant, Duration)>,
+    /// Since when nothing has come from the group of the first extent's block.
+    group_stalled: Option<Instant>,
 }
 
 /// A replica that is being read.
@@ -61,6 +72,7 @@ impl ContentReader {
             next_open: None,
             tried: Vec::new(),
             stalled: None,
+            group_stalled: None,
         }
     }
 
@@ -134,7 +146,9 @@ impl ContentReader {
         let open = self.open.as_mut().expect("the caller has checked");
         let volume = open.volume;
         let short = |what: &str| (volume, Failure::new(ErrorCode::CorruptReplica, what.to_owned()));
-        let piece = match timeout(self.shared.config.read_timeout(), open.stream.next()).await {
+        let extent = self.extents.front().expect("a replica of it is open");
+        let patience = patience(&self.shared, &extent.located, volume);
+        let piece = match timeout(patience, open.stream.next()).await {
             Ok(Ok(Some(piece))) => piece,
             Ok(Ok(None)) => return Err(short("a replica ended early")),
             Ok(Err(failure)) => return Err((volume, failure)),
@@ -146,6 +160,7 @@ impl ContentReader {
         let left = open.left;
         self.position += u64::from(bytes);
         self.stalled = None;
+        self.group_stalled = None;
         if left == 0 {
             self.open = None;
             self.tried.clear();
@@ -167,9 +182,16 @@ impl ContentReader {
         }
         let extent = self.extents.front().expect("the caller has checked");
         let Some(replica) = best_replica(&self.shared, &extent.located, &self.tried) else {
-            return Err((VolumeId::default(), unavailable("no replica is left to try")));
+            return Err((REBUILT, unavailable("no replica is left to try")));
         };
         let volume = replica.volume;
+        // One that failed a moment ago is left alone where the bytes can be had without it.
+        if self.shared.suspects.contains(volume) && self.group_stalled.is_none() {
+            if let Ok(Degraded::Open(stream)) = self.open_group().await {
+                self.open = Some(stream_of(stream, extent, self.position));
+                return Ok(None);
+            }
+        }
         self.open =
             Some(open(&self.shared, extent, replica, self.position).await.map_err(|failure| (volume, failure))?);
         Ok(None)
@@ -181,6 +203,9 @@ impl ContentReader {
         let from = extent.content_offset;
         let ahead = tokio::spawn(async move {
             let replica = best_replica(&shared, &extent.located, &[])?;
+            if shared.suspects.contains(replica.volume) {
+                return None;
+            }
             // A failure is met again, and handled, when the extent's turn comes.
             open(&shared, &extent, replica, from).await.ok()
         });
@@ -191,7 +216,7 @@ impl ContentReader {
     async fn failed(&mut self, volume: VolumeId, failure: Failure) -> Result<(), Failure> {
         debug!(%volume, %failure, position = self.position, "reading a replica failed");
         self.open = None;
-        if suspicious(&failure.code) {
+        if volume != REBUILT && suspicious(&failure.code) {
             self.shared.suspects.add(volume);
         }
         self.tried.push(volume);
@@ -201,11 +226,53 @@ impl ContentReader {
         if another && failure.code != ErrorCode::InvalidToken {
             return Ok(());
         }
+        if failure.code != ErrorCode::InvalidToken && self.rebuild().await? {
+            return Ok(());
+        }
         self.pause(failure).await?;
         self.extents.clear();
         self.next_open = None;
         self.tried.clear();
         Ok(())
+    }
+
+    /// Goes on with bytes made from the group of the first extent's block. `false` if that cannot be done now.
+    ///
+    /// # Errors
+    /// The block is in a group, and the group is not to be read.
+    async fn rebuild(&mut self) -> Result<bool, Failure> {
+        let stalled_for = self.group_stalled.map_or(Duration::ZERO, |since| since.elapsed());
+        let (failure, patience) = match self.open_group().await {
+            Ok(Degraded::NoGroup) => return Ok(false),
+            Ok(Degraded::Open(stream)) if stalled_for < GROUP_PATIENCE => {
+                let extent = self.extents.front().expect("a replica of it has just failed");
+                self.open = Some(stream_of(stream, extent, self.position));
+                self.group_stalled.get_or_insert_with(Instant::now);
+                return Ok(true);
+            }
+            Ok(Degraded::Open(_)) => (unavailable("members of its group fail again and again"), GROUP_PATIENCE),
+            Ok(Degraded::TooFew(failure)) => (failure, LOST_PATIENCE),
+            Err(failure) if failure.code.advice() == Advice::OtherLeader => return Ok(false),
+            Err(failure) => (failure, GROUP_PATIENCE),
+        };
+        let since = *self.group_stalled.get_or_insert_with(Instant::now);
+        if since.elapsed() >= patience {
+            return Err(unavailable(format!("byte {} is lost for now: {}", self.position, for_user(failure))));
+        }
+        Ok(false)
+    }
+
+    /// Asks for the rest of the first extent from its block's group.
+    async fn open_group(&self) -> Result<Degraded, Failure> {
+        let extent = self.extents.front().expect("the caller has checked").extent;
+        let skip = self.skip();
+        rebuild::open(&self.shared, extent.block, extent.offset + skip, extent.length - skip).await
+    }
+
+    /// Bytes of the first extent that have been handed out.
+    fn skip(&self) -> u32 {
+        let extent = self.extents.front().expect("the caller has checked");
+        u32::try_from(self.position - extent.content_offset).expect("the position lies in the extent")
     }
 
     /// Waits a little longer each time, until there has been no progress for the whole deadline.
@@ -261,6 +328,22 @@ fn best_replica<'a>(shared: &Shared, located: &'a LocatedBlock, tried: &[VolumeI
     })
 }
 
+/// What a stream of rebuilt bytes is called among volumes: none has this id.
+const REBUILT: VolumeId = VolumeId(0);
+
+/// A stream of all of an extent from byte `from` of the content on.
+fn stream_of(stream: Box<dyn ReadStream>, extent: &LocatedExtent, from: u64) -> OpenReplica {
+    let skip = u32::try_from(from - extent.content_offset).expect("the position lies in the extent");
+    OpenReplica { volume: REBUILT, stream, left: extent.extent.length - skip }
+}
+
+/// How long a replica may be silent. One without another is given less, the first time: its group may do better.
+fn patience(shared: &Shared, located: &LocatedBlock, volume: VolumeId) -> Duration {
+    let whole = shared.config.read_timeout();
+    let only = located.replicas.len() == 1 && volume != REBUILT && !shared.suspects.contains(volume);
+    if only { whole.min(ONLY_REPLICA_PATIENCE) } else { whole }
+}
+
 /// Opens `replica` of `extent` at byte `from` of the content.
 async fn open(
     shared: &Shared,
@@ -278,7 +361,8 @@ async fn open(
         token: extent.located.token.clone(),
     };
     let datanode = shared.datanode(replica);
-    let stream = match timeout(shared.config.read_timeout(), datanode.read(request)).await {
+    let patience = patience(shared, &extent.located, replica.volume);
+    let stream = match timeout(patience, datanode.read(request)).await {
         Ok(opened) => opened?,
         Err(_) => return Err(silent()),
     };

@@ -42,6 +42,7 @@ pub fn encode_header(kind: BlockKind) -> [u8; SUMS_HEADER_BYTES] {
     header[12] = match kind {
         BlockKind::Owned => 1,
         BlockKind::Packed => 2,
+        BlockKind::Parity => 3,
     };
     header
 }

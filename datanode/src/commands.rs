@@ -1,15 +1,17 @@
 //! Carries out what the namenode orders, off the heartbeats' path.
 //!
-//! Three bounded queues, one worker each, so that a long removal holds up neither a recovery nor a copy. A full queue
+//! Three bounded queues (removals, finalizations, replicas to be made), one worker each, so that a long removal holds up neither a recovery nor a copy. A full queue
 //! drops the command: the namenode repeats whatever it does not see done.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use granary_protocol::namenode::{DatanodeCommand, ReplicaChange};
-use granary_protocol::{BlockId, GenerationStamp, VolumeId};
+use granary_protocol::redundancy::CodingJob;
+use granary_protocol::{BlockId, Failure, GenerationStamp, VolumeId};
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::coding::code;
 use crate::copy::{CopyOrder, copy};
 use crate::datanode::Datanode;
 
@@ -34,7 +36,7 @@ struct Finalization {
 pub(crate) struct CommandQueue {
     removals: mpsc::Sender<Removal>,
     finalizations: mpsc::Sender<Finalization>,
-    copies: mpsc::Sender<CopyOrder>,
+    copies: mpsc::Sender<Making>,
     /// Copies waiting or under way: the namenode may repeat itself.
     copying: Arc<Mutex<HashSet<(VolumeId, BlockId)>>>,
 }
@@ -70,20 +72,59 @@ impl CommandQueue {
                 self.finalizations.try_send(Finalization { volume, block, generation, length: None }).is_ok()
             }
             DatanodeCommand::Copy { volume, block, kind, generation, length, targets, token } => {
-                let order = CopyOrder { volume, block, kind, generation, length, targets, token };
-                let mut copying = self.copying.lock().unwrap_or_else(PoisonError::into_inner);
-                if !copying.insert((volume, block)) {
-                    return;
-                }
-                let taken = self.copies.try_send(order).is_ok();
-                if !taken {
-                    copying.remove(&(volume, block));
-                }
-                taken
+                self.queue(Making::Copy(CopyOrder { volume, block, kind, generation, length, targets, token }))
             }
+            DatanodeCommand::Code { volume, job } => self.queue(Making::Members(volume, job)),
         };
         if !taken {
             tracing::debug!("too many commands are waiting; the namenode will repeat this one");
+        }
+    }
+
+    /// `false` if there is no room. What is on its way already is not queued again.
+    fn queue(&self, order: Making) -> bool {
+        let Some(key) = order.made().first().map(|(block, _)| (order.volume(), *block)) else { return true };
+        let mut copying = self.copying.lock().unwrap_or_else(PoisonError::into_inner);
+        if !copying.insert(key) {
+            return true;
+        }
+        let taken = self.copies.try_send(order).is_ok();
+        if !taken {
+            copying.remove(&key);
+        }
+        taken
+    }
+}
+
+/// Replicas that are to be made.
+enum Making {
+    /// Of one that is here.
+    Copy(CopyOrder),
+    /// From other members of a coded group; the volume is the one by which the work is named.
+    Members(VolumeId, Box<CodingJob>),
+}
+
+impl Making {
+    /// The volume by which the work is named.
+    fn volume(&self) -> VolumeId {
+        match self {
+            Making::Copy(order) => order.volume,
+            Making::Members(volume, _) => *volume,
+        }
+    }
+
+    /// The blocks of which replicas are made.
+    fn made(&self) -> Vec<(BlockId, GenerationStamp)> {
+        match self {
+            Making::Copy(order) => vec![(order.block, order.generation)],
+            Making::Members(_, job) => job.targets.iter().map(|target| (target.block, target.generation)).collect(),
+        }
+    }
+
+    async fn make(self, datanode: &Datanode) -> Result<(), Failure> {
+        match self {
+            Making::Copy(order) => copy(datanode, order).await,
+            Making::Members(_, job) => code(datanode, &job).await,
         }
     }
 }
@@ -131,7 +172,7 @@ async fn finalize_all(datanode: Datanode, mut finalizations: mpsc::Receiver<Fina
 
 async fn copy_all(
     datanode: Datanode,
-    mut orders: mpsc::Receiver<CopyOrder>,
+    mut orders: mpsc::Receiver<Making>,
     copying: Arc<Mutex<HashSet<(VolumeId, BlockId)>>>,
 ) {
     let places = Arc::new(Semaphore::new(datanode.node.config.copies_max));
@@ -139,12 +180,16 @@ async fn copy_all(
         let Ok(place) = places.clone().acquire_owned().await else { return };
         let (worker, copying) = (datanode.clone(), copying.clone());
         let task = async move {
-            let (volume, block, generation) = (order.volume, order.block, order.generation);
-            if let Err(error) = copy(&worker, order).await {
-                tracing::warn!(%block, %generation, %error, "replica not copied as ordered");
-                worker.node.changes.push(ReplicaChange::CopyFailed(volume, block, generation));
+            let (volume, made) = (order.volume(), order.made());
+            if let Err(error) = order.make(&worker).await {
+                for (block, generation) in &made {
+                    tracing::warn!(%block, %generation, %error, "replica not made as ordered");
+                    worker.node.changes.push(ReplicaChange::CopyFailed(volume, *block, *generation));
+                }
             }
-            copying.lock().unwrap_or_else(PoisonError::into_inner).remove(&(volume, block));
+            if let Some((block, _)) = made.first() {
+                copying.lock().unwrap_or_else(PoisonError::into_inner).remove(&(volume, *block));
+            }
             drop(place);
         };
         datanode.node.jobs.spawn(until_shutdown(datanode.clone(), task));

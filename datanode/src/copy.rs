@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use granary_protocol::block::{BlockKind, ReplicaLocation};
 use granary_protocol::checksum::crc32c;
-use granary_protocol::datanode::{AckSource, Packet, PacketSink, ReadStream, WriteBlock, WriteStream};
+use granary_protocol::datanode::{
+    AckSource, Packet, PacketSink, READ_PIECE_BYTES_MAX, ReadStream, WriteBlock, WriteStream,
+};
 use granary_protocol::token::BlockToken;
 use granary_protocol::{BlockId, Failure, GenerationStamp, VolumeId};
 
@@ -39,19 +41,34 @@ pub(crate) async fn copy(datanode: &Datanode, order: CopyOrder) -> Result<(), Fa
         let reason = format!("no finalized replica of {length} bytes at generation {generation}");
         return Err(ReplicaError::NotFound { block, reason }.into());
     }
-    let Some(first) = targets.first() else {
+    let request = WriteBlock { block, generation, kind, pipeline: targets, token };
+    let reading = open_read(source_volume, source, 0, length, datanode.node.jobs.clone());
+    write_replica(datanode, request, reading, length).await?;
+    datanode.node.metrics.replicas_copied.add(1);
+    Ok(())
+}
+
+/// Writes `length` bytes, which come in full pieces but for the last, down a pipeline; returns once it has finalized them.
+///
+/// # Errors
+/// Whatever the bytes' source or a target answered.
+pub(crate) async fn write_replica(
+    datanode: &Datanode,
+    request: WriteBlock,
+    reading: Box<dyn ReadStream>,
+    length: u32,
+) -> Result<(), Failure> {
+    let block = request.block;
+    let Some(first) = request.pipeline.first() else {
         return Err(ReplicaError::Malformed { block, reason: "a copy without targets".to_owned() }.into());
     };
     let (target, service) = (first.volume, datanode.service_of(first));
-    let request = WriteBlock { block, generation, kind, pipeline: targets, token };
     let config = &datanode.node.config;
     let opening = within(Duration::from_millis(config.pipeline_open_timeout_ms), target, service.write(request));
     let WriteStream { packets, acks } = opening.await?;
-    let reading = open_read(source_volume, source, 0, length, datanode.node.jobs.clone());
     let patience = Duration::from_millis(config.pipeline_ack_timeout_ms);
-    let packets_max = u64::from(length).div_ceil(granary_protocol::datanode::READ_PIECE_BYTES_MAX as u64) + 1;
+    let packets_max = u64::from(length).div_ceil(READ_PIECE_BYTES_MAX as u64) + 1;
     tokio::try_join!(send(reading, packets, target, patience), receive(acks, packets_max, target, patience))?;
-    datanode.node.metrics.replicas_copied.add(1);
     Ok(())
 }
 

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! VERSION  lock
-//! rbw/                blk_<block>_<generation>.<o|p>, .crc       being written; survives a crash
+//! rbw/                blk_<block>_<generation>.<o|p|e>, .crc       being written; survives a crash
 //! tmp/                the same                                   copies under way; emptied at start
 //! finalized/<2 hex>/  the same                                   complete
 //! corrupt/            the same                                   out of service, kept for a look
 //! ```
 //!
-//! `o` is an owned block, `p` a packed one. The checksums' file appends `.crc` to the data file's name; while it is being
+//! `o` is an owned block, `p` a packed one, `e` parity of a coded group. The checksums' file appends `.crc` to the data file's name; while it is being
 //! written it appends `.crc.new`.
 
 use std::path::{Path, PathBuf};
@@ -33,6 +33,7 @@ impl ReplicaName {
         let kind = match self.kind {
             BlockKind::Owned => 'o',
             BlockKind::Packed => 'p',
+            BlockKind::Parity => 'e',
         };
         format!("blk_{}_{}.{kind}", self.block, self.generation)
     }
@@ -50,6 +51,7 @@ impl ReplicaName {
         let kind = match kind {
             "o" => BlockKind::Owned,
             "p" => BlockKind::Packed,
+            "e" => BlockKind::Parity,
             _ => return None,
         };
         let parsed = ReplicaName {

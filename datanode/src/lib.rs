@@ -7,6 +7,7 @@ mod appender;
 mod changes;
 mod chunk_sums;
 mod clock;
+mod coding;
 mod commands;
 mod config;
 mod copy;

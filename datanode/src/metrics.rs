@@ -38,6 +38,9 @@ pub struct DatanodeMetrics {
     pub replicas_finalized: Counter,
     pub replicas_removed: Counter,
     pub replicas_copied: Counter,
+    /// Members of coded groups made from others, and bytes read for it.
+    pub members_coded: Counter,
+    pub coding_read_bytes: Counter,
     /// Replicas taken out of service because their bytes were wrong or unreadable.
     pub replicas_corrupt: Counter,
     /// Replicas and bytes that the scrubber has read, and rounds it has finished.
@@ -80,6 +83,8 @@ impl DatanodeMetrics {
             ("replicas_finalized_total", "Replicas finalized.", &self.replicas_finalized),
             ("replicas_removed_total", "Replicas removed.", &self.replicas_removed),
             ("replicas_copied_total", "Replicas copied to other volumes.", &self.replicas_copied),
+            ("members_coded_total", "Members of coded groups made from others.", &self.members_coded),
+            ("coding_read_bytes_total", "Bytes read to make them.", &self.coding_read_bytes),
             ("replicas_corrupt_total", "Replicas found corrupt or unreadable.", &self.replicas_corrupt),
             ("scrubbed_replicas_total", "Replicas read again by the scrubber.", &self.scrubbed_replicas),
             ("scrubbed_bytes_total", "Bytes read again by the scrubber.", &self.scrubbed_bytes),

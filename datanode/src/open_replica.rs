@@ -126,7 +126,7 @@ impl OpenReplica {
             promised_bytes,
             closed: None,
             name_synced: purpose == Purpose::Recovered,
-            no_preallocation: name.kind == BlockKind::Owned,
+            no_preallocation: name.kind != BlockKind::Packed,
             zeroed_bytes: 0,
             writeback_bytes: 0,
         };
@@ -203,7 +203,7 @@ impl OpenReplica {
         self.file.write_all_at(data, start)?;
         self.write_ahead(state, data.len(), end)?;
         state.file_bytes = state.file_bytes.max(end);
-        if self.name.kind == BlockKind::Owned && end - state.writeback_bytes >= WRITEBACK_STEP_BYTES {
+        if self.name.kind != BlockKind::Packed && end - state.writeback_bytes >= WRITEBACK_STEP_BYTES {
             disk::start_writeback(&self.file, state.writeback_bytes, end - state.writeback_bytes);
             state.writeback_bytes = end;
         }
@@ -239,7 +239,7 @@ impl OpenReplica {
     pub(crate) fn sync(&self, state: &mut WriteState) -> io::Result<()> {
         let written = self.written();
         self.sync_data()?;
-        if self.name.kind == BlockKind::Owned {
+        if self.name.kind != BlockKind::Packed {
             self.write_sums(&sums_path(&self.path))?;
         }
         if !state.name_synced {

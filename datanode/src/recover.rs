@@ -25,7 +25,9 @@ pub(crate) fn recover(name: ReplicaName, path: &Path, sums: Option<Vec<u8>>) -> 
     let file = File::options().read(true).write(true).open(path)?;
     let covered = match name.kind {
         BlockKind::Packed => scan_records(&file)?,
-        BlockKind::Owned => vouched(&file, sums.and_then(|bytes| decode_file(&bytes, name.kind)).unwrap_or_default())?,
+        BlockKind::Owned | BlockKind::Parity => {
+            vouched(&file, sums.and_then(|bytes| decode_file(&bytes, name.kind)).unwrap_or_default())?
+        }
     };
     file.sync_data()?;
     let file_bytes = file.metadata()?.len();

@@ -140,7 +140,7 @@ impl Volume {
     }
 
     fn remove_corrupt(&self, block: BlockId, generation: GenerationStamp) {
-        for kind in [BlockKind::Owned, BlockKind::Packed] {
+        for kind in [BlockKind::Owned, BlockKind::Packed, BlockKind::Parity] {
             let path = self.layout.corrupt().join(ReplicaName { block, generation, kind }.data());
             self.log_failure(block, disk::remove_if_present(&path));
             self.log_failure(block, disk::remove_if_present(&sums_path(&path)));

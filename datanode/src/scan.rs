@@ -78,7 +78,7 @@ pub(crate) fn scan(layout: &Layout) -> io::Result<Found> {
                 let open = recover(name, &path, sums)?;
                 let synced = open.synced();
                 tracing::info!(block = %name.block, generation = %name.generation, kind = ?name.kind, synced, "recovered replica");
-                if name.kind == BlockKind::Owned {
+                if name.kind != BlockKind::Packed {
                     // They may have been read from where a finalization had moved them to.
                     open.write_sums(&sums_path(&path))?;
                 }

@@ -20,6 +20,7 @@ use granary_protocol::namenode::{
 use granary_protocol::object::{
     ChecksumAlgorithm, ChecksumType, ETag, ObjectChecksum, ObjectDetails, ObjectLock, PartInfo, StorageClass,
 };
+use granary_protocol::redundancy::GroupId;
 use granary_protocol::token::BlockKey;
 use granary_protocol::user::{SecretKey, TokenKey};
 use granary_protocol::{
@@ -186,6 +187,26 @@ pub enum Action {
     RestoreObject(Box<RestoreObject>),
     SettleRestores {
         limit: u32,
+    },
+
+    /// Parity blocks are added to these sealed blocks; nothing relies on them yet.
+    FormGroup {
+        class: StorageClass,
+        data: Vec<BlockId>,
+        parity: u8,
+    },
+    /// Every member is stored, on failure domains of its own: data blocks ask for one replica each.
+    CommitGroup {
+        group: GroupId,
+    },
+    /// Most of the group is dead: its living blocks ask for so many replicas again.
+    ReleaseGroup {
+        group: GroupId,
+        replicas_wanted: u8,
+    },
+    /// Nothing relies on the group: parity and dead blocks go.
+    DropGroup {
+        group: GroupId,
     },
 }
 

@@ -3,9 +3,11 @@
 use crate::blocks::{BalanceConfig, LivenessConfig};
 use crate::engine::{EngineConfig, EngineKind};
 use crate::raft_log::RaftLogConfig;
+use crate::redundancy::{ClassConfig, ClassPolicies, CodingConfig};
 use crate::startup::NamenodeError;
 use granary_protocol::{NodeName, PeerId};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Settings of one namenode peer.
@@ -45,6 +47,12 @@ pub struct Config {
     /// When a silent datanode is given up.
     #[serde(default)]
     pub liveness: LivenessConfig,
+    /// What storage classes ask for, by their S3 names; the others have defaults that fit the cluster.
+    #[serde(default)]
+    pub classes: BTreeMap<String, ClassConfig>,
+    /// How blocks are put into coded groups.
+    #[serde(default)]
+    pub coding: CodingConfig,
     /// When replicas are moved from full volumes to emptier ones.
     #[serde(default)]
     pub balance: BalanceConfig,
@@ -97,6 +105,8 @@ impl Config {
             lease_timeout_ms: default_lease_timeout_ms(),
             trash_interval_minutes: 0,
             liveness: LivenessConfig::default(),
+            classes: BTreeMap::new(),
+            coding: CodingConfig::default(),
             balance: BalanceConfig::default(),
             heartbeat_interval_ms: default_heartbeat_interval_ms(),
             election_timeout_ms: default_election_timeout_ms(),
@@ -139,10 +149,21 @@ impl Config {
         if !(1..=10).contains(&self.replication) {
             return refuse("`replication` must be 1 to 10");
         }
+        if let Err(name) = self.policies() {
+            return refuse(&format!("`classes` names {name:?}, which is no storage class of S3"));
+        }
         if self.election_timeout_ms < 3 * self.heartbeat_interval_ms {
             return refuse("`election_timeout_ms` must be at least three times `heartbeat_interval_ms`");
         }
         Ok(())
+    }
+
+    /// What every storage class asks for.
+    ///
+    /// # Errors
+    /// A name among `classes` that is no storage class.
+    pub fn policies(&self) -> Result<ClassPolicies, String> {
+        ClassPolicies::new(self.replication, &self.classes)
     }
 
     /// This peer's name.

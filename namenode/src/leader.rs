@@ -3,6 +3,7 @@
 //! Every peer runs the loop, so that each keeps its picture of datanodes; only the leader proposes.
 
 use crate::blocks::KEY_ROTATION_MS;
+use crate::coding;
 use crate::command::{Action, Format};
 use crate::file_recovery;
 use crate::service::Namenode;
@@ -96,6 +97,7 @@ impl Leader {
         }
         namenode.applied.with_blocks(|blocks| blocks.tick(now, REPAIRS_PER_TICK));
         if self.leading {
+            coding::step(namenode, now).await;
             expire_leases(namenode, now).await;
             rotate_keys(namenode, now).await;
             file_recovery::step(namenode, now).await;

@@ -12,6 +12,7 @@
 pub mod backup;
 pub mod blocks;
 pub mod clock;
+mod coding;
 pub mod command;
 pub mod config;
 mod datanode_doors;
@@ -30,6 +31,7 @@ mod quotas;
 pub mod raft;
 pub mod raft_log;
 pub mod read_index;
+pub mod redundancy;
 pub mod server;
 pub mod service;
 pub mod startup;

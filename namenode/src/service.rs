@@ -141,6 +141,12 @@ impl Namenode {
             Q::CreateNamenodeToken { name, lifetime_ms } => self.create_namenode_token(name, lifetime_ms).await,
             Q::Status => self.status().await,
             Q::Space => self.space().await,
+            Q::LocateGroup { block, offset, length } => self.locate_group(block, offset, length).await,
+            Q::Classes => {
+                self.reads.admit().await?;
+                let report = self.applied.with_blocks(|blocks| blocks.class_report());
+                Ok(NamenodeReply::Classes(Box::new(report)))
+            }
             Q::DescribeBlocks { bucket, key } => self.describe_blocks(&bucket, &key).await,
             Q::CreateJoinToken { name, lifetime_ms } => self.create_join_token(name, lifetime_ms).await,
             Q::Enrol { secret, name, role, csr_pem } => self.enrol(&secret, name, role, &csr_pem).await,
@@ -279,6 +285,13 @@ impl Namenode {
         })
     }
 
+    async fn locate_group(&self, block: BlockId, offset: u32, length: u32) -> Result<NamenodeReply, Failure> {
+        self.reads.admit().await?;
+        let now = self.clock.now();
+        let group = self.applied.with_blocks(|blocks| blocks.locate_group(block, offset, length, now));
+        Ok(NamenodeReply::Group(group.map(Box::new)))
+    }
+
     async fn renew_lease(&self, lease: LeaseId) -> Result<NamenodeReply, Failure> {
         self.reads.admit().await?;
         let now = self.clock.now();
@@ -309,12 +322,13 @@ impl Namenode {
             ));
         }
         self.reads.admit().await?;
-        let wanted = self.config.replication;
-        let pipelines: Vec<Vec<VolumeId>> = self.applied.with_blocks(|blocks| {
-            (0..count)
+        let (wanted, pipelines) = self.applied.with_blocks(|blocks| {
+            let wanted = blocks.fresh_replicas(class);
+            let pipelines: Vec<Vec<VolumeId>> = (0..count)
                 .map(|_| blocks.choose_targets(usize::from(wanted), writer, exclude))
                 .filter(|targets| !targets.is_empty())
-                .collect()
+                .collect();
+            (wanted, pipelines)
         });
         if pipelines.is_empty() {
             return Err(Failure::new(ErrorCode::NotEnoughTargets, "no volume in service has room for a block"));
@@ -612,9 +626,9 @@ impl Namenode {
     pub fn metrics_text(&self) -> String {
         use Kind::{Counter, Gauge};
         let raft = self.raft.metrics().borrow().clone();
-        let (redundancy, (live, silent), volumes) = self
-            .applied
-            .with_blocks(|blocks| (blocks.redundancy(), blocks.datanode_counts(), blocks.volumes_in_service()));
+        let (redundancy, groups, (live, silent), volumes) = self.applied.with_blocks(|blocks| {
+            (blocks.redundancy(), blocks.group_ledger(), blocks.datanode_counts(), blocks.volumes_in_service())
+        });
         let leases = self.leases.lock().expect("held for map operations only").len();
         let counted = &self.metrics;
         let applied = raft.last_applied.map_or(0, |last| last.index);
@@ -641,6 +655,12 @@ impl Namenode {
         add("under_replicated_blocks", Gauge, "Blocks with fewer live replicas than wanted.", under);
         add("over_replicated_blocks", Gauge, "Blocks with more.", redundancy.over_replicated_blocks);
         add("missing_blocks", Gauge, "Blocks without a live replica.", redundancy.missing_blocks);
+        add("groups", Gauge, "Coded groups that protect their blocks.", groups.groups);
+        add("groups_encoding", Gauge, "Groups whose parity is being computed.", groups.encoding);
+        add("groups_dissolving", Gauge, "Groups that are being taken apart.", groups.dissolving);
+        add("group_members_lost", Gauge, "Members that can be rebuilt and are not yet.", groups.members_lost);
+        add("group_members_misplaced", Gauge, "Members that share a failure domain.", groups.members_misplaced);
+        add("groups_unreadable", Gauge, "Groups that have lost more than their parity.", groups.unreadable_groups);
         figures.into_text()
     }
 

@@ -195,7 +195,8 @@ async fn open_state(
     leases: Arc<Mutex<LeaseTable>>,
     clock: Arc<dyn Clock>,
 ) -> Result<Arc<AppliedStore>, NamenodeError> {
-    let blocks = Blocks::new(config.liveness, config.balance, seed);
+    let policies = config.policies().map_err(NamenodeError::Config)?;
+    let blocks = Blocks::new(config.liveness, config.balance, policies, config.coding, seed);
     let directory = config.data.join("state");
     let (engine, engine_config) = (config.engine, config.engine_config.clone());
     let learn = move |effects: &[Effect]| learn_leases(&leases, effects, clock.now());

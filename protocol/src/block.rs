@@ -32,6 +32,8 @@ pub enum BlockKind {
     Owned,
     /// Records of many small contents ([`crate::record`]).
     Packed,
+    /// Parity of a coded group of blocks ([`crate::redundancy`]). No content refers to it.
+    Parity,
 }
 
 /// The media of a volume; placement policies name it.

@@ -13,14 +13,17 @@ pub mod clock;
 pub mod datanode;
 pub mod datanode_door;
 pub mod encryption;
+pub mod erasure;
 pub mod error;
 pub mod event;
 pub mod filesystem;
 pub mod ids;
 pub mod lifecycle;
+pub mod lockstep;
 pub mod namenode;
 pub mod object;
 pub mod record;
+pub mod redundancy;
 pub mod token;
 pub mod user;
 

@@ -21,6 +21,7 @@ use crate::lifecycle::{
     RestoreTier, ScanPosition, ScannedPage,
 };
 use crate::object::*;
+use crate::redundancy::{ClassReport, CodingJob, LocatedGroup};
 use crate::token::{BlockKey, BlockToken};
 use crate::user::{EncryptionKey, KeyHolder, NamedPolicy, SecretKey, TokenKey, User};
 use bytes::Bytes;
@@ -322,6 +323,11 @@ pub enum NamenodeRequest {
     /// → `SmallFiles`. Small files that Hadoop wrote, each in a block of its own, claimed for this lease: they are to be
     /// written again as records and moved with `RelocateContents`.
     ClaimSmallFiles { lease: LeaseId },
+    /// → `Group`. The other members of a block's coded group, with tokens for these bytes of each; `None` when the block
+    /// is in no committed group.
+    LocateGroup { block: BlockId, offset: u32, length: u32 },
+    /// → `Classes`.
+    Classes,
 }
 
 /// What a process of the cluster is, as its certificate says.
@@ -445,6 +451,8 @@ pub enum NamenodeReply {
     Restores(Vec<Option<Restore>>),
     RestoresSettled(u32),
     SmallFiles(Vec<SmallFile>),
+    Group(Option<Box<LocatedGroup>>),
+    Classes(Box<ClassReport>),
 }
 
 /// A small content in a block of its own.
@@ -813,4 +821,7 @@ pub enum DatanodeCommand {
     },
     /// Take an open replica from its writer, at this generation, and say how long it is: [`ReplicaChange::Measured`].
     Measure { volume: VolumeId, block: BlockId, generation: GenerationStamp },
+    /// Make members of a coded group from others. `volume` is the one by which the work is named where it fails: a
+    /// [`ReplicaChange::CopyFailed`] a target.
+    Code { volume: VolumeId, job: Box<CodingJob> },
 }

@@ -174,6 +174,8 @@ fn repeatable(request: &NamenodeRequest) -> bool {
         | GetRestores { .. }
         | Status
         | Space
+        | Classes
+        | LocateGroup { .. }
         | DescribeBlocks { .. } => true,
         GetUser { .. }
         | ListUsers { .. }

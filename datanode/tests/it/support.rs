@@ -92,7 +92,8 @@ impl FakeNamenode {
                     let (DatanodeCommand::Remove { volume, .. }
                     | DatanodeCommand::Finalize { volume, .. }
                     | DatanodeCommand::Copy { volume, .. }
-                    | DatanodeCommand::Measure { volume, .. }) = command;
+                    | DatanodeCommand::Measure { volume, .. }
+                    | DatanodeCommand::Code { volume, .. }) = command;
                     told.volumes.iter().any(|report| report.volume == *volume)
                 };
                 let commands = self.orders.lock().unwrap().extract_if(.., mine).collect();

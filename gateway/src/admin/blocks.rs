@@ -44,6 +44,7 @@ async fn list_block(state: &GatewayState, block: BlockDescription, verify: bool)
     let kind = match block.kind {
         BlockKind::Owned => "owned",
         BlockKind::Packed => "packed",
+        BlockKind::Parity => "parity",
     };
     let mut replicas = Vec::with_capacity(located.replicas.len());
     for replica in &located.replicas {

@@ -9,8 +9,12 @@
 //! elsewhere; a good one only while there are more than the policy asks for. "Known" means reported by the volume itself
 //! to this peer as leader, because an earlier leader may have ordered removals that this one does not know of.
 
+mod assignment;
 mod balance;
 mod clients;
+mod coding;
+mod form_group;
+mod groups;
 mod ledger;
 pub mod placement;
 mod repair;
@@ -22,12 +26,16 @@ mod volumes;
 pub use balance::BalanceConfig;
 pub use volumes::LivenessConfig;
 
+use crate::redundancy::{ClassPolicies, CodingConfig};
 use crate::state::{BlockRecord, Effect};
 use granary_protocol::admin::{DatanodeIntent, DatanodeStatus, Redundancy, VolumeStatus};
 use granary_protocol::block::{BlockKind, DatanodeEndpoint, Extent, LocatedBlock, ReplicaLocation};
 use granary_protocol::namenode::{DatanodeCommand, ReplicaChange, ReplicaReport, VolumeReport};
+use granary_protocol::object::StorageClass;
+use granary_protocol::redundancy::{ClassReport, ClassStatus, GroupId, GroupLedger};
 use granary_protocol::token::{AccessMode, BlockKey, BlockToken, TOKEN_LIFETIME_MS};
 use granary_protocol::{BlockId, DatanodeId, GenerationStamp, LeaseId, NodeName, UnixMillis, VolumeId};
+use groups::TrackedGroup;
 use ledger::Ledger;
 use replicas::Tracked;
 use safe_mode::SafeMode;
@@ -41,8 +49,8 @@ const SMALL_BLOCK_BYTES: u32 = 16 << 20;
 const SMALL_BLOCKS_MIN: usize = 4;
 /// How long a compactor may take over one block before another may claim it.
 const CLAIM_MS: u64 = 10 * 60 * 1000;
-/// A new leader removes no surplus for this long, so that datanodes are done with what the old one told them.
-const SETTLE_MS: u64 = 60 * 1000;
+/// Where groups whose parity is being computed stand among those with lost members: behind all others.
+const LOST_BY_ENCODING: u8 = u8::MAX;
 /// A block key signs tokens for this long and is accepted for twice as long: 10 hours, as in HDFS.
 pub const KEY_ROTATION_MS: u64 = 10 * 60 * 60 * 1000;
 /// A key that is older than this has reached every datanode, with a heartbeat.
@@ -60,8 +68,8 @@ pub struct Blocks {
     /// Sealed packed blocks worth rewriting.
     /// Sealed blocks whose live replicas all stand on one of several racks.
     misplaced: BTreeSet<BlockId>,
-    /// Whether there were several racks when blocks were last judged.
-    judged_for_several_racks: bool,
+    /// Whether there were several racks, and several nodes, when blocks were last judged.
+    judged_for: (bool, bool),
     compactable: BTreeSet<BlockId>,
     small: BTreeSet<BlockId>,
     /// Small blocks are being merged, until none is left.
@@ -69,6 +77,18 @@ pub struct Blocks {
     claims: HashMap<BlockId, (LeaseId, UnixMillis)>,
     /// Blocks of silent writers, whose members are being asked.
     measuring: HashMap<BlockId, clients::Measuring>,
+    policies: ClassPolicies,
+    coding: CodingConfig,
+    groups: HashMap<GroupId, TrackedGroup>,
+    group_of: HashMap<BlockId, GroupId>,
+    /// Sealed data blocks of coded classes that are in no group, by class and length, and since when they wait.
+    codable: BTreeMap<(StorageClass, u32, BlockId), UnixMillis>,
+    /// Groups with lost members that can be rebuilt, fewest spare members first.
+    lost_groups: BTreeSet<(u8, GroupId)>,
+    /// Groups with two members on one failure domain.
+    crowded_groups: BTreeSet<GroupId>,
+    /// Groups that are not committed, or are to be dissolved.
+    unsettled_groups: BTreeSet<GroupId>,
     /// Blocks with replicas on their way.
     pending: HashMap<BlockId, repair::Pending>,
     /// Blocks that could not be helped, and when to try again.
@@ -91,7 +111,13 @@ pub struct Blocks {
 
 impl Blocks {
     /// Empty; fill it with [`Blocks::restore`].
-    pub fn new(liveness: LivenessConfig, balance_config: BalanceConfig, seed: u64) -> Blocks {
+    pub fn new(
+        liveness: LivenessConfig,
+        balance_config: BalanceConfig,
+        policies: ClassPolicies,
+        coding: CodingConfig,
+        seed: u64,
+    ) -> Blocks {
         Blocks {
             blocks: HashMap::new(),
             volumes: Volumes::new(liveness),
@@ -99,12 +125,20 @@ impl Blocks {
             wanting: BTreeSet::new(),
             surplus: BTreeSet::new(),
             misplaced: BTreeSet::new(),
-            judged_for_several_racks: false,
+            judged_for: (false, false),
             compactable: BTreeSet::new(),
             small: BTreeSet::new(),
             merging: false,
             claims: HashMap::new(),
             measuring: HashMap::new(),
+            policies,
+            coding,
+            groups: HashMap::new(),
+            group_of: HashMap::new(),
+            codable: BTreeMap::new(),
+            lost_groups: BTreeSet::new(),
+            crowded_groups: BTreeSet::new(),
+            unsettled_groups: BTreeSet::new(),
             pending: HashMap::new(),
             deferred: HashMap::new(),
             balance_config,
@@ -130,6 +164,12 @@ impl Blocks {
         self.compactable.clear();
         self.small.clear();
         self.claims.clear();
+        self.groups.clear();
+        self.group_of.clear();
+        self.codable.clear();
+        self.lost_groups.clear();
+        self.crowded_groups.clear();
+        self.unsettled_groups.clear();
         self.pending.clear();
         self.deferred.clear();
         self.unfit.clear();
@@ -217,6 +257,7 @@ impl Blocks {
             Effect::BlockRepiped { block, record } => self.repipe(*block, record),
             Effect::DatanodeIntentChanged { name, intent } => self.set_intent(name, *intent),
             Effect::VolumeDrainChanged { volume, drain } => self.set_drain(*volume, *drain),
+            Effect::GroupChanged { group, record } => self.group_changed(*group, record.as_ref()),
             Effect::LeaseOpened { .. } | Effect::LeaseClosed { .. } | Effect::KeysChanged => {}
         }
     }
@@ -442,6 +483,41 @@ impl Blocks {
     /// The redundancy ledger, of this moment.
     pub fn redundancy(&self) -> Redundancy {
         self.ledger.redundancy(self.volumes.domains())
+    }
+
+    /// What every class asks for and has, and the ledger of groups.
+    pub fn class_report(&self) -> ClassReport {
+        let domains = self.volumes.coding_domains();
+        let class = |class: StorageClass| {
+            let mut status = ClassStatus {
+                class: class.name().to_owned(),
+                policy: self.policies.policy(class, domains),
+                configured: self.policies.is_configured(class),
+                fresh_replicas: self.policies.fresh_replicas(class, domains),
+                blocks: 0,
+                coded_blocks: 0,
+                live_bytes: 0,
+                stored_bytes: 0,
+            };
+            self.ledger.add_class(class, &mut status);
+            status
+        };
+        ClassReport {
+            domains: domains as u64,
+            domain: if self.volumes.several_nodes() { "node" } else { "volume" }.to_owned(),
+            classes: StorageClass::ALL.into_iter().map(class).collect(),
+            groups: self.ledger.groups(domains),
+        }
+    }
+
+    /// The ledger of groups, of this moment.
+    pub fn group_ledger(&self) -> GroupLedger {
+        self.ledger.groups(self.volumes.coding_domains())
+    }
+
+    /// Copies that a block of the class is written with.
+    pub fn fresh_replicas(&self, class: StorageClass) -> u8 {
+        self.policies.fresh_replicas(class, self.volumes.coding_domains())
     }
 
     /// Why this leader repairs nothing yet; `None` when it does.

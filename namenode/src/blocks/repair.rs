@@ -2,7 +2,8 @@
 //!
 //! Every plan is bounded, and what cannot be helped now steps aside for a while, so that it does not keep others waiting.
 
-use super::{Blocks, SETTLE_MS, whole};
+use super::{Blocks, whole};
+use crate::state::GroupState;
 use granary_protocol::namenode::DatanodeCommand;
 use granary_protocol::token::AccessMode;
 use granary_protocol::{BlockId, GenerationStamp, UnixMillis, VolumeId};
@@ -10,13 +11,13 @@ use std::ops::Bound;
 
 /// How long a planned copy may take before it is planned again: this, and its bytes at the slowest rate worth waiting for.
 /// A copy whose source died is found out by nothing else, so this bounds how long a block stays thin.
-const COPY_TIMEOUT_MS: u64 = 15 * 1000;
+pub(super) const COPY_TIMEOUT_MS: u64 = 15 * 1000;
 /// 4 MiB/s.
-const COPY_BYTES_PER_MS_MIN: u64 = 4 << 10;
+pub(super) const COPY_BYTES_PER_MS_MIN: u64 = 4 << 10;
 /// How long a member of a pipeline may take to finalize before it is no longer counted on.
 const FINALIZE_TIMEOUT_MS: u64 = 30 * 1000;
 /// How long a block that cannot be helped steps aside.
-const DEFERRED_MS: u64 = 10 * 1000;
+pub(super) const DEFERRED_MS: u64 = 10 * 1000;
 /// How long a block steps aside whose copy failed: long enough that a target which refuses is not asked without end.
 const COPY_FAILED_MS: u64 = 2 * 1000;
 /// Copies under way at once, in the whole cluster, per volume in service.
@@ -25,10 +26,10 @@ const COPIES_PER_VOLUME: usize = 2;
 /// Replicas that datanodes were told to make or to finalize.
 #[derive(Debug)]
 pub(super) struct Pending {
-    targets: Vec<VolumeId>,
-    until: UnixMillis,
-    /// Where the copy is read, if it is one, and of which generation.
-    copy_of: Option<(VolumeId, GenerationStamp)>,
+    pub(super) targets: Vec<VolumeId>,
+    pub(super) until: UnixMillis,
+    /// By which volume the work is named, if it is a copy or made from a group, and of which generation.
+    pub(super) copy_of: Option<(VolumeId, GenerationStamp)>,
 }
 
 impl Pending {
@@ -64,6 +65,7 @@ impl Blocks {
                 self.deferred.insert(block, UnixMillis(now.0 + DEFERRED_MS));
             }
         }
+        room = self.plan_coding(now, room);
         let misplaced: Vec<BlockId> = self
             .misplaced
             .iter()
@@ -76,7 +78,7 @@ impl Blocks {
                 self.deferred.insert(block, UnixMillis(now.0 + DEFERRED_MS));
             }
         }
-        if now.0.saturating_sub(self.led_since.0) >= SETTLE_MS {
+        if now.0.saturating_sub(self.led_since.0) >= self.coding.settle_ms {
             let surplus = self.surplus.iter().filter(|block| !self.deferred.contains_key(block));
             for block in surplus.take(budget).copied().collect::<Vec<_>>() {
                 if !self.trim(block) {
@@ -129,10 +131,12 @@ impl Blocks {
         tracked.into_iter().flat_map(|tracked| tracked.good()).filter(|volume| self.volumes.is_live(*volume)).collect()
     }
 
-    /// Volumes for `count` more replicas of a block that has these.
+    /// Volumes for `count` more replicas of a block that has these; of a coded one, on domains that no other member of its
+    /// group has.
     pub(super) fn targets(&mut self, block: BlockId, count: usize, good: &[VolumeId]) -> Vec<VolumeId> {
         let Some(tracked) = self.blocks.get(&block) else { return Vec::new() };
         let mut taken: Vec<VolumeId> = tracked.held().collect();
+        taken.extend(self.volumes.in_domains(&self.domains_of_others(block)));
         taken.extend(self.unfit_of(block).iter().map(|(volume, _)| *volume));
         self.seed = self.seed.wrapping_add(1);
         self.volumes.place(count, None, good, &taken, u64::from(tracked.length), self.seed)
@@ -207,6 +211,12 @@ impl Blocks {
         if known.len() <= usize::from(tracked.wanted) {
             return false;
         }
+        let home = match self.group_with(block) {
+            // While a member is lost every replica may help.
+            Some((_, group)) if group.record.state == GroupState::Coded && !group.is_healthy() => return false,
+            Some((_, group)) => self.home_of(block, &group.record),
+            None => None,
+        };
         let crowd = |volume: VolumeId| {
             let rack = self.volumes.rack_of(volume);
             if self.volumes.several_racks() {
@@ -215,8 +225,8 @@ impl Blocks {
                 0
             }
         };
-        let fullest =
-            known.iter().copied().max_by_key(|volume| (crowd(*volume), self.volumes.used_percent(*volume), volume.0));
+        let others = known.iter().copied().filter(|volume| Some(*volume) != home);
+        let fullest = others.max_by_key(|volume| (crowd(*volume), self.volumes.used_percent(*volume), volume.0));
         // Of a block that was moved, the replica it was moved away from: the others obey the rules without it.
         let moved = self.balance.leaving.get(&block).copied().filter(|volume| known.contains(volume));
         let Some(victim) = moved.or(fullest) else { return false };

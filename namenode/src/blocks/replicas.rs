@@ -1,10 +1,11 @@
 //! What is known of each block's replicas, and how reports change it.
 
-use super::ledger::Share;
+use super::ledger::{Share, ShareKind};
 use super::{Blocks, SMALL_BLOCK_BYTES, mostly_dead};
-use crate::state::{BlockRecord, BlockState};
+use crate::state::{BlockRecord, BlockState, GroupState};
 use granary_protocol::block::BlockKind;
 use granary_protocol::namenode::{DatanodeCommand, ReplicaReport, ReplicaState};
+use granary_protocol::object::StorageClass;
 use granary_protocol::{BlockId, GenerationStamp, LeaseId, VolumeId};
 
 /// How a replica was last heard of.
@@ -32,6 +33,7 @@ impl Reported {
 #[derive(Debug)]
 pub(super) struct Tracked {
     pub(super) kind: BlockKind,
+    pub(super) class: StorageClass,
     pub(super) generation: GenerationStamp,
     pub(super) length: u32,
     pub(super) live_bytes: u64,
@@ -39,14 +41,18 @@ pub(super) struct Tracked {
     /// The lease that writes it; `None` once sealed.
     pub(super) open: Option<LeaseId>,
     pub(super) replicas: Vec<(VolumeId, Reported)>,
-    counted: Option<Share>,
+    pub(super) counted: Option<Share>,
     ranked: Option<u8>,
+    /// No replica lives, but the rest of its group can give it.
+    pub(super) recoverable: bool,
+    /// Where it stands among the blocks that wait for a group.
+    codable: Option<(StorageClass, u32, BlockId)>,
 }
 
 impl Tracked {
     /// Whether fewer of its replicas live than `domains` volumes could hold.
     pub(super) fn is_thin(&self, domains: usize) -> bool {
-        self.counted.is_some_and(|share| usize::from(share.live) < usize::from(self.wanted).min(domains))
+        self.counted.is_some_and(|share| usize::from(share.kind.live) < usize::from(self.wanted).min(domains))
     }
 
     /// Whether it counts on datanodes that are to go.
@@ -109,6 +115,7 @@ impl Blocks {
         }
         let tracked = self.blocks.entry(block).or_insert_with(|| Tracked {
             kind: record.kind,
+            class: record.class,
             generation: record.generation,
             length: record.length,
             live_bytes: record.live_bytes,
@@ -117,7 +124,10 @@ impl Blocks {
             replicas: pipeline.iter().map(|volume| (*volume, Reported::Writing)).collect(),
             counted: None,
             ranked: None,
+            recoverable: false,
+            codable: None,
         });
+        tracked.class = record.class;
         tracked.generation = record.generation;
         tracked.length = record.length;
         tracked.live_bytes = record.live_bytes;
@@ -190,6 +200,9 @@ impl Blocks {
         self.misplaced.remove(&block);
         self.compactable.remove(&block);
         self.small.remove(&block);
+        if let Some(place) = tracked.codable {
+            self.codable.remove(&place);
+        }
         self.claims.remove(&block);
         self.pending.remove(&block);
         self.deferred.remove(&block);
@@ -309,8 +322,9 @@ impl Blocks {
     /// Volumes came, went or failed: their blocks' live counts change. All blocks are judged anew when the first second
     /// rack appears or the last one goes.
     pub(super) fn recount_volumes(&mut self, volumes: &[VolumeId]) {
-        if self.judged_for_several_racks != self.volumes.several_racks() {
-            self.judged_for_several_racks = self.volumes.several_racks();
+        let judged_for = (self.volumes.several_racks(), self.volumes.several_nodes());
+        if self.judged_for != judged_for {
+            self.judged_for = judged_for;
             for block in self.blocks.keys().copied().collect::<Vec<_>>() {
                 self.recount(block);
             }
@@ -323,8 +337,9 @@ impl Blocks {
         }
     }
 
-    /// Brings the ledger and the work lists in line with what is known of the block.
+    /// Brings the ledger and the work lists in line with what is known of the block, and of its group.
     pub(super) fn recount(&mut self, block: BlockId) {
+        let group = self.group_with(block).map(|(group, tracked)| (group, tracked.record.state));
         let Some(tracked) = self.blocks.get_mut(&block) else { return };
         let sealed = tracked.open.is_none();
         let (mut live, mut leaving, mut away) = (0usize, false, 0);
@@ -341,25 +356,55 @@ impl Blocks {
             live += away;
         }
         let live = live.min(usize::from(u8::MAX)) as u8;
-        let one_rack = sealed && live > 1 && self.volumes.several_racks() && {
+        let one_rack = sealed && live > 1 && tracked.wanted > 1 && self.volumes.several_racks() && {
             let mut racks = tracked.good().filter_map(|volume| self.volumes.rack_of(volume));
             let first = racks.next();
             racks.all(|rack| Some(rack) == first)
         };
-        let holds_data = tracked.length > 0 || sealed;
-        let bytes = u64::from(tracked.length);
-        let share = holds_data.then_some(Share { bytes, wanted: tracked.wanted, live, one_rack, leaving });
+        let parity = tracked.kind == BlockKind::Parity;
+        let state = group.map(|(_, state)| state);
+        let coded = state.is_some_and(|state| state != GroupState::Encoding);
+        // Parity that is being computed is not missing.
+        let counts = (tracked.length > 0 || sealed) && !(parity && !coded);
+        let kind = ShareKind {
+            class: tracked.class,
+            wanted: tracked.wanted,
+            live,
+            one_rack,
+            leaving,
+            parity,
+            coded,
+            recoverable: tracked.recoverable,
+        };
+        let (bytes, live_bytes) = (u64::from(tracked.length), tracked.live_bytes);
+        let share = counts.then_some(Share { bytes, live_bytes, kind });
         self.ledger.replace(tracked.counted, share);
         tracked.counted = share;
 
         if let Some(old) = tracked.ranked.take() {
             self.wanting.remove(&(old, block));
         }
-        if sealed && live < tracked.wanted {
+        if counts && sealed && live < tracked.wanted {
             // A block that stands on leaving datanodes alone is not beyond help.
             let rank = live.max(u8::from(leaving));
             tracked.ranked = Some(rank);
             self.wanting.insert((rank, block));
+        }
+        let alone = group.is_none();
+        let waits = alone
+            && sealed
+            && !parity
+            && tracked.live_bytes > 0
+            && !tracked.mostly_dead()
+            && self.policies.may_be_coded(tracked.class);
+        let place = waits.then_some((tracked.class, tracked.length, block));
+        if tracked.codable != place {
+            if let Some(old) = std::mem::replace(&mut tracked.codable, place) {
+                self.codable.remove(&old);
+            }
+            if let Some(place) = place {
+                self.codable.insert(place, self.now);
+            }
         }
         let member = |set: &mut std::collections::BTreeSet<BlockId>, belongs: bool| {
             if belongs {
@@ -368,9 +413,13 @@ impl Blocks {
                 set.remove(&block);
             }
         };
+        let packed = sealed && tracked.kind == BlockKind::Packed;
         member(&mut self.misplaced, one_rack);
         member(&mut self.surplus, sealed && live > tracked.wanted);
-        member(&mut self.compactable, sealed && tracked.mostly_dead());
-        member(&mut self.small, sealed && tracked.kind == BlockKind::Packed && tracked.length < SMALL_BLOCK_BYTES);
+        member(&mut self.compactable, packed && tracked.live_bytes > 0 && tracked.mostly_dead());
+        member(&mut self.small, packed && alone && tracked.length < SMALL_BLOCK_BYTES);
+        if let Some((group, _)) = group {
+            self.recount_group(group);
+        }
     }
 }

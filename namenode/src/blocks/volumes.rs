@@ -36,6 +36,13 @@ impl Default for LivenessConfig {
     }
 }
 
+/// What fails together: a node, or a volume of the only node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Domain {
+    Node(DatanodeId),
+    Volume(VolumeId),
+}
+
 struct Node {
     endpoint: Arc<DatanodeEndpoint>,
     volumes: Vec<VolumeId>,
@@ -82,6 +89,7 @@ pub(super) struct Volumes {
     slow: HashSet<VolumeId>,
     leading: bool,
     several_racks: bool,
+    several_nodes: bool,
 }
 
 impl Volumes {
@@ -98,6 +106,7 @@ impl Volumes {
             slow: HashSet::new(),
             leading: false,
             several_racks: false,
+            several_nodes: false,
         }
     }
 
@@ -241,6 +250,8 @@ impl Volumes {
         candidates.sort_by_key(|candidate| candidate.volume);
         self.several_racks = candidates.iter().any(|candidate| candidate.rack != candidates[0].rack);
         self.candidates = candidates;
+        let stays = |node: &&Node| !matches!(self.intents.get(&node.endpoint.name), Some(DatanodeIntent::Decommission));
+        self.several_nodes = self.nodes.values().filter(stays).count() > 1;
         serving.sort_unstable();
         self.serving = serving;
     }
@@ -429,6 +440,31 @@ impl Volumes {
     pub(super) fn domains(&self) -> usize {
         let stays = |(id, volume): &(&VolumeId, &Volume)| volume.report.failed.is_none() && !self.is_leaving(**id);
         self.volumes.iter().filter(stays).count()
+    }
+
+    /// What fails together with a volume; `None` for one that was never heard of.
+    pub(super) fn domain_of(&self, volume: VolumeId) -> Option<Domain> {
+        let datanode = self.volumes.get(&volume)?.datanode;
+        Some(if self.several_nodes { Domain::Node(datanode) } else { Domain::Volume(volume) })
+    }
+
+    /// Whether nodes are the failure domains, rather than the volumes of the only one.
+    pub(super) fn several_nodes(&self) -> bool {
+        self.several_nodes
+    }
+
+    /// Failure domains that can take members of groups now.
+    pub(super) fn coding_domains(&self) -> usize {
+        let mut domains: Vec<Domain> = self.candidates.iter().filter_map(|c| self.domain_of(c.volume)).collect();
+        domains.sort_unstable();
+        domains.dedup();
+        domains.len()
+    }
+
+    /// Volumes that can take replicas, in any of these domains.
+    pub(super) fn in_domains(&self, domains: &[Domain]) -> Vec<VolumeId> {
+        let within = |volume: &VolumeId| self.domain_of(*volume).is_some_and(|domain| domains.contains(&domain));
+        self.candidates.iter().map(|candidate| candidate.volume).filter(within).collect()
     }
 
     /// Volumes in service with room for `bytes` more.

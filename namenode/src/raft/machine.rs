@@ -131,6 +131,7 @@ impl AppliedStore {
         let mut blocks = lock(&self.blocks);
         blocks.clear();
         state::for_each_block(&*engine, |block, record| blocks.restore(block, &record))?;
+        state::for_each_group(&*engine, |group, record| blocks.restore_group(group, &record))?;
         blocks.set_keys(state::block_keys(&*engine)?);
         blocks.set_intents(state::datanode_intents(&*engine)?);
         blocks.set_drained(state::drained_volumes(&*engine)?);

@@ -1,15 +1,16 @@
 //! From a command to a reply and effects.
 
-use super::records::BlockRecord;
+use super::records::{BlockRecord, GroupRecord};
 use super::transaction::Transaction;
 use super::{
     amend, blocks, buckets, classes, cluster, contents, datanodes, deletes, encryption_keys, events, filesystem,
-    leases, lifecycle, objects, policies, rename, restores, settings, upload_complete, uploads, users,
+    groups, leases, lifecycle, objects, policies, rename, restores, settings, upload_complete, uploads, users,
 };
 use crate::command::{Action, Command, UserChange};
 use crate::error::{Rejection, StateError, refuse};
 use granary_protocol::admin::DatanodeIntent;
 use granary_protocol::namenode::NamenodeReply;
+use granary_protocol::redundancy::GroupId;
 use granary_protocol::{BlockId, ErrorCode, Failure, LeaseId, NodeName, UnixMillis, VolumeId};
 
 /// What came of a command.
@@ -46,6 +47,8 @@ pub enum Effect {
     BlockRepiped { block: BlockId, record: BlockRecord },
     /// An operator wants a volume empty, or does not any more.
     VolumeDrainChanged { volume: VolumeId, drain: bool },
+    /// A group was formed or has come further; `None` when it is gone. Changes of its blocks are told besides.
+    GroupChanged { group: GroupId, record: Option<GroupRecord> },
 }
 
 /// Applies a command. A refused one changes nothing.
@@ -138,6 +141,10 @@ fn perform(tx: &mut Transaction<'_>, command: &Command) -> Result<NamenodeReply,
         }
         Action::RestoreObject(request) => restores::restore(tx, request, now),
         Action::SettleRestores { limit } => restores::settle(tx, *limit, now),
+        Action::FormGroup { class, data, parity } => groups::form(tx, *class, data, *parity),
+        Action::CommitGroup { group } => groups::commit(tx, *group),
+        Action::ReleaseGroup { group, replicas_wanted } => groups::release(tx, *group, *replicas_wanted),
+        Action::DropGroup { group } => groups::drop_group(tx, *group),
     }
 }
 

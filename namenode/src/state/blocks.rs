@@ -2,9 +2,10 @@
 //!
 //! Invariants: `live_bytes` is the sum over the extents that contents have in the block, record headers included;
 //! `live_bytes <= length`; a block is in its lease's index exactly while it is open, or sealed and owned by nobody yet;
-//! a sealed packed block without live bytes does not exist. Who rewrites mostly dead blocks is decided by soft state.
+//! a sealed packed block without live bytes exists only as a member of a coded group ([`super::groups`]). Who rewrites mostly dead blocks is decided by soft state.
 
 use super::apply::Effect;
+use super::groups;
 use super::layout;
 use super::leases;
 use super::records::{BlockRecord, BlockState};
@@ -64,7 +65,7 @@ pub fn for_each_block<V: View + ?Sized>(view: &V, mut f: impl FnMut(BlockId, Blo
 fn taken(kind: BlockKind, extent: &Extent) -> u64 {
     let header = match kind {
         BlockKind::Packed => HEADER_BYTES as u64,
-        BlockKind::Owned => 0,
+        BlockKind::Owned | BlockKind::Parity => 0,
     };
     u64::from(extent.length) + header
 }
@@ -136,6 +137,9 @@ pub(super) fn attach(
     match record.kind {
         BlockKind::Packed => attach_packed(tx, lease, extent, record),
         BlockKind::Owned => attach_owned(tx, lease, extent, stored_on, record),
+        BlockKind::Parity => {
+            Err(refuse(ErrorCode::InvalidArgument, format!("block {} is parity: nothing is in it", extent.block)))
+        }
     }
 }
 
@@ -220,12 +224,58 @@ pub(super) fn detach(tx: &mut Transaction<'_>, extent: &Extent) -> Result<(), St
         .live_bytes
         .checked_sub(taken(record.kind, extent))
         .ok_or_else(|| inconsistent(format!("block {block} has fewer live bytes than contents in it")))?;
-    if record.live_bytes == 0 && record.state == BlockState::Sealed {
+    if record.live_bytes > 0 || record.state != BlockState::Sealed {
+        store(tx, block, before, &record)?;
+        tx.block_changed(block, record);
+        return Ok(());
+    }
+    if groups::group_of(tx, block)?.is_none() {
         return remove(tx, block, before, record);
     }
     store(tx, block, before, &record)?;
     tx.block_changed(block, record);
+    groups::data_block_died(tx, block)
+}
+
+/// A parity block of `length` bytes, whose replica is about to be made.
+pub(super) fn add_parity(tx: &mut Transaction<'_>, class: StorageClass, length: u32) -> Result<BlockId, StateError> {
+    let block = BlockId(tx.counters().next_block);
+    tx.counters().next_block += 1;
+    tx.counters().blocks += 1;
+    let record = BlockRecord {
+        generation: GenerationStamp(1),
+        kind: BlockKind::Parity,
+        class,
+        replicas_wanted: 1,
+        state: BlockState::Sealed,
+        length,
+        // All of it is needed for as long as it exists.
+        live_bytes: u64::from(length),
+        attached: true,
+    };
+    store(tx, block, (0, 0), &record)?;
+    tx.effect(Effect::BlockOpened { block, record });
+    Ok(block)
+}
+
+/// The record of a block that must exist.
+pub(super) fn expect_block<V: View + ?Sized>(view: &V, block: BlockId) -> Result<BlockRecord, StateError> {
+    get_block(view, block)?.ok_or_else(|| inconsistent(format!("block {block} is a member of a group and is gone")))
+}
+
+/// Changes how many replicas a block asks for.
+pub(super) fn set_wanted(tx: &mut Transaction<'_>, block: BlockId, replicas: u8) -> Result<(), StateError> {
+    let mut record = expect_block(tx, block)?;
+    record.replicas_wanted = replicas;
+    tx.put_record(layout::block(block), &record);
+    tx.block_changed(block, record);
     Ok(())
+}
+
+/// Removes a member of a group that is being taken apart.
+pub(super) fn remove_block(tx: &mut Transaction<'_>, block: BlockId) -> Result<(), StateError> {
+    let record = expect_block(tx, block)?;
+    remove(tx, block, sums(&record), record)
 }
 
 pub(super) fn seal(
@@ -285,7 +335,7 @@ pub(super) fn let_go(tx: &mut Transaction<'_>, lease: LeaseId, block: BlockId) -
         .ok_or_else(|| inconsistent(format!("lease {lease} holds block {block}, which is gone")))?;
     let length = match record.kind {
         BlockKind::Packed => record.length,
-        BlockKind::Owned => 0,
+        BlockKind::Owned | BlockKind::Parity => 0,
     };
     let generation = GenerationStamp(record.generation.0 + 1);
     close(tx, lease, block, record, length, generation, &[])
@@ -305,7 +355,7 @@ pub(super) fn close(
     let in_hand = layout::lease_block(lease, block);
     let useless = match record.kind {
         BlockKind::Packed => record.live_bytes == 0,
-        BlockKind::Owned => length == 0,
+        BlockKind::Owned | BlockKind::Parity => length == 0,
     };
     if useless {
         tx.delete(in_hand);

@@ -46,6 +46,8 @@
 //! | 68 | quota | directory | the limits of a directory |
 //! | 69 | quota_count | – | how many directories have limits |
 //! | 70 | small_file | content | when the small file that Hadoop wrote was closed: it waits to be packed |
+//! | 80 | group | group | [`GroupRecord`](super::records::GroupRecord) |
+//! | 81 | block_group | block | the coded group it is in |
 //!
 //! Values are postcard unless said otherwise. Ids and sequences take 8 bytes in keys.
 //!
@@ -63,6 +65,7 @@ use crate::engine::KEY_BYTES_MAX;
 use granary_protocol::bucket::BucketDocument;
 use granary_protocol::event::EventId;
 use granary_protocol::filesystem::{FileId, RetryId};
+use granary_protocol::redundancy::GroupId;
 use granary_protocol::{
     BlockId, BucketName, CanonicalId, ContentId, DirectoryId, LeaseId, NodeName, ObjectKey, UnixMillis, UploadId,
     VolumeId,
@@ -123,6 +126,8 @@ pub(super) const RESTORE_DUE: u8 = 94;
 pub(super) const QUOTA: u8 = 68;
 pub(super) const QUOTA_COUNT: u8 = 69;
 pub(super) const SMALL_FILE: u8 = 70;
+pub(super) const GROUP: u8 = 80;
+pub(super) const BLOCK_GROUP: u8 = 81;
 
 // The longest key of all: a version or an upload of a 1,024-byte key.
 const _: () = assert!(1 + 8 + granary_protocol::object::KEY_BYTES_MAX + 1 + 8 <= KEY_BYTES_MAX);
@@ -232,6 +237,14 @@ pub(super) fn part(upload: UploadId, number: u16) -> Vec<u8> {
 
 pub(super) fn block(block: BlockId) -> Vec<u8> {
     number(BLOCK, block.0)
+}
+
+pub(super) fn group(group: GroupId) -> Vec<u8> {
+    number(GROUP, group.0)
+}
+
+pub(super) fn block_group(block: BlockId) -> Vec<u8> {
+    number(BLOCK_GROUP, block.0)
 }
 
 pub(super) fn lease(lease: LeaseId) -> Vec<u8> {
@@ -458,6 +471,8 @@ pub(super) fn table_name(table: u8) -> &'static str {
         QUOTA => "quota",
         QUOTA_COUNT => "quota_count",
         SMALL_FILE => "small_file",
+        GROUP => "group",
+        BLOCK_GROUP => "block_group",
         _ => "?",
     }
 }

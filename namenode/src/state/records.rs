@@ -13,8 +13,8 @@ use granary_protocol::object::{
 };
 use granary_protocol::user::{AccessKey, EncryptionKey, SecretKey, User};
 use granary_protocol::{
-    BucketName, CanonicalId, ContentId, DirectoryId, GenerationStamp, LeaseId, NodeName, ObjectKey, UnixMillis,
-    UploadId, VersionId, VolumeId,
+    BlockId, BucketName, CanonicalId, ContentId, DirectoryId, GenerationStamp, LeaseId, NodeName, ObjectKey,
+    UnixMillis, UploadId, VersionId, VolumeId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -257,6 +257,46 @@ pub enum BlockState {
     Open { lease: LeaseId, pipeline: Vec<VolumeId> },
     /// Never again.
     Sealed,
+}
+
+/// A coded group of blocks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupRecord {
+    /// How far it is.
+    pub state: GroupState,
+    /// The storage class its blocks had when it was formed.
+    pub class: StorageClass,
+    /// Blocks that contents refer to, in coding order.
+    pub data: Vec<GroupMember>,
+    /// Blocks computed from them, in coding order.
+    pub parity: Vec<GroupMember>,
+}
+
+impl GroupRecord {
+    /// All members by their place in the group.
+    pub fn members(&self) -> impl Iterator<Item = &GroupMember> + '_ {
+        self.data.iter().chain(&self.parity)
+    }
+}
+
+/// A member of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupMember {
+    /// The block.
+    pub block: BlockId,
+    /// Its bytes. Parity is as long as the longest data block; shorter ones count as followed by zeros.
+    pub length: u32,
+}
+
+/// The life of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum GroupState {
+    /// Parity is being computed; data blocks have all their replicas.
+    Encoding,
+    /// Data blocks rely on the group.
+    Coded,
+    /// Living data blocks are getting replicas again.
+    Dissolving,
 }
 
 /// A lease.

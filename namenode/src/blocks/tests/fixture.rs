@@ -1,6 +1,7 @@
 //! A soft state with a few datanodes, and short words for what happens to it.
 
 use crate::blocks::{BalanceConfig, Blocks, LivenessConfig};
+use crate::redundancy::{ClassPolicies, CodingConfig};
 use crate::state::{BlockRecord, BlockState, Effect};
 use granary_protocol::admin::Redundancy;
 use granary_protocol::block::{BlockKind, DatanodeEndpoint, Extent, Media};
@@ -8,6 +9,7 @@ use granary_protocol::namenode::{DatanodeCommand, ReplicaChange, ReplicaReport, 
 use granary_protocol::object::StorageClass;
 use granary_protocol::token::{AccessMode, BlockKey};
 use granary_protocol::*;
+use std::collections::BTreeMap;
 
 pub(super) const LEASE: LeaseId = LeaseId(7);
 /// Longer than a new leader waits before it removes surplus.
@@ -78,7 +80,8 @@ impl World {
 
     pub fn with_nodes(nodes: Vec<(u64, &'static str, u64)>) -> World {
         let liveness = LivenessConfig { stale_after_ms: 3_000, dead_after_ms: 10_000 };
-        let mut blocks = Blocks::new(liveness, BalanceConfig::default(), 1);
+        let policies = ClassPolicies::new(3, &BTreeMap::new()).unwrap();
+        let mut blocks = Blocks::new(liveness, BalanceConfig::default(), policies, CodingConfig::default(), 1);
         blocks.set_keys(vec![key(1, u64::MAX / 2)]);
         let mut world = World { blocks, now: UnixMillis(1_000_000), nodes, reports: 0 };
         world.blocks.set_leading(true, world.now);

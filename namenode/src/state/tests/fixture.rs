@@ -97,7 +97,8 @@ impl Store {
                 | Effect::LeaseClosed { .. }
                 | Effect::KeysChanged
                 | Effect::DatanodeIntentChanged { .. }
-                | Effect::VolumeDrainChanged { .. } => {}
+                | Effect::VolumeDrainChanged { .. }
+                | Effect::GroupChanged { .. } => {}
             }
         }
         self.effects = applied.effects;

@@ -257,8 +257,13 @@ fn check_blocks(engine: &dyn Engine, counters: &Counters, told: &BTreeMap<BlockI
         .iter()
         .map(|(key, _)| (directory_of(key).0, layout::last_number(key).unwrap()))
         .collect();
+    let groups: BTreeMap<u64, GroupRecord> = records(engine, layout::GROUP);
+    let coded = check_groups(engine, &groups, &blocks);
     for (id, block) in &blocks {
-        assert_eq!(block.live_bytes, live.get(id).copied().unwrap_or(0), "block {id}");
+        let parity = block.kind == BlockKind::Parity;
+        let expected = if parity { u64::from(block.length) } else { live.get(id).copied().unwrap_or(0) };
+        assert_eq!(block.live_bytes, expected, "block {id}");
+        assert!(!parity || coded.contains(id), "parity {id} of no group");
         assert!(block.live_bytes <= u64::from(block.length));
         let mut held = in_hand.iter().filter(|(_, held)| held == id);
         match &block.state {
@@ -267,7 +272,7 @@ fn check_blocks(engine: &dyn Engine, counters: &Counters, told: &BTreeMap<BlockI
                 assert_eq!(held.next(), Some(&(lease.0, *id)));
             }
             BlockState::Sealed if block.kind == BlockKind::Packed => {
-                assert!(block.live_bytes > 0, "a sealed packed block without live bytes stays");
+                assert!(block.live_bytes > 0 || coded.contains(id), "a sealed packed block without live bytes stays");
                 assert_eq!(held.next(), None);
             }
             BlockState::Sealed => assert_eq!(held.next().is_none(), block.attached),
@@ -289,6 +294,36 @@ fn check_blocks(engine: &dyn Engine, counters: &Counters, told: &BTreeMap<BlockI
     assert_eq!(counters.live_bytes, blocks.values().map(|block| block.live_bytes).sum::<u64>());
     let stored: BTreeMap<BlockId, BlockRecord> = blocks.into_iter().map(|(id, block)| (BlockId(id), block)).collect();
     assert_eq!(*told, stored, "what effects told against what is stored");
+}
+
+/// The blocks that are in a group.
+fn check_groups(
+    engine: &dyn Engine,
+    groups: &BTreeMap<u64, GroupRecord>,
+    blocks: &BTreeMap<u64, BlockRecord>,
+) -> BTreeSet<u64> {
+    let mut members = BTreeMap::new();
+    for (id, group) in groups {
+        for member in group.members() {
+            assert!(members.insert(member.block.0, *id).is_none(), "block {} is in two groups", member.block);
+            let block = &blocks[&member.block.0];
+            assert_eq!((&block.state, block.length), (&BlockState::Sealed, member.length));
+        }
+        assert!(group.data.iter().any(|member| blocks[&member.block.0].live_bytes > 0), "group {id} is dead");
+        let longest = group.data.iter().map(|member| member.length).max();
+        for member in &group.parity {
+            assert_eq!(blocks[&member.block.0].kind, BlockKind::Parity);
+            assert_eq!(Some(member.length), longest);
+        }
+        for member in &group.data {
+            assert_ne!(blocks[&member.block.0].kind, BlockKind::Parity);
+            let relies = blocks[&member.block.0].replicas_wanted == 1;
+            assert!(!relies || group.state != GroupState::Encoding, "block {} relies on nothing", member.block);
+        }
+    }
+    let stored: BTreeMap<u64, u64> = records(engine, layout::BLOCK_GROUP);
+    assert_eq!(stored, members);
+    members.into_keys().collect()
 }
 
 fn named<T: DeserializeOwned>(engine: &dyn Engine, table: u8) -> BTreeMap<String, T> {

@@ -6,6 +6,7 @@ mod entities;
 mod file_model;
 mod files;
 mod fixture;
+mod group_rules;
 mod invariants;
 mod lifecycle_rules;
 mod listing;

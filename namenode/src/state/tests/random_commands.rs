@@ -81,7 +81,7 @@ fn run(seed: u64) {
 impl Run {
     fn step(&mut self) {
         let key = *self.random.pick(&KEYS);
-        match self.random.below(32) {
+        match self.random.below(38) {
             0..=7 => self.put(key),
             8..=10 => self.copy(key),
             11..=13 => self.delete(key),
@@ -97,6 +97,8 @@ impl Run {
             24 => self.abandon(),
             25 => self.end_lease(),
             26..=28 => self.amend(key),
+            32..=34 => self.form_group(),
+            35..=37 => self.change_group(),
             _ => self.rename(key),
         }
     }
@@ -450,6 +452,51 @@ impl Run {
         let stored_on = vec![VolumeId(1), VolumeId(2)];
         let reply = self.store.apply(Action::SealBlock { lease, block, length, stored_on, recovered });
         assert_eq!(reply, Ok(NamenodeReply::Sealed(GenerationStamp(generation))));
+    }
+
+    /// Codes a few blocks that may be, or finds that one of them may not.
+    fn form_group(&mut self) {
+        let free = |(block, record): (&BlockId, &state::BlockRecord)| {
+            let data = record.kind != BlockKind::Parity && (record.kind != BlockKind::Owned || record.attached);
+            let codable = data && record.state == state::BlockState::Sealed && record.live_bytes > 0;
+            (codable && state::group_of(self.store.view(), *block).unwrap().is_none()).then_some(*block)
+        };
+        let mut data: Vec<BlockId> = self.store.told.iter().filter_map(free).collect();
+        data.truncate(1 + self.random.below(3));
+        let class = StorageClass::StandardIa;
+        if data.is_empty() {
+            let data = vec![BlockId(99_999)];
+            assert_eq!(self.store.refused(Action::FormGroup { class, data, parity: 1 }), ErrorCode::StaleGeneration);
+            return;
+        }
+        let parity = 1 + self.random.below(2) as u8;
+        self.store.done(Action::FormGroup { class, data: data.clone(), parity });
+        let again = Action::FormGroup { class, data: data[..1].to_vec(), parity };
+        assert_eq!(self.store.refused(again), ErrorCode::Conflict);
+    }
+
+    /// Takes a group one step further, whichever way is open to it.
+    fn change_group(&mut self) {
+        let mut groups = Vec::new();
+        state::for_each_group(self.store.view(), |group, record| groups.push((group, record.state))).unwrap();
+        if groups.is_empty() {
+            return;
+        }
+        let (group, from) = *self.random.pick(&groups);
+        let (open, closed) = match from {
+            state::GroupState::Encoding if self.random.chance(4) => {
+                (Action::DropGroup { group }, Action::ReleaseGroup { group, replicas_wanted: 3 })
+            }
+            state::GroupState::Encoding => {
+                (Action::CommitGroup { group }, Action::ReleaseGroup { group, replicas_wanted: 3 })
+            }
+            state::GroupState::Coded => {
+                (Action::ReleaseGroup { group, replicas_wanted: 3 }, Action::DropGroup { group })
+            }
+            state::GroupState::Dissolving => (Action::DropGroup { group }, Action::CommitGroup { group }),
+        };
+        assert_eq!(self.store.refused(closed), ErrorCode::Conflict);
+        self.store.done(open);
     }
 
     fn abandon(&mut self) {
