@@ -1,6 +1,7 @@
 //! `granary admin`: what a running store says of itself.
 
 use crate::args::{Connection, DatanodeCommand};
+use crate::classes;
 use crate::http_client::AdminClient;
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use granary_protocol::admin::{
     BlocksAnswer, ClusterStatus, DatanodeIntent, DatanodeIntentQuestion, DatanodeStatus, JoinTokenAnswer,
     JoinTokenQuestion, SpaceReport, VolumeStatus,
 };
+use granary_protocol::redundancy::ClassReport;
 use hyper::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -50,8 +52,9 @@ pub(crate) async fn delete(connection: &Connection, path: &str) -> anyhow::Resul
 /// `granary admin status`.
 pub async fn status(connection: &Connection, json: bool) -> anyhow::Result<()> {
     let (body, status): (_, ClusterStatus) = get(connection, "status").await?;
+    let (classes_body, classes): (_, ClassReport) = get(connection, "classes").await?;
     if json {
-        return print_json(&body);
+        return print_status_json(&body, &classes_body);
     }
     println!("cluster {}", status.cluster);
     println!("  {} buckets, {} objects, {}", status.buckets, status.objects, bytes(status.object_bytes));
@@ -110,6 +113,16 @@ pub async fn status(connection: &Connection, json: bool) -> anyhow::Result<()> {
             redundancy.policy_shortfall_replicas
         );
     }
+    classes::print_groups(&classes);
+    Ok(())
+}
+
+/// The status with the ledger of coded groups in it.
+fn print_status_json(status: &[u8], classes: &[u8]) -> anyhow::Result<()> {
+    let mut status: serde_json::Value = serde_json::from_slice(status)?;
+    let classes: serde_json::Value = serde_json::from_slice(classes)?;
+    status["groups"] = classes["groups"].clone();
+    println!("{}", serde_json::to_string_pretty(&status)?);
     Ok(())
 }
 
@@ -156,6 +169,11 @@ pub async fn df(connection: &Connection, json: bool) -> anyhow::Result<()> {
     println!("blocks     {:>10}  {} blocks, each counted once", bytes(space.block_bytes), space.blocks);
     println!("dead       {:>10}  of those, not yet compacted", bytes(space.dead_bytes));
     println!("metadata   {:>10}  on the leading namenode", bytes(space.metadata_bytes));
+    let stored: u64 = space.volumes.iter().map(|(_, volume)| volume.used_bytes).sum();
+    if space.content_bytes > 0 {
+        let ratio = stored as f64 / space.content_bytes as f64;
+        println!("stored     {:>10}  in all replicas and parity: {ratio:.2} times the contents", bytes(stored));
+    }
     Ok(())
 }
 
@@ -188,6 +206,9 @@ pub async fn blocks(connection: &Connection, url: &str, json: bool) -> anyhow::R
                 "  {:<16} rack {:<12} volume {:016x}  checksum {}",
                 replica.datanode, replica.rack, replica.volume, replica.checksum
             );
+        }
+        if let Some(group) = &block.group {
+            classes::print_group(group);
         }
     }
     Ok(())

@@ -4,6 +4,8 @@ use clap::{Args, Parser, Subcommand};
 use granary_gateway::config::{NewBuckets, NotificationSettings, StoreDefault, TargetSettings};
 use granary_hdfs::config::HdfsConfig;
 use granary_lifecycle::LifecycleSettings;
+use granary_protocol::object::StorageClass;
+use granary_protocol::redundancy::{NotAPolicy, RedundancyPolicy};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -108,6 +110,8 @@ pub struct ServerOptions {
     #[command(flatten)]
     pub hdfs: HdfsOptions,
     #[command(flatten)]
+    pub redundancy: RedundancyOptions,
+    #[command(flatten)]
     pub door: DoorOptions,
 }
 
@@ -156,6 +160,53 @@ impl std::str::FromStr for ProxyUser {
     fn from_str(text: &str) -> Result<ProxyUser, String> {
         let (user, users) = text.split_once('=').ok_or("a proxy user is written USER=USERS")?;
         Ok(ProxyUser { user: user.to_owned(), users: users.split(',').map(str::to_owned).collect() })
+    }
+}
+
+/// What storage classes ask for.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RedundancyOptions {
+    /// How blocks of a storage class are kept: `STANDARD_IA=rs-6-3`, `STANDARD=replicas-2`. Without it the default for the
+    /// number of failure domains holds. May be repeated.
+    #[arg(long = "class", value_name = "CLASS=POLICY")]
+    pub classes: Vec<ClassPolicy>,
+    /// How long a namenode that begins to lead waits before it codes blocks and removes surplus replicas.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub coding_settle_s: u64,
+    /// How long a block of a coded class waits for others of its kind before it goes into a smaller group.
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    pub coding_patience_s: u64,
+}
+
+impl RedundancyOptions {
+    /// Puts them into a namenode's settings.
+    pub fn apply(&self, config: &mut granary_namenode::Config) {
+        let settings = |policy: &ClassPolicy| {
+            (policy.class.clone(), granary_namenode::redundancy::ClassConfig { redundancy: Some(policy.policy) })
+        };
+        config.classes = self.classes.iter().map(settings).collect();
+        config.coding.settle_ms = self.coding_settle_s.saturating_mul(1_000);
+        config.coding.patience_ms = self.coding_patience_s.saturating_mul(1_000);
+    }
+}
+
+/// A storage class and its redundancy, written `CLASS=POLICY`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClassPolicy {
+    pub class: String,
+    pub policy: RedundancyPolicy,
+}
+
+impl std::str::FromStr for ClassPolicy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ClassPolicy, String> {
+        let (class, policy) = text.split_once('=').ok_or("a class's redundancy is written CLASS=POLICY")?;
+        if StorageClass::from_name(class).is_none() {
+            return Err(format!("S3 has no storage class {class:?}"));
+        }
+        let policy = policy.parse().map_err(|error: NotAPolicy| error.to_string())?;
+        Ok(ClassPolicy { class: class.to_owned(), policy })
     }
 }
 
@@ -421,6 +472,8 @@ pub struct LocalUpOptions {
     /// Send block data between processes in clear (tokens and checksums stay): for a trusted network.
     #[arg(long)]
     pub plaintext_data: bool,
+    #[command(flatten)]
+    pub redundancy: RedundancyOptions,
 }
 
 #[derive(Debug, Args)]
@@ -509,6 +562,12 @@ pub enum AdminCommand {
     },
     /// Space: capacity, what objects take, what is dead and not yet given back.
     Df {
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Storage classes: what each asks for, and the bytes stored for every byte kept.
+    Class {
         /// For machines.
         #[arg(long)]
         json: bool,

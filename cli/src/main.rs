@@ -6,6 +6,7 @@
 mod admin;
 mod args;
 mod certs;
+mod classes;
 mod config;
 mod credentials;
 mod enrol;
@@ -87,6 +88,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Admin(options) => match options.command {
             AdminCommand::Status { json } => admin::status(&options.connection, json).await,
             AdminCommand::Df { json } => admin::df(&options.connection, json).await,
+            AdminCommand::Class { json } => classes::show(&options.connection, json).await,
             AdminCommand::Blocks { url, json } => admin::blocks(&options.connection, &url, json).await,
             AdminCommand::Datanode(command) => admin::datanode(&options.connection, command).await,
             AdminCommand::Volume(command) => volumes::run(&options.connection, command).await,

@@ -49,7 +49,7 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
     let (stop_namenode, stop_datanode, stop_client) =
         (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
     let storage = StorageThread::start().context("starting the storage thread")?;
-    let namenode = start_namenode(&first, stop_namenode.clone(), &storage).await?;
+    let namenode = start_namenode(&options, &first, stop_namenode.clone(), &storage).await?;
     let datanode = start_datanode(&options, namenode.namenode.clone(), stop_datanode.clone()).await?;
     until("the namenode leads and the datanode is known to it", || roles_are_ready(&namenode.namenode, &datanode))
         .await?;
@@ -132,11 +132,13 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
 }
 
 async fn start_namenode(
+    options: &ServerOptions,
     first: &std::path::Path,
     shutdown: CancellationToken,
     storage: &StorageThread,
 ) -> anyhow::Result<granary_namenode::startup::Running> {
-    let config = granary_namenode::Config::single(first.join("namenode"));
+    let mut config = granary_namenode::Config::single(first.join("namenode"));
+    options.redundancy.apply(&mut config);
     let components = granary_namenode::startup::Components {
         clock: Arc::new(granary_namenode::clock::SystemClock),
         security: Security::Plaintext,

@@ -21,6 +21,9 @@ pub struct ClientConfig {
     pub pack_batch_contents_max: usize,
     /// A lane without work for this long seals its block. Default 5 minutes.
     pub lane_idle_seal_ms: u64,
+    /// The same for storage classes other than STANDARD and INTELLIGENT_TIERING, whose blocks can be coded once they are
+    /// sealed. Default 15 s.
+    pub cold_lane_idle_seal_ms: u64,
     /// How often the lease is renewed. Default 5 s.
     pub lease_renew_ms: u64,
     /// How long a pipeline may take to open, and a datanode to finalize a replica. Default 10 s.
@@ -57,6 +60,7 @@ impl Default for ClientConfig {
             pack_batch_bytes: 8 << 20,
             pack_batch_contents_max: 4096,
             lane_idle_seal_ms: 5 * 60 * 1000,
+            cold_lane_idle_seal_ms: 15_000,
             lease_renew_ms: 5_000,
             open_timeout_ms: 10_000,
             ack_timeout_ms: 10_000,

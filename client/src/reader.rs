@@ -11,7 +11,7 @@ use crate::error::{for_user, unavailable, unexpected};
 use crate::rebuild::{self, Degraded};
 use crate::shared::Shared;
 use bytes::Bytes;
-use granary_protocol::block::{LocatedBlock, ReplicaLocation};
+use granary_protocol::block::{Extent, LocatedBlock, ReplicaLocation};
 use granary_protocol::datanode::{ReadBlock, ReadStream};
 use granary_protocol::namenode::{LocatedExtent, NamenodeReply, NamenodeRequest, ObjectRead};
 use granary_protocol::{Advice, ContentId, ErrorCode, Failure, VolumeId};
@@ -263,10 +263,10 @@ impl ContentReader {
     }
 
     /// Asks for the rest of the first extent from its block's group.
-    async fn open_group(&self) -> Result<Degraded, Failure> {
-        let extent = self.extents.front().expect("the caller has checked").extent;
-        let skip = self.skip();
-        rebuild::open(&self.shared, extent.block, extent.offset + skip, extent.length - skip).await
+    fn open_group(&self) -> impl Future<Output = Result<Degraded, Failure>> + Send + use<> {
+        let (shared, skip) = (self.shared.clone(), self.skip());
+        let Extent { block, offset, length } = self.extents.front().expect("the caller has checked").extent;
+        async move { rebuild::open(&shared, block, offset + skip, length - skip).await }
     }
 
     /// Bytes of the first extent that have been handed out.

@@ -300,6 +300,35 @@ pub struct BlockAnswer {
     pub block_offset: u32,
     pub block_length: u32,
     pub replicas: Vec<ReplicaAnswer>,
+    /// The coded group that protects it, if one does.
+    #[serde(default)]
+    pub group: Option<GroupAnswer>,
+}
+
+/// A coded group in [`BlockAnswer`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupAnswer {
+    pub group: u64,
+    /// Its shape: `rs-6-3`.
+    pub policy: String,
+    /// The block's place among its members, data members first, from 0.
+    pub place: u8,
+    /// Members besides the block that have a live replica; as many as there are data members are needed to rebuild it.
+    pub readable: u64,
+    /// The other members, by place.
+    pub others: Vec<MemberAnswer>,
+}
+
+/// A member of a coded group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberAnswer {
+    pub place: u8,
+    /// `data` or `parity`.
+    pub kind: String,
+    pub block: u64,
+    pub length: u32,
+    /// Where it lives: `datanode volume`; empty when it is lost.
+    pub replicas: Vec<String>,
 }
 
 /// A replica in [`BlockAnswer`].

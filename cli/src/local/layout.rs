@@ -164,6 +164,7 @@ impl Cluster {
             let mut namenode = granary_namenode::Config::single(node.data.clone());
             namenode.peer = peer.peer;
             namenode.peers = peers.clone();
+            options.redundancy.apply(&mut namenode);
             let file = NamenodeFile {
                 rpc: parse(&node.internal)?,
                 http: parse(&node.http)?,

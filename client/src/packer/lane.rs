@@ -12,6 +12,7 @@ use crate::pipeline::{Flush, OpenBlock, PipelineFailure};
 use crate::shared::Shared;
 use bytes::Bytes;
 use granary_protocol::block::{BLOCK_BYTES_MAX, BlockKind, Extent};
+use granary_protocol::object::StorageClass;
 use granary_protocol::record::HEADER_BYTES;
 use granary_protocol::{BlockId, ErrorCode, Failure};
 use std::collections::HashSet;
@@ -53,7 +54,11 @@ impl Lane {
     }
 
     pub async fn run(mut self) {
-        let idle = Duration::from_millis(self.shared.config.lane_idle_seal_ms);
+        let config = &self.shared.config;
+        let idle = Duration::from_millis(match self.packer.class {
+            StorageClass::Standard | StorageClass::IntelligentTiering => config.lane_idle_seal_ms,
+            _ => config.cold_lane_idle_seal_ms,
+        });
         loop {
             tokio::select! {
                 biased;

@@ -22,6 +22,8 @@ pub struct State {
     pub blocks: BTreeMap<BlockId, Block>,
     pub contents: HashMap<ContentId, Vec<Extent>>,
     pub objects: BTreeMap<String, Option<ContentId>>,
+    /// Data and parity members of coded groups, and how many of them are data.
+    pub groups: Vec<(Vec<BlockId>, u8)>,
     pub replicas: HashMap<(VolumeId, BlockId), Replica>,
     pub faults: Faults,
     /// Syncs done, over all pipelines.

@@ -6,6 +6,7 @@ use granary_protocol::block::*;
 use granary_protocol::bucket::Versioning;
 use granary_protocol::namenode::*;
 use granary_protocol::object::*;
+use granary_protocol::redundancy::{CodingSource, GroupId, LocatedGroup};
 use granary_protocol::token::AccessMode;
 use granary_protocol::*;
 
@@ -80,8 +81,29 @@ fn answer(state: &mut State, request: NamenodeRequest) -> Result<NamenodeReply, 
             });
             Ok(NamenodeReply::Alive(happened.collect()))
         }
+        NamenodeRequest::LocateGroup { block, offset, length } => {
+            Ok(NamenodeReply::Group(locate_group(state, block, offset, length).map(Box::new)))
+        }
         other => panic!("the fake namenode was asked {other:?}"),
     }
+}
+
+/// Members on volumes that are known to be lost have no replica.
+fn locate_group(state: &State, block: BlockId, offset: u32, length: u32) -> Option<LocatedGroup> {
+    let (members, data) = state.groups.iter().find(|(members, _)| members.contains(&block))?;
+    let other = |(place, member): (usize, &BlockId)| {
+        let bytes = state.blocks[member].sealed.expect("a sealed block");
+        let from = offset.min(bytes);
+        let extent = Extent { block: *member, offset: from, length: length.min(bytes - from) };
+        CodingSource { place: place as u8, located: state.located(*member, extent, AccessMode::Read) }
+    };
+    Some(LocatedGroup {
+        group: GroupId(members[usize::from(*data)].0),
+        data: *data,
+        parity: members.len() as u8 - data,
+        place: members.iter().position(|member| *member == block)? as u8,
+        others: members.iter().enumerate().filter(|(_, member)| **member != block).map(other).collect(),
+    })
 }
 
 fn alive(state: &State, lease: LeaseId) -> Result<(), Failure> {

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod compaction;
+mod degraded;
 mod fake_datanode;
 mod fake_namenode;
 mod lease;

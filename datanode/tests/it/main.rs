@@ -1,5 +1,6 @@
 //! The datanode through its public face, on real files: what a writer, a reader and a namenode see.
 
+mod coding;
 mod commands;
 mod door;
 mod pipeline;

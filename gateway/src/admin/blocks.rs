@@ -8,9 +8,10 @@ use crate::request;
 use crate::server::GatewayState;
 use axum::extract::State;
 use futures_util::stream::{self, StreamExt};
-use granary_protocol::admin::{BlockAnswer, BlockDescription, BlocksAnswer, ReplicaAnswer};
+use granary_protocol::admin::{BlockAnswer, BlockDescription, BlocksAnswer, GroupAnswer, MemberAnswer, ReplicaAnswer};
 use granary_protocol::block::{BlockKind, LocatedBlock, ReplicaLocation};
 use granary_protocol::datanode::{DatanodeReply, DatanodeRequest};
+use granary_protocol::redundancy::{CodingSource, LocatedGroup, RedundancyPolicy};
 use granary_protocol::{BucketName, ObjectKey};
 use std::sync::Arc;
 
@@ -60,7 +61,10 @@ async fn list_block(state: &GatewayState, block: BlockDescription, verify: bool)
             checksum,
         });
     }
+    // Who cannot tell of a group still tells of the block.
+    let group = state.client.locate_group(located.block, 0, located.length).await.ok().flatten().map(list_group);
     BlockAnswer {
+        group,
         block: located.block.0,
         generation: located.generation.0,
         kind: kind.to_owned(),
@@ -70,6 +74,26 @@ async fn list_block(state: &GatewayState, block: BlockDescription, verify: bool)
         block_offset: block.block_offset,
         block_length: located.length,
         replicas,
+    }
+}
+
+fn list_group(group: LocatedGroup) -> GroupAnswer {
+    let policy = RedundancyPolicy::ReedSolomon { data: group.data, parity: group.parity };
+    let readable = group.readable() as u64;
+    let replica = |replica: &ReplicaLocation| format!("{} {:016x}", replica.datanode.name, replica.volume.0);
+    let member = |member: CodingSource| MemberAnswer {
+        place: member.place,
+        kind: if member.place < group.data { "data" } else { "parity" }.to_owned(),
+        block: member.located.block.0,
+        length: member.located.length,
+        replicas: member.located.replicas.iter().map(replica).collect(),
+    };
+    GroupAnswer {
+        group: group.group.0,
+        policy: policy.to_string(),
+        place: group.place,
+        readable,
+        others: group.others.into_iter().map(member).collect(),
     }
 }
 

@@ -9,6 +9,7 @@ use granary_protocol::admin::{
     ClusterStatus, DatanodeIntentQuestion, PeerChange, PeerChangeProgress, SpaceReport, VolumeDrainQuestion,
 };
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest};
+use granary_protocol::redundancy::ClassReport;
 use granary_protocol::{ErrorCode, Failure, NodeName};
 use std::sync::Arc;
 
@@ -52,4 +53,9 @@ pub(super) async fn change_namenodes(
 /// `GET /-/granary/v1/space`
 pub(super) async fn space(State(state): State<Arc<GatewayState>>, _: Signed) -> Result<Json<SpaceReport>, Refused> {
     Ok(Json(state.client.space().await?))
+}
+
+/// `GET /-/granary/v1/classes`
+pub(super) async fn classes(State(state): State<Arc<GatewayState>>, _: Signed) -> Result<Json<ClassReport>, Refused> {
+    Ok(Json(state.client.classes().await?))
 }

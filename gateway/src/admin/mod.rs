@@ -26,6 +26,7 @@ pub(crate) fn routes() -> Router<Arc<GatewayState>> {
     Router::new()
         .route("/-/granary/v1/status", get(cluster::status))
         .route("/-/granary/v1/space", get(cluster::space))
+        .route("/-/granary/v1/classes", get(cluster::classes))
         .route("/-/granary/v1/datanode-intent", post(cluster::set_datanode_intent))
         .route("/-/granary/v1/volume-drain", post(cluster::set_volume_drain))
         .route("/-/granary/v1/metadata", get(metadata::page))
