@@ -249,6 +249,8 @@ impl Blocks {
         for ((block, volume), generation) in looked_at {
             self.unfit_cursor = (block, volume);
             let replaceable = match self.blocks.get(&block) {
+                // What its group can give again must make room first: there may be no other domain for it.
+                Some(tracked) if tracked.recoverable => true,
                 Some(tracked) => tracked.good().any(|good| good != volume && self.volumes.is_reported(good)),
                 None => true,
             };
