@@ -13,6 +13,9 @@ use granary_protocol::redundancy::{CodingSource, GroupId, LocatedGroup};
 use granary_protocol::token::AccessMode;
 use granary_protocol::{BlockId, UnixMillis, VolumeId};
 
+/// How long datanodes may take to register with a new leader and report.
+const REPORTS_MS: u64 = 5_000;
+
 /// A group and what is known of it.
 #[derive(Debug)]
 pub(super) struct TrackedGroup {
@@ -130,6 +133,11 @@ impl Blocks {
         domains
     }
 
+    /// Whether what is not known to live may be called lost: this leader has had time to hear of all there is.
+    fn has_heard_all(&self, now: UnixMillis) -> bool {
+        now.0.saturating_sub(self.led_since.0) >= REPORTS_MS && self.volumes.all_reported()
+    }
+
     /// Brings ledger and work lists in line with what is known of the group's members.
     pub(super) fn recount_group(&mut self, group: GroupId) {
         let Some(tracked) = self.groups.get(&group) else { return };
@@ -208,7 +216,7 @@ impl Blocks {
     }
 
     /// The other members of a block's group, with tokens for the bytes of each from `offset` on; `None` when the block is
-    /// in no group that protects it.
+    /// in no group that protects it, or too few members are known of and reports are still coming in.
     pub fn locate_group(&self, block: BlockId, offset: u32, length: u32, now: UnixMillis) -> Option<LocatedGroup> {
         let (group, tracked) = self.group_with(block)?;
         if tracked.record.state == GroupState::Encoding {
@@ -224,6 +232,7 @@ impl Blocks {
         };
         let others = record.members().enumerate().filter(|(at, _)| *at != usize::from(place)).filter_map(other);
         let (data, parity) = (record.data.len() as u8, record.parity.len() as u8);
-        Some(LocatedGroup { group, data, parity, place, others: others.collect() })
+        let located = LocatedGroup { group, data, parity, place, others: others.collect() };
+        (located.readable() >= usize::from(data) || self.has_heard_all(now)).then_some(located)
     }
 }

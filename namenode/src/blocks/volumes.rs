@@ -413,6 +413,11 @@ impl Volumes {
         self.is_live(volume) && self.volumes.get(&volume).is_some_and(|volume| volume.reported)
     }
 
+    /// Whether every volume in service has reported in full in this term of leadership.
+    pub(super) fn all_reported(&self) -> bool {
+        self.serving.iter().all(|volume| self.is_reported(*volume))
+    }
+
     /// Full reports begun by a volume.
     pub(super) fn reports_begun(&self, volume: VolumeId) -> u32 {
         self.volumes.get(&volume).map_or(0, |volume| volume.reports)
