@@ -87,6 +87,7 @@ impl ContentReader {
             next_open: None,
             tried: Vec::new(),
             stalled: None,
+            group_stalled: None,
         }
     }
 

@@ -62,7 +62,7 @@ impl NamenodeService for Orders {
                     match change {
                         ReplicaChange::Finalized(_, replica) => self.finalized.lock().unwrap().push(replica.block),
                         ReplicaChange::CopyFailed(..) | ReplicaChange::Corrupt(..) => panic!("{change:?}"),
-                        ReplicaChange::Removed(..) => {}
+                        ReplicaChange::Removed(..) | ReplicaChange::Measured(..) => {}
                     }
                 }
                 self.heard.notify_one();
