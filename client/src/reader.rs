@@ -108,6 +108,7 @@ impl ContentReader {
             next_open: None,
             tried: Vec::new(),
             stalled: None,
+            group_stalled: None,
         }
     }
 

@@ -116,6 +116,8 @@ fn send_leaf(
             BlockKind::Owned => blocks::set_class(tx, extent.block, block, class),
             BlockKind::Packed if block.class == class => tx.delete(layout::content_move(content)),
             BlockKind::Packed => tx.put_record(layout::content_move(content), &class),
+            // No content refers to parity.
+            BlockKind::Parity => {}
         }
     }
     Ok(())
