@@ -38,7 +38,7 @@ fn print_progress(bucket: &str, progress: &LifecycleProgress) {
         }
     }
     println!(
-        "  deleted {}, hidden {}, moved {}, uploads aborted {}, left alone {}",
+        "  so far deleted {}, hidden {}, moved {}, uploads aborted {}, left alone {}",
         progress.deleted, progress.hidden, progress.moved, progress.aborted, progress.refused
     );
     if let Some(due) = progress.next_due.filter(|_| progress.finished.is_some()) {

@@ -98,9 +98,9 @@ pub struct LifecycleProgress {
     pub finished: Option<UnixMillis>,
     /// The earliest moment known at which something more is to be done.
     pub next_due: Option<UnixMillis>,
-    /// Versions judged.
+    /// Versions judged by this scan.
     pub scanned: u64,
-    /// Versions and delete markers deleted for good.
+    /// Versions and delete markers deleted for good, by all scans of the bucket so far; likewise below.
     pub deleted: u64,
     /// Objects hidden behind a delete marker.
     pub hidden: u64,

@@ -172,7 +172,7 @@ impl Scanner {
             day_ms,
             started: now,
             position: Some(ScanPosition::default()),
-            ..LifecycleProgress::default()
+            ..done_so_far(bucket.progress.as_ref())
         };
         match &bucket.progress {
             Some(progress) if progress.revision == revision && progress.day_ms == day_ms => match progress.finished {
@@ -340,6 +340,13 @@ impl Scanner {
             other => Err(unexpected(&other)),
         }
     }
+}
+
+/// What earlier scans of a bucket have done: a new one goes on counting.
+fn done_so_far(progress: Option<&LifecycleProgress>) -> LifecycleProgress {
+    let Some(progress) = progress else { return LifecycleProgress::default() };
+    let LifecycleProgress { deleted, hidden, moved, aborted, refused, .. } = *progress;
+    LifecycleProgress { deleted, hidden, moved, aborted, refused, ..LifecycleProgress::default() }
 }
 
 fn unexpected(reply: &NamenodeReply) -> Failure {
