@@ -152,6 +152,10 @@ impl ClientProtocol {
     }
 
     pub(super) async fn set_safe_mode(&self, call: &Call, request: SetSafeModeRequest) -> Answer<FlagReply> {
+        // Safe mode is the leader's state; `dfsadmin -safemode get` asks every namenode.
+        if !self.role.is_leader() && request.action == SAFE_MODE_GET {
+            return Ok(FlagReply { result: false });
+        }
         let result = self.cluster_status().await?.safe_mode.is_some();
         match request.action {
             SAFE_MODE_GET => {}

@@ -1,4 +1,5 @@
-//! Parameters that no client would send: every method answers them, with an exception or otherwise, and none panics.
+//! Parameters that no client would send: every method answers them, with an exception or otherwise, and none panics; and what
+//! a namenode answers that does not lead.
 //!
 //! `GRANARY_FUZZ_ROUNDS` plays more of them.
 
@@ -8,6 +9,7 @@ use super::methods::METHODS;
 use crate::config::HdfsConfig;
 use crate::datanode_directory::DatanodeDirectory;
 use crate::door::FileSystemDoor;
+use crate::exception::JavaException;
 use crate::identity::ClaimedUser;
 use crate::principal::Principals;
 use crate::proto::{DatanodeInfo, ExtendedBlock, FsPermission};
@@ -19,8 +21,8 @@ use granary_protocol::{CanonicalId, ErrorCode, Failure};
 use prost::Message;
 use std::sync::Arc;
 
-/// A namenode that is never able to answer.
-struct Silent;
+/// A namenode that is never able to answer; whether it leads.
+struct Silent(bool);
 
 impl NamenodeService for Silent {
     fn call(&self, _request: NamenodeRequest) -> BoxFuture<'_, Result<NamenodeReply, Failure>> {
@@ -30,7 +32,7 @@ impl NamenodeService for Silent {
 
 impl NamenodeRole for Silent {
     fn is_leader(&self) -> bool {
-        true
+        self.0
     }
 
     fn applied(&self) -> u64 {
@@ -38,12 +40,23 @@ impl NamenodeRole for Silent {
     }
 }
 
-fn protocol() -> ClientProtocol {
-    let namenode: Arc<dyn NamenodeService> = Arc::new(Silent);
+fn protocol(leads: bool) -> ClientProtocol {
+    let namenode: Arc<dyn NamenodeService> = Arc::new(Silent(leads));
     let config = Arc::new(HdfsConfig::default());
     let principals = Principals::new(namenode.clone(), config, CanonicalId::from("operator"));
     let door = Arc::new(FileSystemDoor::new(namenode.clone(), principals));
-    ClientProtocol::new(door, Arc::new(Silent), Arc::new(DatanodeDirectory::new(namenode)), 0)
+    ClientProtocol::new(door, Arc::new(Silent(leads)), Arc::new(DatanodeDirectory::new(namenode)), 0)
+}
+
+fn call() -> Call {
+    let user = ClaimedUser { name: "hdfs".to_owned(), real: None, from_loopback: true };
+    Call {
+        user: Arc::new(user),
+        peer: "127.0.0.1:9".parse().unwrap(),
+        client_id: Bytes::from_static(&[1; 16]),
+        call_id: 0,
+        retry_count: 0,
+    }
 }
 
 /// Messages to begin with: between them they have every kind of field.
@@ -107,15 +120,8 @@ fn mutated(seed: &[u8], random: &mut Random) -> Vec<u8> {
 #[tokio::test]
 async fn every_method_answers_whatever_it_is_sent() {
     let rounds: usize = std::env::var("GRANARY_FUZZ_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(15);
-    let protocol = protocol();
-    let user = ClaimedUser { name: "hdfs".to_owned(), real: None, from_loopback: true };
-    let call = Call {
-        user: Arc::new(user),
-        peer: "127.0.0.1:9".parse().unwrap(),
-        client_id: Bytes::from_static(&[1; 16]),
-        call_id: 0,
-        retry_count: 0,
-    };
+    let protocol = protocol(true);
+    let call = call();
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     for round in 0..rounds {
         for (name, _) in METHODS {
@@ -127,4 +133,19 @@ async fn every_method_answers_whatever_it_is_sent() {
         }
     }
     assert!(protocol.call(&call, "getNothing", Bytes::new()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_follower_sends_clients_on_and_says_what_it_is() {
+    let (follower, call) = (protocol(false), call());
+    let path = Bytes::from(PathRequest { path: "/b".to_owned() }.encode_to_vec());
+    for method in ["getFileInfo", "delete", "getServerDefaults", "createSnapshot"] {
+        let refused = follower.call(&call, method, path.clone()).await.unwrap_err();
+        assert_eq!(refused.class, JavaException::Standby, "{method}");
+    }
+    let safe_mode = |action| Bytes::from(SetSafeModeRequest { action, checked: None }.encode_to_vec());
+    let state = follower.call(&call, "getHAServiceState", Bytes::new()).await.unwrap();
+    assert_eq!(state, [0x08, 2]);
+    assert_eq!(follower.call(&call, "setSafeMode", safe_mode(3)).await.unwrap(), [0x08, 0]);
+    assert!(follower.call(&call, "setSafeMode", safe_mode(2)).await.is_err());
 }

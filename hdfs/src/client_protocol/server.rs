@@ -10,8 +10,8 @@ use granary_protocol::ErrorCode;
 use granary_protocol::Failure;
 
 const NAME: &str = "org.apache.hadoop.hdfs.protocol.ClientProtocol";
-/// The one method that a namenode answers which does not lead.
-const ANSWERED_BY_ALL: &str = "getHAServiceState";
+/// What a namenode answers which does not lead: clients and `dfsadmin` ask it of each.
+const ANSWERED_BY_ALL: [&str; 2] = ["getHAServiceState", "setSafeMode"];
 
 /// `HAServiceStateProto`.
 const STATE_ACTIVE: i32 = 1;
@@ -34,7 +34,7 @@ impl RpcProtocol for ClientProtocol {
         parameters: Bytes,
     ) -> BoxFuture<'a, Result<Vec<u8>, RemoteException>> {
         Box::pin(async move {
-            if method != ANSWERED_BY_ALL && !self.role.is_leader() {
+            if !self.role.is_leader() && !ANSWERED_BY_ALL.contains(&method) {
                 return Err(Failure::from(ErrorCode::NotLeader { leader: None }).into());
             }
             match find(method) {
