@@ -12,6 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How old the directory may be when it is asked.
 const KEPT_FOR: Duration = Duration::from_secs(1);
+/// How soon an announcement is repeated that a namenode did not take: it may be starting.
+const ANNOUNCE_AGAIN: Duration = Duration::from_millis(250);
 /// Clients insist on a rack.
 const DEFAULT_RACK: &str = "/default-rack";
 
@@ -94,17 +96,19 @@ pub async fn announce(
         let request = NamenodeRequest::AnnounceDatanodeDoor(door.clone());
         async move {
             match tokio::time::timeout(every, namenode.call(request)).await {
-                Ok(Ok(_taken)) => {}
+                Ok(Ok(_taken)) => return true,
                 Ok(Err(failure)) => tracing::debug!(%failure, "a namenode did not take a datanode's announcement"),
                 Err(_elapsed) => tracing::debug!("a namenode is slow to take a datanode's announcement"),
             }
+            false
         }
     };
     loop {
         let told = futures_util::future::join_all(namenodes().into_iter().map(one));
         let pause = async {
-            told.await;
-            tokio::time::sleep(every).await;
+            // Until the first announcement is heard no client is sent here: one that was not is repeated soon.
+            let all_heard = told.await.into_iter().all(|heard| heard);
+            tokio::time::sleep(if all_heard { every } else { ANNOUNCE_AGAIN }).await;
         };
         if stop.run_until_cancelled(pause).await.is_none() {
             return;
