@@ -9,6 +9,7 @@ use crate::error::unexpected;
 use crate::reader::ContentReader;
 use crate::shared::Shared;
 use futures_util::StreamExt as _;
+use futures_util::future::ready;
 use futures_util::stream;
 use granary_protocol::block::PACKED_OBJECT_BYTES_MAX;
 use granary_protocol::lifecycle::{ClaimedMove, MOVES_CLAIMED_MAX};
@@ -83,7 +84,7 @@ impl Mover {
 
     async fn move_batch(&self, batch: Vec<ClaimedMove>) -> Result<usize, Failure> {
         let copies = stream::iter(batch).map(|content| self.copy(content)).buffer_unordered(READS_MAX);
-        let moves: Vec<ContentMove> = copies.filter_map(async |copied| copied).collect().await;
+        let moves: Vec<ContentMove> = copies.filter_map(ready).collect().await;
         if moves.is_empty() {
             return Ok(0);
         }
