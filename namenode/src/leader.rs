@@ -15,11 +15,13 @@ use granary_protocol::{ClusterId, Failure, UnixMillis};
 use granary_rpc::{ClusterCa, ClusterName, EssentialTasks};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// How often the loop looks.
 const TICK: Duration = Duration::from_millis(500);
+/// A clock that differs by more from what it should show was set.
+const CLOCK_SET_MS: u64 = 3_000;
 /// Blocks planned for repair in one tick at most.
 const REPAIRS_PER_TICK: usize = 256;
 /// Ticks between two looks at the size of the engine's files.
@@ -33,7 +35,8 @@ pub(crate) async fn run(
     shutdown: CancellationToken,
     essential: EssentialTasks,
 ) {
-    let mut leader = Leader { namenode, authority, leading: false };
+    let clock = (namenode.clock.now(), Instant::now());
+    let mut leader = Leader { namenode, authority, leading: false, clock };
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // Changes with the leader only, where the other changes with every entry.
@@ -78,6 +81,8 @@ struct Leader {
     namenode: Arc<Namenode>,
     authority: Option<ClusterCa>,
     leading: bool,
+    /// The clock at the last look, and when that was.
+    clock: (UnixMillis, Instant),
 }
 
 impl Leader {
@@ -90,6 +95,16 @@ impl Leader {
             return;
         }
         let now = namenode.clock.now();
+        let passed = self.clock.1.elapsed().as_millis() as u64;
+        let expected = UnixMillis(self.clock.0.0.saturating_add(passed));
+        self.clock = (now, Instant::now());
+        if now.0.abs_diff(expected.0) > CLOCK_SET_MS {
+            tracing::warn!(expected_ms = expected.0, now_ms = now.0, "the clock was set; silence is counted from now");
+            namenode.applied.with_blocks(|blocks| blocks.clock_set(expected, now));
+            if self.leading && !restart_leases(namenode) {
+                return;
+            }
+        }
         if leads != self.leading {
             tracing::info!(leading = leads, "leadership changed");
             namenode.applied.with_blocks(|blocks| blocks.set_leading(leads, now));
@@ -127,6 +142,11 @@ async fn take_over(namenode: &Namenode, authority: &Option<ClusterCa>) -> bool {
             return false;
         }
     }
+    restart_leases(namenode)
+}
+
+/// Counts the silence of all writers from now on.
+fn restart_leases(namenode: &Namenode) -> bool {
     let leases = match namenode.applied.view().map_err(NamenodeError::from).and_then(|view| Ok(state::leases(&*view)?))
     {
         Ok(leases) => leases,

@@ -360,6 +360,17 @@ impl Blocks {
         }
     }
 
+    /// The clock was set: what waits for a moment waits for the same moment of the new clock, and silence counts from now.
+    pub fn clock_set(&mut self, before: UnixMillis, now: UnixMillis) {
+        let moved = |moment: UnixMillis| UnixMillis(moment.0.saturating_sub(before.0).saturating_add(now.0));
+        self.volumes.count_silence_from(now);
+        self.pending.values_mut().for_each(|pending| pending.until = moved(pending.until));
+        self.deferred.values_mut().for_each(|until| *until = moved(*until));
+        self.claims.values_mut().for_each(|(_, until)| *until = moved(*until));
+        self.led_since = self.led_since.min(now);
+        self.now = now;
+    }
+
     /// Where a block of `count` replicas should be written; fewer volumes if there are no more.
     pub fn choose_targets(&mut self, count: usize, writer: Option<DatanodeId>, exclude: &[VolumeId]) -> Vec<VolumeId> {
         self.seed = self.seed.wrapping_add(1);

@@ -204,6 +204,11 @@ impl Volumes {
         Some(changed)
     }
 
+    /// Takes every live datanode for one that was heard just now.
+    pub(super) fn count_silence_from(&mut self, now: UnixMillis) {
+        self.nodes.values_mut().filter(|node| node.live).for_each(|node| node.heard = now);
+    }
+
     /// Marks datanodes dead that have been silent too long; returns their volumes. A dead datanode must register, and so
     /// report in full, before it is heard again.
     pub(super) fn expire(&mut self, now: UnixMillis) -> Vec<VolumeId> {

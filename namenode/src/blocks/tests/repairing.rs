@@ -422,3 +422,18 @@ fn a_slow_volume_is_avoided_while_there_are_others_and_read_last() {
     beat(&mut world, 1, 3);
     assert!((0..20).any(|_| world.blocks.choose_targets(3, None, &[]).contains(&VolumeId(10))));
 }
+
+#[test]
+fn a_clock_that_is_set_kills_no_datanode_and_keeps_none_alive() {
+    let mut world = World::new(3);
+    world.good_block(1, 3, &[10, 20, 30]);
+    for set_to in [world.now.0 + 3_600_000, world.now.0 + 1_000] {
+        let before = world.now;
+        world.now = granary_protocol::UnixMillis(set_to);
+        world.blocks.clock_set(before, world.now);
+        world.tick();
+        assert_eq!(world.sums().replicas_live, 3);
+    }
+    world.pass_without(11_000, &[1]);
+    assert_eq!(world.sums().replicas_live, 2, "one that is silent by the new clock");
+}
