@@ -38,6 +38,7 @@ impl Namenode {
     /// One step of a change; `done` when there is nothing left to do.
     pub(crate) async fn change_peers(&self, change: PeerChange) -> Result<PeerChangeProgress, Failure> {
         self.reads.admit().await?;
+        self.leads_as_member()?;
         if self.raft.metrics().borrow().membership_config.membership().get_joint_config().len() > 1 {
             // Half a change, of this leader or of one before it, is finished first.
             self.change(ChangeMembers::AddVoterIds(BTreeSet::new()), true).await?;
@@ -47,6 +48,17 @@ impl Namenode {
             PeerChange::Add { name, address } => self.bring_in(&name, &address, None).await,
             PeerChange::Remove { name } => self.let_go(&name).await,
             PeerChange::Replace { old, name, address } => self.bring_in(&name, &address, Some(&old)).await,
+        }
+    }
+
+    /// A leader that has removed itself replicates on until another one is elected, but changes nothing any more.
+    fn leads_as_member(&self) -> Result<(), Failure> {
+        let metrics = self.raft.metrics().borrow().clone();
+        let votes = metrics.membership_config.membership().voter_ids().any(|id| id == metrics.id);
+        if metrics.state.is_leader() && votes {
+            Ok(())
+        } else {
+            Err(Failure::new(ErrorCode::NotLeader { leader: None }, "this namenode does not lead any more"))
         }
     }
 

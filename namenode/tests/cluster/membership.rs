@@ -145,7 +145,7 @@ async fn three_become_one_and_strangers_stay_outside() {
     change(&cluster, &mut writer, PeerChange::Remove { name: second }).await;
     let last = (0..3).find(|at| ![leader, other].contains(at)).unwrap();
     let only = PeerChange::Remove { name: cluster.configs[last].name() };
-    let refused = cluster.ask(last, NamenodeRequest::ChangePeers(only)).await.unwrap_err();
+    let refused = cluster.ask_leader(NamenodeRequest::ChangePeers(only)).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::InvalidArgument, "{refused}");
     cluster.kill(leader);
     cluster.kill(other);
