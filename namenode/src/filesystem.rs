@@ -124,6 +124,10 @@ impl Namenode {
             };
             let located = match answer {
                 Answer::Reply(reply) => Some(reply),
+                Answer::File(found) if !found.is_readable(self.clock.now()) => {
+                    let why = "the file is archived: it can be read after RestoreObject through S3";
+                    return Err(Failure::new(ErrorCode::FileSystemRefused, why));
+                }
                 Answer::File(found) => self.locate_file(&found, &host).map(|file| FsReply::Located(Box::new(file))),
                 Answer::Listing(found) => self.locate_listing(found, &host).map(|page| FsReply::Listing(Some(page))),
             };
@@ -149,8 +153,13 @@ impl Namenode {
                 let FoundBlock { offset, extent, complete } = *block;
                 Some(FileBlock { offset, extent, complete, located })
             };
-            let found_blocks: Option<Vec<FileBlock>> = found.blocks.iter().map(locate).collect();
-            let last = match &found.last {
+            // In a listing; asked for by itself such a file is refused.
+            let (shown, last) = match found.is_readable(now) {
+                true => (found.blocks.as_slice(), found.last.as_ref()),
+                false => (&[][..], None),
+            };
+            let found_blocks: Option<Vec<FileBlock>> = shown.iter().map(locate).collect();
+            let last = match last {
                 Some(last) => Some(Box::new(locate(last)?)),
                 None => None,
             };

@@ -77,6 +77,11 @@ fn get<V: View + ?Sized>(view: &V, head: &ObjectHead) -> Result<Option<RestoreRe
     view::read(view, &layout::restore(head.sequence))
 }
 
+/// The restore of a version, if there is one.
+pub(super) fn restore_of<V: View + ?Sized>(view: &V, head: &ObjectHead) -> Result<Option<Restore>, StateError> {
+    Ok(get(view, head)?.map(|record| record.restore))
+}
+
 /// A version goes, and its restore with it.
 pub(super) fn forget(tx: &mut Transaction<'_>, head: &ObjectHead) -> Result<(), StateError> {
     if !head.class.is_archive() {

@@ -11,14 +11,16 @@ use crate::state::buckets;
 use crate::state::contents;
 use crate::state::layout;
 use crate::state::records::ObjectHead;
+use crate::state::restores;
 use crate::state::view::{self, View, undecodable};
 use granary_protocol::block::Extent;
 use granary_protocol::encryption::ObjectEncryption;
 use granary_protocol::filesystem::{
     FileId, FileStatus, FsCaller, FsPath, FsReply, FsRequest, LISTING_ENTRIES_MAX, OpenFile,
 };
+use granary_protocol::lifecycle::Restore;
 use granary_protocol::object::ObjectDetails;
-use granary_protocol::{BucketName, ErrorCode};
+use granary_protocol::{BucketName, ErrorCode, UnixMillis};
 
 /// The most open files of one answer.
 const OPEN_FILES_MAX: u32 = 1_000;
@@ -50,6 +52,22 @@ pub struct FoundFile {
     pub blocks: Vec<FoundBlock>,
     pub last: Option<FoundBlock>,
     pub encryption: Option<ObjectEncryption>,
+    /// Of a file in an archive class.
+    pub archived: Option<Archived>,
+}
+
+/// A file that cannot be read but while it is restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Archived {
+    /// The restore that was asked for, if any.
+    pub restore: Option<Restore>,
+}
+
+impl FoundFile {
+    /// Whether its bytes may be given out at `now`.
+    pub fn is_readable(&self, now: UnixMillis) -> bool {
+        self.archived.is_none_or(|archived| archived.restore.is_some_and(|restore| restore.is_readable(now)))
+    }
 }
 
 /// A page of a directory.
@@ -158,6 +176,9 @@ fn of_object<V: View + ?Sized>(
     length: u64,
 ) -> Result<FoundFile, StateError> {
     let mut found = FoundFile { length: head.size, encryption: details.encryption.clone(), ..FoundFile::default() };
+    if head.class.is_archive() {
+        found.archived = Some(Archived { restore: restores::restore_of(view, head)? });
+    }
     if let (Some(content), None) = (head.content, &details.encryption) {
         fill(&mut found, &contents::pieces(view, content)?, 0, offset, length);
         found.last = found.last.or(found.blocks.last().copied());

@@ -3,9 +3,11 @@
 use super::fixture::*;
 use super::invariants;
 use crate::command::{Action, ApplyLifecycle, CopyObject, PutObject, RestoreObject};
+use crate::state::filesystem::Answer;
 use crate::state::{self, WaitingMoves};
 use granary_protocol::bucket::{BucketDocument, RetentionMode, Versioning};
 use granary_protocol::event::NewEvent;
+use granary_protocol::filesystem::{FsPath, FsRequest};
 use granary_protocol::lifecycle::*;
 use granary_protocol::namenode::*;
 use granary_protocol::object::*;
@@ -346,4 +348,27 @@ fn progress_goes_with_its_bucket() {
     store.done(Action::DeleteBucket { bucket: BUCKET.into() });
     store.create_bucket(BUCKET);
     assert_eq!(state::list_progress(store.view()).unwrap(), []);
+}
+
+#[test]
+fn a_hadoop_client_reads_an_archived_file_only_while_it_is_restored() {
+    let mut store = Store::new();
+    store.put_empty("k");
+    let readable = |store: &Store| {
+        let path = FsPath::parse(&format!("/{BUCKET}/k")).unwrap();
+        let request = FsRequest::Locate { path, offset: 0, length: u64::MAX };
+        match store.fs_read(&superuser(), &request).unwrap() {
+            Answer::File(found) => found.is_readable(store.now()),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(readable(&store));
+    assert_eq!(move_to(&mut store, "k", StorageClass::DeepArchive), Ok(()));
+    assert!(!readable(&store));
+    restore(&mut store, "k", 1_000, 5_000).unwrap();
+    assert!(!readable(&store));
+    store.advance(1_000);
+    assert!(readable(&store));
+    store.advance(5_000);
+    assert!(!readable(&store));
 }
