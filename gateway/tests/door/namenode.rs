@@ -364,6 +364,8 @@ impl Tables {
                 Ok(R::Owners(named.collect()))
             }
             Q::GetTokenKey => Ok(R::TokenKey(TokenKey([7; 32]))),
+            // No block here is a member of a group.
+            Q::LocateGroup { .. } => Ok(R::Group(None)),
             other => panic!("the gateway does not ask {other:?}"),
         }
     }

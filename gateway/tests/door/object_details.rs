@@ -117,8 +117,7 @@ async fn what_aws_refuses_to_everybody_is_refused() {
     for (method, target, refusal) in [
         ("POST", "/bucket/k?select&select-type=2", (405, "MethodNotAllowed")),
         ("GET", "/bucket/k?torrent", (404, "NoSuchKey")),
-        ("POST", "/bucket/k?restore", (403, "InvalidObjectState")),
-        ("POST", "/bucket/none?restore", (404, "NoSuchKey")),
+        ("POST", "/bucket/k?restore", (400, "MissingRequestBodyError")),
     ] {
         assert_eq!(connection.signed(method, target).send().await.refusal(), refusal, "{method} {target}");
     }
