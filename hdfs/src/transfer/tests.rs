@@ -66,6 +66,13 @@ impl NamenodeService for FakeNamenode {
                 }
                 NamenodeReply::Done
             }
+            // What changed before the first full report is told with that.
+            NamenodeRequest::BlockReport { replicas, .. } => {
+                let finalized = replicas.iter().filter(|report| report.state == ReplicaState::Finalized);
+                let finalized = finalized.map(|report| (report.block, report.generation, report.length));
+                self.finalized.lock().unwrap().extend(finalized);
+                NamenodeReply::Done
+            }
             _ => NamenodeReply::Done,
         };
         self.heard.notify_waiters();
