@@ -204,7 +204,6 @@ def test_lifecycle_comes_back_unchanged(s3, bucket, refused):
     ({"Expiration": {"Days": 1, "ExpiredObjectDeleteMarker": True}}, "MalformedXML"),
     ({"Expiration": {"Days": 1}, "Status": "enabled"}, "MalformedXML"),
     ({"Expiration": {"Days": 1}, "ID": "i" * 256}, "InvalidArgument"),
-    ({"Expiration": {"Days": 1}, "Filter": {"Prefix": "a", "Tag": {"Key": "k", "Value": "v"}}}, "MalformedXML"),
     ({"Expiration": {"ExpiredObjectDeleteMarker": True}, "Filter": {"Tag": {"Key": "k", "Value": "v"}}}, "InvalidRequest"),
     ({"AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}, "Filter": {"Tag": {"Key": "k", "Value": "v"}}},
      "InvalidRequest"),

@@ -259,8 +259,10 @@ def test_encoding_type_url_on_the_wire(wire, s3, make_bucket, list_type):
     found = re.findall("<Key>([^<]*)</Key>", text)
     assert [unquote_plus(k) for k in found] == [keys[0]]
     assert all("/" in k and "%2B" in k and " " not in k for k in found)
-    prefixes = [unquote_plus(p) for p in re.findall("<Prefix>([^<]*)</Prefix>", text)]
-    assert prefixes == ["a+b ", "a+b c/é&<%"]
+    asked, common = re.findall("<Prefix>([^<]*)</Prefix>", text)
+    # The first version repeats the prefix as it was asked for.
+    assert (asked if list_type == "1" else unquote_plus(asked)) == "a+b "
+    assert unquote_plus(common) == "a+b c/é&<%"
     assert unquote_plus(re.search("<Delimiter>([^<]*)<", text).group(1)) == "%"
 
 

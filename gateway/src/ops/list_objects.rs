@@ -52,11 +52,11 @@ impl Asked {
     }
 
     /// Starts the document with what both versions say first. In the first version the prefix is repeated as it was asked
-    /// for, whatever the encoding: SDKs decode every name there but this one.
+    /// for, whatever the encoding: SDKs decode every name there but this one. What XML cannot carry is encoded all the same.
     fn document(&self, request: &S3Request, listing: &Listing, version: ListVersion) -> Xml {
         let mut xml = Xml::document("ListBucketResult", 512 + listing.entries.len() * ENTRY_BYTES);
         xml.element("Name", request.bucket.as_str());
-        xml.encode_names(self.url_encoded && version == ListVersion::Two);
+        xml.encode_names(self.url_encoded && (version == ListVersion::Two || !fits_xml(&self.prefix)));
         xml.name("Prefix", &self.prefix);
         xml.encode_names(self.url_encoded);
         xml.plain("MaxKeys", self.max_keys);
@@ -69,6 +69,11 @@ impl Asked {
         xml.plain("IsTruncated", listing.truncated);
         xml
     }
+}
+
+/// Whether every character of a text may stand in an XML 1.0 document.
+fn fits_xml(text: &str) -> bool {
+    text.chars().all(|c| !matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}'))
 }
 
 /// Version 1: goes on after `marker`.
