@@ -13,6 +13,7 @@ use granary_protocol::{Clock, ErrorCode, Failure, UnixMillis};
 use openraft::error::ClientWriteError;
 use openraft::raft::ClientWriteResponse;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Commands waiting for a batch at most; callers wait for room beyond that.
@@ -24,6 +25,8 @@ const BATCH_BYTES_MAX: usize = 4 << 20;
 /// Keys that the commands of one batch change at most, unless a single one changes more: a batch is applied at a stretch,
 /// and its rows are in memory until then.
 const BATCH_KEYS_MAX: usize = 4_096;
+/// How long after the end of its leadership a peer may still learn what became of its batches.
+const LAST_ANSWERS: Duration = Duration::from_secs(2);
 /// Batches on their way at once.
 const BATCHES_IN_FLIGHT: usize = 2;
 
@@ -95,11 +98,19 @@ async fn drive(raft: Raft, clock: Arc<dyn Clock>, metrics: Arc<Metrics>, mut wai
             metrics.batch_proposed(commands.len());
             let metrics = metrics.clone();
             match raft.client_write_ff(CommandBatch(Arc::new(commands))).await {
-                Ok(written) => in_flight.push_back(async move {
-                    if !deliver(written.await.ok(), waiters) {
-                        metrics.batch_failed();
-                    }
-                }),
+                Ok(written) => {
+                    let raft = raft.clone();
+                    in_flight.push_back(async move {
+                        let written = tokio::select! {
+                            biased;
+                            written = written => written.ok(),
+                            () = leadership_lost(&raft) => None,
+                        };
+                        if !deliver(written, waiters) {
+                            metrics.batch_failed();
+                        }
+                    });
+                }
                 Err(fatal) => {
                     metrics.batch_failed();
                     refuse(waiters, &Failure::new(ErrorCode::Unavailable, fatal.to_string()));
@@ -108,6 +119,15 @@ async fn drive(raft: Raft, clock: Arc<dyn Clock>, metrics: Arc<Metrics>, mut wai
         }
     }
     while in_flight.next().await.is_some() {}
+}
+
+/// Returns a while after this peer has ceased to lead: what it had proposed is answered by then, or never will be. A leader
+/// that was removed from the membership answers nothing.
+async fn leadership_lost(raft: &Raft) {
+    let mut metrics = raft.server_metrics();
+    // The sender is gone only when Raft is.
+    let _ = metrics.wait_for(|metrics| !metrics.state.is_leader()).await;
+    tokio::time::sleep(LAST_ANSWERS).await;
 }
 
 /// Takes as many commands from the front as one batch may have.
@@ -148,9 +168,10 @@ fn deliver(written: Option<Written>, waiters: Vec<Waiter>) -> bool {
         Some(Err(ClientWriteError::ChangeMembershipError(error))) => {
             refuse(waiters, &Failure::new(ErrorCode::Internal, error.to_string()));
         }
-        None => {
-            refuse(waiters, &Failure::new(ErrorCode::DeadlineExceeded, "Raft stopped while the command was on its way"))
-        }
+        None => refuse(
+            waiters,
+            &Failure::new(ErrorCode::DeadlineExceeded, "this namenode ceased to lead while the command was on its way"),
+        ),
     }
     false
 }

@@ -29,10 +29,10 @@ impl FsPath {
     /// What `DFSUtil.isValidName` refuses.
     pub fn parse(text: &str) -> Result<FsPath, PathError> {
         let Some(rest) = text.strip_prefix('/') else { return Err(PathError) };
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
         if rest.is_empty() {
             return Ok(FsPath::root());
         }
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
         match rest.split('/').all(is_component) {
             true => Ok(FsPath(format!("/{rest}"))),
             false => Err(PathError),
