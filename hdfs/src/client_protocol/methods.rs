@@ -174,13 +174,7 @@ pub(super) static METHODS: &[(&str, Offer)] = &[
     ("setErasureCodingPolicy", ERASURE),
     ("setOwner", works!(set_owner)),
     ("setPermission", works!(set_permission)),
-    (
-        "setQuota",
-        works!(
-            set_quota,
-            "the superuser is told that quotas of directories are not kept: `UnsupportedOperationException`"
-        ),
-    ),
+    ("setQuota", works!(set_quota, "of names and of bytes, by the superuser")),
     ("setReplication", works!(set_replication)),
     ("setSafeMode", works!(set_safe_mode, "asking works; the namenode enters and leaves it by itself")),
     ("setStoragePolicy", works!(set_storage_policy)),
