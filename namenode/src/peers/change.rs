@@ -20,6 +20,9 @@ use std::time::Duration;
 
 /// How long a newcomer may take to answer.
 const CALL_TIMEOUT: Duration = Duration::from_secs(3);
+/// Calls to a newcomer that cannot be reached, and the time between them.
+const CALLS_MAX: u32 = 20;
+const CALL_AGAIN: Duration = Duration::from_millis(100);
 /// How long a change of the membership may take.
 const CHANGE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Entries a learner may be behind when it becomes a voter.
@@ -204,13 +207,26 @@ impl Namenode {
         let question = Admit { cluster, name: name.clone(), peer: number };
         let body =
             postcard::to_stdvec(&question).map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
-        match client.call(method::ADMIT, Bytes::from(body), CALL_TIMEOUT).await {
-            Ok(answer) => postcard::from_bytes(&answer)
-                .map_err(|error| Failure::new(ErrorCode::Malformed, format!("{name}'s answer: {error}"))),
-            Err(RpcError::Remote(refusal)) => Err(postcard::from_bytes(&refusal)
-                .unwrap_or_else(|error| Failure::new(ErrorCode::Malformed, format!("{name}'s refusal: {error}")))),
-            Err(error) => Err(invalid(format!("no empty namenode called {name} answers at {address}: {error}"))),
+        let body = Bytes::from(body);
+        let mut failed = None;
+        for _ in 0..CALLS_MAX {
+            match client.call(method::ADMIT, body.clone(), CALL_TIMEOUT).await {
+                Ok(answer) => {
+                    return postcard::from_bytes(&answer)
+                        .map_err(|error| Failure::new(ErrorCode::Malformed, format!("{name}'s answer: {error}")));
+                }
+                Err(RpcError::Remote(refusal)) => {
+                    return Err(postcard::from_bytes(&refusal).unwrap_or_else(|error| {
+                        Failure::new(ErrorCode::Malformed, format!("{name}'s refusal: {error}"))
+                    }));
+                }
+                // One that has just got its number opens its port anew.
+                Err(error) => failed = Some(error),
+            }
+            tokio::time::sleep(CALL_AGAIN).await;
         }
+        let error = failed.map_or_else(String::new, |error| error.to_string());
+        Err(invalid(format!("no empty namenode called {name} answers at {address}: {error}")))
     }
 }
 
