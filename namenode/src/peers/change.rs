@@ -221,7 +221,11 @@ impl Namenode {
                     }));
                 }
                 // One that has just got its number opens its port anew.
-                Err(error) => failed = Some(error),
+                Err(error @ RpcError::ConnectFailed { .. }) => failed = Some(error),
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
             }
             tokio::time::sleep(CALL_AGAIN).await;
         }

@@ -8,7 +8,7 @@ use granary_protocol::namenode::{NamenodeReply, NamenodeRequest};
 use granary_protocol::{ErrorCode, PeerId};
 use std::time::{Duration, Instant};
 
-const SETTLE: Duration = Duration::from_secs(30);
+const SETTLE: Duration = Duration::from_secs(120);
 
 async fn cluster_with_writer() -> (Cluster, Writer) {
     let cluster = Cluster::started(3, |config| {
