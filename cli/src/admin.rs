@@ -60,11 +60,7 @@ pub async fn status(connection: &Connection, json: bool) -> anyhow::Result<()> {
     println!("  {} buckets, {} objects, {}", status.buckets, status.objects, bytes(status.object_bytes));
     println!("namenodes");
     for peer in &status.peers {
-        let role = match (peer.leader, peer.votes) {
-            (true, _) => "leader",
-            (false, true) => "follower",
-            (false, false) => "learner",
-        };
+        let role = peer.role();
         let index = peer.matched_index.map_or("unknown".to_owned(), |index| index.to_string());
         println!("  {:<16} {:<9} log index {:<10} {}", peer.name, role, index, peer.address);
     }

@@ -49,11 +49,7 @@ async fn list(connection: &Connection, json: bool) -> anyhow::Result<()> {
     }
     println!("{:<6} {:<20} {:<24} {:<9} log index", "peer", "name", "address", "role");
     for peer in &status.peers {
-        let role = match (peer.leader, peer.votes) {
-            (true, _) => "leader",
-            (false, true) => "follower",
-            (false, false) => "learner",
-        };
+        let role = peer.role();
         let index = peer.matched_index.map_or("unknown".to_owned(), |index| index.to_string());
         println!("{:<6} {:<20} {:<24} {:<9} {index}", peer.peer, peer.name.as_str(), peer.address, role);
     }

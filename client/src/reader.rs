@@ -16,6 +16,7 @@ use granary_protocol::datanode::{ReadBlock, ReadStream};
 use granary_protocol::namenode::{LocatedExtent, NamenodeReply, NamenodeRequest, ObjectRead};
 use granary_protocol::{Advice, ContentId, ErrorCode, Failure, VolumeId};
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -62,33 +63,12 @@ struct OpenReplica {
 
 impl ContentReader {
     pub(crate) fn new(shared: Arc<Shared>, read: ObjectRead) -> Self {
-        Self {
-            shared,
-            content: read.content,
-            position: read.stored_offset,
-            end: read.stored_offset + read.stored_length,
-            extents: read.extents.into(),
-            open: None,
-            next_open: None,
-            tried: Vec::new(),
-            stalled: None,
-            group_stalled: None,
-        }
+        let window = read.stored_offset..read.stored_offset + read.stored_length;
+        Self::of_window(shared, read.content, window, read.extents)
     }
 
     pub(crate) fn located(shared: Arc<Shared>, extents: Vec<LocatedExtent>, offset: u64, length: u64) -> Self {
-        Self {
-            shared,
-            content: None,
-            position: offset,
-            end: offset + length,
-            extents: extents.into(),
-            open: None,
-            next_open: None,
-            tried: Vec::new(),
-            stalled: None,
-            group_stalled: None,
-        }
+        Self::of_window(shared, None, offset..offset + length, extents)
     }
 
     /// A reader of the first `length` bytes of a content, of which `extents` are the beginning.
@@ -98,11 +78,20 @@ impl ContentReader {
         length: u64,
         extents: Vec<LocatedExtent>,
     ) -> Self {
+        Self::of_window(shared, Some(content), 0..length, extents)
+    }
+
+    fn of_window(
+        shared: Arc<Shared>,
+        content: Option<ContentId>,
+        window: Range<u64>,
+        extents: Vec<LocatedExtent>,
+    ) -> Self {
         Self {
             shared,
-            content: Some(content),
-            position: 0,
-            end: length,
+            content,
+            position: window.start,
+            end: window.end,
             extents: extents.into(),
             open: None,
             next_open: None,

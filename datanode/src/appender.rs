@@ -11,6 +11,7 @@ use bytes::Bytes;
 use granary_protocol::checksum::CHUNK_BYTES;
 use granary_protocol::{ErrorCode, Failure, VolumeId};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
 
 use crate::create::stale;
 use crate::error::ReplicaError;
@@ -34,6 +35,7 @@ pub struct Appender {
     work: Arc<Work>,
     jobs: Jobs,
     kept: bool,
+    left: bool,
     _place: OwnedSemaphorePermit,
 }
 
@@ -52,7 +54,7 @@ impl Appender {
         jobs: Jobs,
         place: OwnedSemaphorePermit,
     ) -> Appender {
-        Appender { work: Arc::new(Work { volume, replica, bytes_max }), jobs, kept, _place: place }
+        Appender { work: Arc::new(Work { volume, replica, bytes_max }), jobs, kept, left: false, _place: place }
     }
 
     /// The volume it is on.
@@ -92,6 +94,18 @@ impl Appender {
         self.run(Work::finalize).await
     }
 
+    /// Ends the writing, as dropping the writer does, and waits until that is done: what was not kept is gone.
+    pub async fn leave(mut self) {
+        self.left = true;
+        // A job that panicked has left nothing to wait for.
+        let _ = self.leaving().await;
+    }
+
+    fn leaving(&self) -> JoinHandle<()> {
+        let (work, kept) = (self.work.clone(), self.kept);
+        self.jobs.spawn_blocking(move || work.leave(kept))
+    }
+
     async fn run(&self, act: impl FnOnce(&Work) -> Result<(), ReplicaError> + Send + 'static) -> Result<(), Failure> {
         let work = self.work.clone();
         let job = self.jobs.spawn_blocking(move || {
@@ -110,8 +124,9 @@ impl Appender {
 
 impl Drop for Appender {
     fn drop(&mut self) {
-        let (work, kept) = (self.work.clone(), self.kept);
-        self.jobs.spawn_blocking(move || work.leave(kept));
+        if !self.left {
+            self.leaving();
+        }
     }
 }
 

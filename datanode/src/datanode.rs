@@ -18,6 +18,7 @@ use granary_protocol::token::{AccessMode, BlockToken, TokenError};
 use granary_protocol::{BlockId, Clock, DatanodeId, ErrorCode, Failure, VolumeId};
 use granary_rpc::TaskDied;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::changes::ChangeLog;
@@ -254,7 +255,15 @@ impl Datanode {
         let bytes_max = token.extent.length;
         let (created, downstream) =
             tokio::join!(self.create(volume.clone(), name, purpose), self.open_downstream(&request));
-        let (mut created, downstream) = (created?, downstream?);
+        let mut created = created?;
+        let downstream = match downstream {
+            Ok(downstream) => downstream,
+            Err(failure) => {
+                // Gone before the writer hears of it: it may begin the same block again at once.
+                created.discard().await;
+                return Err(failure);
+            }
+        };
         let replica = created.take();
         self.node.metrics.pipelines_opened.add(1);
         let (writer, acks) = ReplicaWriter::new(volume, replica, bytes_max, self.node.jobs.clone(), place);
@@ -352,16 +361,27 @@ impl Created {
     pub(crate) fn take(&mut self) -> Arc<OpenReplica> {
         self.replica.take().expect("a created replica is taken once")
     }
+
+    /// Takes the replica away again; done when it is gone.
+    async fn discard(mut self) {
+        if let Some(discarding) = self.discarding() {
+            // A job that panicked has left nothing to wait for.
+            let _ = discarding.await;
+        }
+    }
+
+    fn discarding(&mut self) -> Option<JoinHandle<()>> {
+        let (volume, replica) = (self.volume.clone(), self.replica.take()?);
+        Some(self.jobs.spawn_blocking(move || {
+            volume.forget(&replica);
+            volume.discard(&replica, "its pipeline was not opened");
+        }))
+    }
 }
 
 impl Drop for Created {
     fn drop(&mut self) {
-        let Some(replica) = self.replica.take() else { return };
-        let volume = self.volume.clone();
-        self.jobs.spawn_blocking(move || {
-            volume.forget(&replica);
-            volume.discard(&replica, "its pipeline was not opened");
-        });
+        self.discarding();
     }
 }
 

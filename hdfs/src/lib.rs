@@ -5,6 +5,7 @@
 //!
 //! This crate decides nothing about names, leases, versions or placement: that is the namenode's, whichever door asks.
 
+mod accept;
 pub mod block_token;
 pub mod client_protocol;
 pub mod config;

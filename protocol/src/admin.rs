@@ -55,6 +55,17 @@ pub struct PeerStatus {
     pub votes: bool,
 }
 
+impl PeerStatus {
+    /// Raft's word for what the peer is.
+    pub fn role(&self) -> &'static str {
+        match (self.leader, self.votes) {
+            (true, _) => "leader",
+            (false, true) => "follower",
+            (false, false) => "learner",
+        }
+    }
+}
+
 /// Where the namenodes are. Of two lists the one with the higher version holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerList {

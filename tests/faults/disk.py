@@ -108,9 +108,23 @@ def full(options):
         place.remove()
 
 
+def lived_through(case, cluster, before, load, verdict, failed, began):
+    """Prints what became of a load during which one disk of four failed; what is wrong with it."""
+    notes = []
+    if pids(cluster) != before:
+        notes.append("a process did not live through it")
+    if load.figures.unknown:
+        notes.append(f"{load.figures.unknown} requests failed although three disks are good")
+    print(
+        f"disk case={case} acknowledged={load.figures.acknowledged} errors={load.figures.unknown} {verdict.line()} "
+        f"said={failed[:60]!r} seconds={time.monotonic() - began:.0f}"
+    )
+    return notes + verdict.notes
+
+
 def sync(options):
     """One disk takes writes and cannot bring them to stable storage: a sparse file on a full tmpfs."""
-    notes, place, began = [], Place(4), time.monotonic()
+    place, began = Place(4), time.monotonic()
     try:
         small = Tmpfs(place.path / "small", 120)
         place.mounts.append(small)
@@ -124,22 +138,14 @@ def sync(options):
         load.stop()
         until("redundancy without that disk", 180, cluster.is_healthy)
         verdict = load.verify()
-        if pids(cluster) != before:
-            notes.append("a process did not live through it")
-        if load.figures.unknown:
-            notes.append(f"{load.figures.unknown} writes failed although three disks are good")
-        print(
-            f"disk case=sync acknowledged={load.figures.acknowledged} errors={load.figures.unknown} {verdict.line()} "
-            f"said={failed[:60]!r} seconds={time.monotonic() - began:.0f}"
-        )
-        return notes + verdict.notes
+        return lived_through("sync", cluster, before, load, verdict, failed, began)
     finally:
         place.remove()
 
 
 def read_errors(options):
     """Everything on one disk answers EIO, from one moment on."""
-    notes, place, began = [], Place(4), time.monotonic()
+    place, began = Place(4), time.monotonic()
     try:
         image = Image("xfs", place.data(1), 1024)
         place.mounts.append(image)
@@ -154,15 +160,7 @@ def read_errors(options):
         verdict = load.verify()
         failed = until("the volume to be out of service", 60, lambda: volume(cluster, 1)["failed"])
         until("redundancy without that disk", 180, cluster.is_healthy)
-        if pids(cluster) != before:
-            notes.append("a process did not live through it")
-        if load.figures.unknown:
-            notes.append(f"{load.figures.unknown} requests failed although three disks are good")
-        print(
-            f"disk case=read acknowledged={load.figures.acknowledged} errors={load.figures.unknown} {verdict.line()} "
-            f"said={failed[:60]!r} seconds={time.monotonic() - began:.0f}"
-        )
-        return notes + verdict.notes
+        return lived_through("read", cluster, before, load, verdict, failed, began)
     finally:
         place.remove()
 

@@ -145,15 +145,8 @@ class NetCluster(Store):
         for node in self.nodes.values():
             sh("ip", "netns", "exec", node.namespace, "iptables", "-F", "INPUT")
 
-    def admin(self, *arguments, timeout=60):
-        last = None
-        for gateway in self.gateways:
-            words = ["ip", "netns", "exec", self.hub, binary(), "admin", "--endpoint", f"http://{gateway}", *arguments]
-            done = subprocess.run(words, env=self.environment(), capture_output=True, text=True, timeout=timeout)
-            if done.returncode == 0:
-                return done.stdout
-            last = done.stderr.strip()
-        raise OSError(f"admin {' '.join(arguments)}: {last}")
+    def inside(self):
+        return ["ip", "netns", "exec", self.hub]
 
     def leader(self):
         return next(peer["name"] for peer in self.status()["peers"] if peer["leader"])

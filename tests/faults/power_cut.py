@@ -51,31 +51,40 @@ def report(kind, store, cycle, load, verdict, began):
     return verdict.notes
 
 
+def cycles(options, kind, name, store, images, start, end, dice, began):
+    """Cuts under load again and again; `end` kills every process and ends the load."""
+    start()
+    load = Load(store, options.writers, options.seed, large=False, timeout=10.0)
+    for cycle in range(1, options.cycles + 1):
+        load.resume() if cycle > 1 else load.start()
+        time.sleep(dice.uniform(0.5, 2))
+        cut_all(dice, images)
+        time.sleep(dice.uniform(0, 0.3))
+        end(load)
+        for image in images:
+            image.unmount()
+            image.mount()
+        start()
+        verdict = load.verify()
+        if not verdict.good:
+            break
+    return report(kind, name, cycle, load, verdict, began)
+
+
 def server(options, kind):
     dice, began = random.Random(options.seed), time.monotonic()
     place = pathlib.Path(tempfile.mkdtemp(prefix="granary-faults-"))
     images = [Image(kind, place / f"disk-{number}", IMAGE_MIB) for number in (1, 2)]
     store = Server([image.at / "data" for image in images])
+
+    def end(load):
+        ending = threading.Thread(target=load.stop_event.set)
+        ending.start()
+        store.end(signal.SIGKILL)
+        load.stop()
+
     try:
-        store.start()
-        load = Load(store, options.writers, options.seed, large=False, timeout=10.0)
-        for cycle in range(1, options.cycles + 1):
-            load.resume() if cycle > 1 else load.start()
-            time.sleep(dice.uniform(0.5, 2))
-            cut_all(dice, images)
-            time.sleep(dice.uniform(0, 0.3))
-            ending = threading.Thread(target=load.stop_event.set)
-            ending.start()
-            store.end(signal.SIGKILL)
-            load.stop()
-            for image in images:
-                image.unmount()
-                image.mount()
-            store.start()
-            verdict = load.verify()
-            if not verdict.good:
-                break
-        return report(kind, "server", cycle, load, verdict, began)
+        return cycles(options, kind, "server", store, images, store.start, end, dice, began)
     finally:
         store.end()
         store.log_path.unlink(missing_ok=True)
@@ -90,32 +99,21 @@ def cluster(options, kind):
     store = Cluster(3, 4, 1, 2, directory=place, start=False)
     nodes = [f"namenode-{n}" for n in (1, 2, 3)] + [f"datanode-{n}" for n in (1, 2, 3, 4)]
     images = []
+
+    def end(load):
+        load.stop_event.set()
+        pids = [store.pid(name) for name in nodes + store.names("gateway")]
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        load.stop()
+        until("every process to be gone", 20, lambda: not any(pathlib.Path(f"/proc/{pid}/fd").exists() and alive(pid) for pid in pids))
+
     try:
         images += [Image(kind, place / name / "data", IMAGE_MIB) for name in nodes]
-        store.up()
-        load = Load(store, options.writers, options.seed, large=False, timeout=10.0)
-        for cycle in range(1, options.cycles + 1):
-            load.resume() if cycle > 1 else load.start()
-            time.sleep(dice.uniform(0.5, 2))
-            cut_all(dice, images)
-            time.sleep(dice.uniform(0, 0.3))
-            load.stop_event.set()
-            pids = [store.pid(name) for name in nodes + store.names("gateway")]
-            for pid in pids:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
-            load.stop()
-            until("every process to be gone", 20, lambda: not any(pathlib.Path(f"/proc/{pid}/fd").exists() and alive(pid) for pid in pids))
-            for image in images:
-                image.unmount()
-                image.mount()
-            store.up()
-            verdict = load.verify()
-            if not verdict.good:
-                break
-        return report(kind, "cluster", cycle, load, verdict, began)
+        return cycles(options, kind, "cluster", store, images, store.up, end, dice, began)
     finally:
         store.local("down")
         for image in images:

@@ -62,10 +62,14 @@ class Store:
     def environment(self):
         return {**os.environ, "GRANARY_ROOT_ACCESS_KEY": self.access_key, "GRANARY_ROOT_SECRET_KEY": self.secret_key}
 
+    def inside(self):
+        """The words before a command that has to run where the gateways can be reached."""
+        return []
+
     def admin(self, *arguments, timeout=60):
         last = None
         for gateway in self.gateways:
-            command = [binary(), "admin", "--endpoint", f"http://{gateway}", *arguments]
+            command = [*self.inside(), binary(), "admin", "--endpoint", f"http://{gateway}", *arguments]
             done = subprocess.run(command, env=self.environment(), capture_output=True, text=True, timeout=timeout)
             if done.returncode == 0:
                 return done.stdout

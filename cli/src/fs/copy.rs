@@ -1,6 +1,6 @@
 //! `-put`, `-get`, `-appendToFile`, `-touchz`: bytes between here and there, streamed.
 
-use super::glob::{absolute, expand};
+use super::glob::{absolute, expand_or_tell};
 use super::webhdfs::{FsError, MISSING, Outgoing, Status, WebHdfs, bytes_body, encoded, join};
 use super::{Ended, Operands, tell};
 use bytes::Bytes;
@@ -144,13 +144,7 @@ pub async fn get(client: &WebHdfs, command: &str, mut operands: Operands) -> Res
     };
     let mut ended = Ended::Well;
     for pattern in &operands.paths {
-        let found = match expand(client, pattern).await {
-            Ok(found) => found,
-            Err(error) => {
-                ended = tell(command, &error);
-                continue;
-            }
-        };
+        let found = expand_or_tell(client, command, pattern, &mut ended).await;
         for status in found {
             let name = status.path.rsplit('/').next().unwrap_or_default();
             let to = if target.is_dir() { target.join(name) } else { target.clone() };

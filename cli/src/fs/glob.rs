@@ -1,6 +1,7 @@
 //! Patterns in paths: `*`, `?` and `[...]` within a component, expanded as `FsShell` does.
 
 use super::webhdfs::{FsError, MISSING, Status, WebHdfs, join};
+use super::{Ended, tell};
 
 /// What a path or pattern stands for. A plain path stands for itself and must be there; a pattern must match something.
 pub async fn expand(client: &WebHdfs, pattern: &str) -> Result<Vec<Status>, FsError> {
@@ -31,6 +32,17 @@ pub async fn expand(client: &WebHdfs, pattern: &str) -> Result<Vec<Status>, FsEr
     match statuses.is_empty() {
         true => Err(FsError::at(&pattern, MISSING)),
         false => Ok(statuses),
+    }
+}
+
+/// The same for one of several patterns: a failure is told, and the others go on.
+pub async fn expand_or_tell(client: &WebHdfs, command: &str, pattern: &str, ended: &mut Ended) -> Vec<Status> {
+    match expand(client, pattern).await {
+        Ok(found) => found,
+        Err(error) => {
+            *ended = tell(command, &error);
+            Vec::new()
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! `-du`, `-count`, `-stat`, `-test`, `-df`.
 
-use super::glob::expand;
+use super::glob::{expand, expand_or_tell};
 use super::show::{human, out};
 use super::webhdfs::{FsError, Status, WebHdfs};
-use super::{Ended, Operands, tell};
+use super::{Ended, Operands};
 use hyper::Method;
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -18,13 +18,7 @@ pub async fn du(client: &WebHdfs, operands: Operands) -> Result<Ended, FsError> 
     let mut ended = Ended::Well;
     let size = |bytes: u64| if operands.has("h") { human(bytes) } else { bytes.to_string() };
     for pattern in &paths {
-        let found = match expand(client, pattern).await {
-            Ok(found) => found,
-            Err(error) => {
-                ended = tell("du", &error);
-                continue;
-            }
-        };
+        let found = expand_or_tell(client, "du", pattern, &mut ended).await;
         let mut rows = Vec::new();
         for status in found {
             let entries = match status.directory && !operands.has("s") {
@@ -49,13 +43,7 @@ pub async fn du(client: &WebHdfs, operands: Operands) -> Result<Ended, FsError> 
 pub async fn count(client: &WebHdfs, operands: Operands) -> Result<Ended, FsError> {
     let mut ended = Ended::Well;
     for pattern in &operands.paths {
-        let found = match expand(client, pattern).await {
-            Ok(found) => found,
-            Err(error) => {
-                ended = tell("count", &error);
-                continue;
-            }
-        };
+        let found = expand_or_tell(client, "count", pattern, &mut ended).await;
         for status in found {
             let sums = summary(client, &status.path).await?;
             let number = |name: &str| sums[name].as_u64().unwrap_or_default();
@@ -93,13 +81,8 @@ pub async fn stat(client: &WebHdfs, mut operands: Operands) -> Result<Ended, FsE
     };
     let mut ended = Ended::Well;
     for pattern in &operands.paths {
-        match expand(client, pattern).await {
-            Ok(found) => {
-                for status in found {
-                    out(format_args!("{}\n", formatted(&format, &status)))?;
-                }
-            }
-            Err(error) => ended = tell("stat", &error),
+        for status in expand_or_tell(client, "stat", pattern, &mut ended).await {
+            out(format_args!("{}\n", formatted(&format, &status)))?;
         }
     }
     Ok(ended)

@@ -1,6 +1,6 @@
 //! `-mkdir`, `-rm`, `-rmdir`, `-mv`.
 
-use super::glob::{absolute, expand};
+use super::glob::{absolute, expand, expand_or_tell};
 use super::show::out;
 use super::webhdfs::{FsError, MISSING, WebHdfs, encoded, join};
 use super::{Ended, Operands, tell};
@@ -62,13 +62,7 @@ pub async fn rm(client: &WebHdfs, operands: Operands) -> Result<Ended, FsError> 
 pub async fn rmdir(client: &WebHdfs, operands: Operands) -> Result<Ended, FsError> {
     let mut ended = Ended::Well;
     for pattern in &operands.paths {
-        let found = match expand(client, pattern).await {
-            Ok(found) => found,
-            Err(error) => {
-                ended = tell("rmdir", &error);
-                continue;
-            }
-        };
+        let found = expand_or_tell(client, "rmdir", pattern, &mut ended).await;
         for status in found {
             if !status.directory {
                 ended = tell("rmdir", &FsError::at(&status.path, "Is not a directory"));
@@ -93,13 +87,7 @@ pub async fn mv(client: &WebHdfs, mut operands: Operands) -> Result<Ended, FsErr
         return Err(FsError::at(&target, if into.is_some() { "Is not a directory" } else { MISSING }));
     }
     for pattern in &operands.paths {
-        let found = match expand(client, pattern).await {
-            Ok(found) => found,
-            Err(error) => {
-                ended = tell("mv", &error);
-                continue;
-            }
-        };
+        let found = expand_or_tell(client, "mv", pattern, &mut ended).await;
         for status in found {
             let to = match &into {
                 Some(into) if into.directory => join(&target, status.path.rsplit('/').next().unwrap_or_default()),

@@ -1,6 +1,6 @@
 //! `-setrep`, `-chmod`, `-chown`, `-chgrp`, `-truncate`.
 
-use super::glob::expand;
+use super::glob::{expand, expand_or_tell};
 use super::show::out;
 use super::webhdfs::{FsError, Status, WebHdfs, encoded};
 use super::{Ended, Operands, tell};
@@ -162,16 +162,11 @@ pub async fn truncate(client: &WebHdfs, mut operands: Operands) -> Result<Ended,
     };
     let mut ended = Ended::Well;
     for pattern in &operands.paths {
-        match expand(client, pattern).await {
-            Ok(found) => {
-                for status in found {
-                    match client.ask_flag(Method::POST, &status.path, &format!("TRUNCATE&newlength={length}")).await {
-                        Ok(_) => out(format_args!("Truncated {} to length: {length}\n", status.path))?,
-                        Err(error) => ended = tell("truncate", &error),
-                    }
-                }
+        for status in expand_or_tell(client, "truncate", pattern, &mut ended).await {
+            match client.ask_flag(Method::POST, &status.path, &format!("TRUNCATE&newlength={length}")).await {
+                Ok(_) => out(format_args!("Truncated {} to length: {length}\n", status.path))?,
+                Err(error) => ended = tell("truncate", &error),
             }
-            Err(error) => ended = tell("truncate", &error),
         }
     }
     Ok(ended)

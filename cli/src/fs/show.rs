@@ -1,6 +1,6 @@
 //! `-ls`, `-cat`, `-head`, `-tail`.
 
-use super::glob::expand;
+use super::glob::{expand, expand_or_tell};
 use super::webhdfs::{FsError, Status, WebHdfs};
 use super::{Ended, Operands, tell};
 use http_body_util::BodyExt;
@@ -78,13 +78,7 @@ fn print(entries: &[Status], operands: &Operands) -> Result<(), FsError> {
 pub async fn cat(client: &WebHdfs, command: &str, operands: Operands) -> Result<Ended, FsError> {
     let mut ended = Ended::Well;
     for pattern in &operands.paths {
-        let found = match expand(client, pattern).await {
-            Ok(found) => found,
-            Err(error) => {
-                ended = tell(command, &error);
-                continue;
-            }
-        };
+        let found = expand_or_tell(client, command, pattern, &mut ended).await;
         for status in found {
             match status.directory {
                 true => ended = tell(command, &FsError::at(&status.path, "Is a directory")),

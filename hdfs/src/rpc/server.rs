@@ -2,6 +2,7 @@
 
 use super::connection::serve;
 use super::protocol::RpcProtocol;
+use crate::accept::accept;
 use crate::config::HdfsConfig;
 use std::io;
 use std::net::SocketAddr;
@@ -10,10 +11,6 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-
-/// A pause after the system refused to accept, so that a lack of descriptors does not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The bounds of a server.
 #[derive(Clone, Debug)]
@@ -63,7 +60,6 @@ impl Shared {
 pub struct RpcServer {
     listener: TcpListener,
     address: SocketAddr,
-    connections: Arc<Semaphore>,
     shared: Arc<Shared>,
 }
 
@@ -80,9 +76,8 @@ impl RpcServer {
     ) -> io::Result<RpcServer> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let connections = Arc::new(Semaphore::new(settings.connections_max));
         let calls = Arc::new(Semaphore::new(settings.calls_max));
-        Ok(RpcServer { listener, address, connections, shared: Arc::new(Shared { settings, hdfs, protocols, calls }) })
+        Ok(RpcServer { listener, address, shared: Arc::new(Shared { settings, hdfs, protocols, calls }) })
     }
 
     /// Where it listens.
@@ -92,27 +87,10 @@ impl RpcServer {
 
     /// Serves until it is told to stop; then ends every connection.
     pub async fn run(self, shutdown: CancellationToken) {
-        let tasks = TaskTracker::new();
-        while let Some(accepted) = shutdown.run_until_cancelled(self.listener.accept()).await {
-            let (stream, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection to the Hadoop RPC port could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            let Ok(permit) = self.connections.clone().try_acquire_owned() else {
-                tracing::warn!(%peer, "too many connections to the Hadoop RPC port");
-                continue;
-            };
-            let (shared, stop) = (self.shared.clone(), shutdown.child_token());
-            tasks.spawn(async move {
-                serve(stream, peer, shared, stop).await;
-                drop(permit);
-            });
-        }
-        tasks.close();
-        tasks.wait().await;
+        let connections_max = self.shared.settings.connections_max;
+        accept(self.listener, connections_max, "Hadoop RPC", shutdown, |stream, peer, stop| {
+            serve(stream, peer, self.shared.clone(), stop)
+        })
+        .await;
     }
 }

@@ -3,6 +3,7 @@
 use super::message::{BlockOpResponse, ShortCircuitRefusal, Status};
 use super::wire::{self, Op};
 use super::{block_checksum, read_block, transfer_block, write_block};
+use crate::accept::accept;
 use crate::block_token;
 use crate::config::HdfsConfig;
 use crate::identity;
@@ -17,13 +18,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, BufReader};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-/// A pause after the system refused to accept, so that a lack of descriptors does not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// What is read from a socket at a time, at least.
 const READ_BUFFER_BYTES: usize = 64 << 10;
 
@@ -68,7 +65,6 @@ pub(super) struct Shared {
 pub struct TransferServer {
     listener: TcpListener,
     address: SocketAddr,
-    connections: Arc<Semaphore>,
     shared: Arc<Shared>,
 }
 
@@ -85,8 +81,7 @@ impl TransferServer {
     ) -> io::Result<TransferServer> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let connections = Arc::new(Semaphore::new(settings.connections_max));
-        Ok(TransferServer { listener, address, connections, shared: Arc::new(Shared { settings, hdfs, datanode }) })
+        Ok(TransferServer { listener, address, shared: Arc::new(Shared { settings, hdfs, datanode }) })
     }
 
     /// Where it listens.
@@ -96,30 +91,16 @@ impl TransferServer {
 
     /// Serves until it is told to stop; then ends every connection.
     pub async fn run(self, shutdown: CancellationToken) {
-        let tasks = TaskTracker::new();
-        while let Some(accepted) = shutdown.run_until_cancelled(self.listener.accept()).await {
-            let (stream, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection to the data transfer port could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            let Ok(permit) = self.connections.clone().try_acquire_owned() else {
-                tracing::warn!(%peer, "too many connections to the data transfer port");
-                continue;
-            };
-            let (shared, stop) = (self.shared.clone(), shutdown.child_token());
-            tasks.spawn(async move {
+        let connections_max = self.shared.settings.connections_max;
+        accept(self.listener, connections_max, "data transfer", shutdown, |stream, peer, stop| {
+            let shared = self.shared.clone();
+            async move {
                 if let Some(Err(error)) = stop.run_until_cancelled(serve(stream, shared)).await {
                     tracing::debug!(%peer, %error, "a data transfer ended early");
                 }
-                drop(permit);
-            });
-        }
-        tasks.close();
-        tasks.wait().await;
+            }
+        })
+        .await;
     }
 }
 

@@ -42,6 +42,10 @@ pub(super) async fn serve(connection: &mut Connection, shared: &Shared, request:
         Ok(mirror) => mirror,
         Err(BadLink { address, status, message }) => {
             tracing::info!(%address, message, "a pipeline could not be opened");
+            if let Local::Receive(appender, _) = local {
+                // Gone before the writer hears of it: it may begin the same block again at once.
+                appender.leave().await;
+            }
             let response =
                 BlockOpResponse { first_bad_link: Some(address), ..BlockOpResponse::refusal(status, message) };
             return connection.respond(&response).await;

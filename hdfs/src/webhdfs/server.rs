@@ -2,23 +2,19 @@
 //!
 //! What is served is a router of the caller's; it finds the [`Peer`] of a request among its extensions.
 
+use crate::accept::accept;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-/// A pause after the system refused to accept, so that a lack of descriptors does not spin.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The most that is read ahead of a body, and the most that is queued for writing.
 const BUFFER_BYTES_MAX: usize = 256 << 10;
 
@@ -72,30 +68,11 @@ impl HttpServer {
 
     /// Serves `router` until it is told to stop; requests under way are answered.
     pub async fn run(self, router: Router, shutdown: CancellationToken) {
-        let tasks = TaskTracker::new();
-        let connections = Arc::new(Semaphore::new(self.settings.connections_max));
-        while let Some(accepted) = shutdown.run_until_cancelled(self.listener.accept()).await {
-            let (stream, address) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    tracing::warn!(%error, "a connection to the http port could not be accepted");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
-            let Ok(permit) = connections.clone().try_acquire_owned() else {
-                tracing::warn!(peer = %address, "too many connections to the http port");
-                continue;
-            };
-            let (router, tls, limit) = (router.clone(), self.tls.clone(), self.settings.head_timeout);
-            let stop = shutdown.clone();
-            tasks.spawn(async move {
-                serve(stream, address, router, tls, limit, stop).await;
-                drop(permit);
-            });
-        }
-        tasks.close();
-        tasks.wait().await;
+        let (tls, limit) = (self.tls, self.settings.head_timeout);
+        accept(self.listener, self.settings.connections_max, "http", shutdown, |stream, address, stop| {
+            serve(stream, address, router.clone(), tls.clone(), limit, stop)
+        })
+        .await;
     }
 }
 

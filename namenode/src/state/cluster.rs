@@ -174,17 +174,7 @@ pub(super) fn create_join_token(
     expires: UnixMillis,
     now: UnixMillis,
 ) -> Result<NamenodeReply, Rejection> {
-    let mut outstanding = 0;
-    for (key, token) in join_tokens(tx)? {
-        if token.expires < now {
-            tx.delete(key);
-        } else {
-            outstanding += 1;
-        }
-    }
-    if outstanding >= JOIN_TOKENS_MAX {
-        return Err(refuse(ErrorCode::Busy, format!("{JOIN_TOKENS_MAX} join tokens are outstanding")));
-    }
+    make_room(tx, layout::JOIN_TOKEN, now)?;
     tx.put_record(layout::join_token(secret_sha256), &JoinTokenRecord { name: name.cloned(), expires });
     Ok(NamenodeReply::Done)
 }
@@ -195,16 +185,11 @@ pub(super) fn spend_join_token(
     name: &NodeName,
     now: UnixMillis,
 ) -> Result<NamenodeReply, Rejection> {
-    let key = layout::join_token(secret_sha256);
-    let token: Option<JoinTokenRecord> = view::read(tx, &key)?;
-    let valid = token.is_some_and(|token| token.expires >= now && token.name.is_none_or(|only| only == *name));
-    if !valid {
-        return Err(refuse(ErrorCode::AccessDenied, "the join token is unknown, spent, expired or for another node"));
-    }
-    tx.delete(key);
-    Ok(NamenodeReply::Done)
+    let why = "the join token is unknown, spent, expired or for another node";
+    spend(tx, layout::join_token(secret_sha256), name, now, why)
 }
 
+/// Like a join token, and always for one node.
 pub(super) fn create_namenode_token(
     tx: &mut Transaction<'_>,
     secret_sha256: &[u8; 32],
@@ -212,17 +197,7 @@ pub(super) fn create_namenode_token(
     expires: UnixMillis,
     now: UnixMillis,
 ) -> Result<NamenodeReply, Rejection> {
-    let mut outstanding = 0;
-    for (key, token) in tokens(tx, layout::NAMENODE_TOKEN)? {
-        if token.expires < now {
-            tx.delete(key);
-        } else {
-            outstanding += 1;
-        }
-    }
-    if outstanding >= JOIN_TOKENS_MAX {
-        return Err(refuse(ErrorCode::Busy, format!("{JOIN_TOKENS_MAX} join tokens are outstanding")));
-    }
+    make_room(tx, layout::NAMENODE_TOKEN, now)?;
     let token = JoinTokenRecord { name: Some(name.clone()), expires };
     tx.put_record(layout::namenode_token(secret_sha256), &token);
     Ok(NamenodeReply::Done)
@@ -234,11 +209,38 @@ pub(super) fn spend_namenode_token(
     name: &NodeName,
     now: UnixMillis,
 ) -> Result<NamenodeReply, Rejection> {
-    let key = layout::namenode_token(secret_sha256);
+    let why = "the token is unknown, spent, expired, for another node or not for a namenode";
+    spend(tx, layout::namenode_token(secret_sha256), name, now, why)
+}
+
+/// Removes the tokens of a table that have expired; refuses one more where as many as may be are outstanding.
+fn make_room(tx: &mut Transaction<'_>, table: u8, now: UnixMillis) -> Result<(), Rejection> {
+    let mut outstanding = 0;
+    for (key, token) in tokens(tx, table)? {
+        if token.expires < now {
+            tx.delete(key);
+        } else {
+            outstanding += 1;
+        }
+    }
+    if outstanding >= JOIN_TOKENS_MAX {
+        return Err(refuse(ErrorCode::Busy, format!("{JOIN_TOKENS_MAX} join tokens are outstanding")));
+    }
+    Ok(())
+}
+
+/// A token is good once, for the node it names if it names one.
+fn spend(
+    tx: &mut Transaction<'_>,
+    key: Vec<u8>,
+    name: &NodeName,
+    now: UnixMillis,
+    refusal: &str,
+) -> Result<NamenodeReply, Rejection> {
     let token: Option<JoinTokenRecord> = view::read(tx, &key)?;
-    if !token.is_some_and(|token| token.expires >= now && token.name.as_ref() == Some(name)) {
-        let why = "the token is unknown, spent, expired, for another node or not for a namenode";
-        return Err(refuse(ErrorCode::AccessDenied, why));
+    let valid = token.is_some_and(|token| token.expires >= now && token.name.is_none_or(|only| only == *name));
+    if !valid {
+        return Err(refuse(ErrorCode::AccessDenied, refusal));
     }
     tx.delete(key);
     Ok(NamenodeReply::Done)
@@ -250,10 +252,6 @@ pub(super) fn allot_peer(tx: &mut Transaction<'_>, above: PeerId) -> Result<Name
     let number = PeerId(last.unwrap_or_default().max(above).0 + 1);
     tx.put_record(layout::meta(LAST_PEER), &number);
     Ok(NamenodeReply::PeerAllotted(number))
-}
-
-fn join_tokens(tx: &Transaction<'_>) -> Result<Vec<(Vec<u8>, JoinTokenRecord)>, StateError> {
-    tokens(tx, layout::JOIN_TOKEN)
 }
 
 fn tokens(tx: &Transaction<'_>, table: u8) -> Result<Vec<(Vec<u8>, JoinTokenRecord)>, StateError> {

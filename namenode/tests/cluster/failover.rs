@@ -1,29 +1,12 @@
 //! Three peers: one may die at any time, and nothing that was acknowledged goes with it.
 
-use crate::fake_datanode::FakeDatanode;
 use crate::peers::{Cluster, wait_until};
-use crate::writer::{Writer, create_bucket, get, get_request};
+use crate::writer::{cluster_with_writer, get, get_request};
 use granary_protocol::ErrorCode;
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest};
 use std::time::{Duration, Instant};
 
 const SETTLE: Duration = Duration::from_secs(20);
-
-async fn cluster_with_writer(adjust: impl Fn(&mut granary_namenode::Config)) -> (Cluster, FakeDatanode, Writer) {
-    let cluster = Cluster::started(3, adjust).await;
-    create_bucket(&cluster).await;
-    let datanode = FakeDatanode::new(&cluster, 1);
-    for at in 0..3 {
-        wait_until("the cluster's name has come to every peer", SETTLE, async || {
-            let request =
-                NamenodeRequest::RegisterDatanode { datanode: datanode.endpoint(), volumes: datanode.volumes() };
-            datanode.ask(at, request).await.is_ok()
-        })
-        .await;
-    }
-    let writer = Writer::new(&cluster, "gateway-1").await;
-    (cluster, datanode, writer)
-}
 
 /// The last entry that a peer has applied.
 fn applied(cluster: &Cluster, at: usize) -> u64 {
@@ -32,7 +15,7 @@ fn applied(cluster: &Cluster, at: usize) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_leader_is_replaced_loses_nothing_and_returns_as_a_follower() {
-    let (mut cluster, datanode, mut writer) = cluster_with_writer(|_| {}).await;
+    let (mut cluster, datanode, mut writer) = cluster_with_writer(|_| {}, SETTLE).await;
     for number in 0..30 {
         writer.put(&cluster, &format!("before-{number}")).await.unwrap();
     }
@@ -72,7 +55,7 @@ async fn a_killed_leader_is_replaced_loses_nothing_and_returns_as_a_follower() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn reads_see_every_acknowledged_write_while_leaders_come_and_go() {
-    let (mut cluster, _datanode, mut writer) = cluster_with_writer(|_| {}).await;
+    let (mut cluster, _datanode, mut writer) = cluster_with_writer(|_| {}, SETTLE).await;
     for round in 0..3 {
         for number in 0..10 {
             let key = format!("key-{round}-{number}");
@@ -88,7 +71,7 @@ async fn reads_see_every_acknowledged_write_while_leaders_come_and_go() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_leader_without_a_quorum_serves_no_read_and_gives_no_order() {
-    let (mut cluster, datanode, mut writer) = cluster_with_writer(|_| {}).await;
+    let (mut cluster, datanode, mut writer) = cluster_with_writer(|_| {}, SETTLE).await;
     writer.put(&cluster, "object").await.unwrap();
     let leader = cluster.leader().await;
     wait_until("the leader has asked for a report", SETTLE, async || {

@@ -1,8 +1,7 @@
 //! Peers come, go and take each other's place while the others serve; a disk that was emptied does not vote.
 
-use crate::fake_datanode::FakeDatanode;
 use crate::peers::{Cluster, wait_until};
-use crate::writer::{Writer, create_bucket, get};
+use crate::writer::{Writer, cluster_with_writer, get};
 use granary_protocol::admin::{PeerChange, PeerList, PeerStatus};
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest};
 use granary_protocol::{ErrorCode, PeerId};
@@ -10,23 +9,13 @@ use std::time::{Duration, Instant};
 
 const SETTLE: Duration = Duration::from_secs(120);
 
-async fn cluster_with_writer() -> (Cluster, Writer) {
-    let cluster = Cluster::started(3, |config| {
+/// With so little log that newcomers learn by snapshot.
+async fn small_log() -> (Cluster, Writer) {
+    let adjust = |config: &mut granary_namenode::Config| {
         config.snapshot_entries = 50;
         (config.raft_log.segment_bytes, config.raft_log.preallocate_bytes) = (16 << 10, 16 << 10);
-    })
-    .await;
-    create_bucket(&cluster).await;
-    let datanode = FakeDatanode::new(&cluster, 1);
-    for at in 0..3 {
-        wait_until("the cluster's name has come to every peer", SETTLE, async || {
-            let request =
-                NamenodeRequest::RegisterDatanode { datanode: datanode.endpoint(), volumes: datanode.volumes() };
-            datanode.ask(at, request).await.is_ok()
-        })
-        .await;
-    }
-    let writer = Writer::new(&cluster, "gateway-1").await;
+    };
+    let (cluster, _, writer) = cluster_with_writer(adjust, SETTLE).await;
     (cluster, writer)
 }
 
@@ -61,7 +50,7 @@ async fn list(cluster: &Cluster, at: usize) -> PeerList {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "in one process among other tests an election can stall for minutes; `tests/faults/run replace` does it with processes"]
 async fn all_three_are_replaced_one_by_one_and_the_last_to_go_takes_nothing_along() {
-    let (mut cluster, mut writer) = cluster_with_writer().await;
+    let (mut cluster, mut writer) = small_log().await;
     for number in 0..300 {
         writer.put(&cluster, &format!("object-{number}")).await.unwrap();
     }
@@ -93,7 +82,7 @@ async fn all_three_are_replaced_one_by_one_and_the_last_to_go_takes_nothing_alon
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_emptied_disk_does_not_come_back_under_its_number() {
-    let (mut cluster, mut writer) = cluster_with_writer().await;
+    let (mut cluster, mut writer) = small_log().await;
     for number in 0..300 {
         writer.put(&cluster, &format!("object-{number}")).await.unwrap();
     }
@@ -130,7 +119,7 @@ async fn an_emptied_disk_does_not_come_back_under_its_number() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn three_become_one_and_strangers_stay_outside() {
-    let (mut cluster, mut writer) = cluster_with_writer().await;
+    let (mut cluster, mut writer) = small_log().await;
     let leader = cluster.leader().await;
     let name = cluster.configs[leader].name();
     let nobody = PeerChange::Add { name: "nobody".into(), address: "127.0.0.1:9".to_owned() };

@@ -1,11 +1,13 @@
 //! A writer of small objects that exist as metadata only.
 
-use crate::peers::Cluster;
+use crate::fake_datanode::FakeDatanode;
+use crate::peers::{Cluster, wait_until};
 use granary_protocol::block::{BlockKind, Extent};
 use granary_protocol::namenode::*;
 use granary_protocol::object::{ETag, ObjectDetails, ObjectLock, StorageClass};
 use granary_protocol::record::HEADER_BYTES;
 use granary_protocol::{BlockId, BucketName, ContentId, Failure, LeaseId, ObjectKey};
+use std::time::Duration;
 
 pub const BUCKET: &str = "bucket";
 const OBJECT_BYTES: u32 = 100;
@@ -25,6 +27,26 @@ pub async fn create_bucket(cluster: &Cluster) {
         documents: Vec::new(),
     };
     cluster.ask_leader(request).await.unwrap();
+}
+
+/// Three peers with a bucket, a datanode that all of them know within `settle`, and a writer.
+pub async fn cluster_with_writer(
+    adjust: impl Fn(&mut granary_namenode::Config),
+    settle: Duration,
+) -> (Cluster, FakeDatanode, Writer) {
+    let cluster = Cluster::started(3, adjust).await;
+    create_bucket(&cluster).await;
+    let datanode = FakeDatanode::new(&cluster, 1);
+    for at in 0..3 {
+        wait_until("the cluster's name has come to every peer", settle, async || {
+            let request =
+                NamenodeRequest::RegisterDatanode { datanode: datanode.endpoint(), volumes: datanode.volumes() };
+            datanode.ask(at, request).await.is_ok()
+        })
+        .await;
+    }
+    let writer = Writer::new(&cluster, "gateway-1").await;
+    (cluster, datanode, writer)
 }
 
 impl Writer {

@@ -240,6 +240,16 @@ impl Store {
 }
 
 /// Who may everything.
+/// Runs a random test for seeds below `seeds`, and says which one fails.
+pub fn for_each_seed(seeds: u64, run: fn(u64)) {
+    for seed in 0..seeds {
+        if let Err(panic) = std::panic::catch_unwind(|| run(seed)) {
+            eprintln!("seed {seed} fails");
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
 pub fn superuser() -> FsCaller {
     FsCaller { user: "hdfs".to_owned(), superuser: true, account: owner(), makes_buckets: true, ..FsCaller::default() }
 }

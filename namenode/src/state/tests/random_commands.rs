@@ -50,13 +50,7 @@ struct Run {
 
 #[test]
 fn random_commands_agree_with_the_model() {
-    for seed in 0..SEEDS {
-        let outcome = std::panic::catch_unwind(|| run(seed));
-        if let Err(panic) = outcome {
-            eprintln!("seed {seed} fails");
-            std::panic::resume_unwind(panic);
-        }
-    }
+    for_each_seed(SEEDS, run);
 }
 
 fn run(seed: u64) {
