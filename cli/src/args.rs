@@ -107,6 +107,12 @@ pub struct ServerOptions {
     /// Where Hadoop clients ask about blocks that are being written (ClientDatanodeProtocol).
     #[arg(long, default_value = "127.0.0.1:9867", value_name = "ADDR:PORT")]
     pub datanode_ipc: SocketAddr,
+    /// Where WebHDFS is served under TLS beside the namenode, with the certificate of --tls-cert.
+    #[arg(long, requires = "tls_cert", value_name = "ADDR:PORT")]
+    pub namenode_https: Option<SocketAddr>,
+    /// Where the data of WebHDFS is served under TLS, with the certificate of --tls-cert.
+    #[arg(long, requires = "tls_cert", value_name = "ADDR:PORT")]
+    pub datanode_https: Option<SocketAddr>,
     #[command(flatten)]
     pub hdfs: HdfsOptions,
     #[command(flatten)]

@@ -45,6 +45,9 @@ pub struct NamenodeFile {
     /// Where hdfs:// is served (Hadoop RPC). Not served if absent.
     #[serde(default)]
     pub hadoop_rpc: Option<SocketAddr>,
+    /// Where WebHDFS is served under TLS. Not served if absent.
+    #[serde(default)]
+    pub https: Option<HttpsConfig>,
     pub tls: CertificateConfig,
     /// The authority's private key: needed by the peers that form a new cluster, and not afterwards.
     #[serde(default)]
@@ -82,11 +85,26 @@ pub struct DatanodeFile {
     /// The ports for Hadoop clients. Not opened if absent.
     #[serde(default)]
     pub hadoop: Option<HadoopPorts>,
+    /// Where WebHDFS is served under TLS. Not served if absent.
+    #[serde(default)]
+    pub https: Option<HttpsConfig>,
     /// Whom the Hadoop door believes.
     #[serde(default)]
     pub hdfs: HdfsConfig,
     /// The datanode's own settings.
     pub datanode: granary_datanode::Config,
+}
+
+/// `[https]`: WebHDFS under TLS (`swebhdfs://`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpsConfig {
+    /// Where it is served.
+    pub listen: SocketAddr,
+    /// The certificate chain (PEM).
+    pub certificate: PathBuf,
+    /// Its private key (PEM).
+    pub key: PathBuf,
 }
 
 /// `[hadoop]` of a datanode. With it the http port serves WebHDFS too, for which the node's certificate needs the role

@@ -62,9 +62,11 @@ pub fn namenode_router(door: &NamenodeDoor, namenode: Arc<dyn NamenodeService>, 
 }
 
 /// WebHDFS beside a datanode. `namenode` reaches the leader.
+#[allow(clippy::too_many_arguments, reason = "what a door is made of")]
 pub fn datanode_webhdfs(
     datanode: &Datanode,
     namenode: Arc<dyn NamenodeService>,
+    datanodes: Arc<DatanodeDirectory>,
     config: Arc<HdfsConfig>,
     client: Client,
     connector: Arc<dyn DatanodeConnector>,
@@ -72,7 +74,6 @@ pub fn datanode_webhdfs(
 ) -> Arc<WebHdfs> {
     let principals = Principals::new(namenode.clone(), config.clone(), operator());
     let door = Arc::new(FileSystemDoor::new(namenode.clone(), principals));
-    let datanodes = Arc::new(DatanodeDirectory::new(namenode.clone()));
     let host = host_of(datanode);
     let data = DataSide { client, connector, host };
     WebHdfs::new(door, datanodes, config, DelegationKeys::new(namenode), rpc, Some(data))
@@ -87,6 +88,8 @@ pub struct DatanodeAddresses {
     pub ipc: SocketAddr,
     /// The http port, open already.
     pub http: SocketAddr,
+    /// The https port, open already, if there is one.
+    pub https: Option<SocketAddr>,
 }
 
 /// Opens a datanode's ports for Hadoop clients, serves them until `shutdown` and announces them to the namenodes there
@@ -95,14 +98,15 @@ pub async fn serve_datanode(
     datanode: &Arc<Datanode>,
     addresses: DatanodeAddresses,
     config: Arc<HdfsConfig>,
+    known: Arc<DatanodeDirectory>,
     namenodes: impl Fn() -> Vec<Arc<dyn NamenodeService>> + Send + 'static,
     tasks: &TaskTracker,
     shutdown: CancellationToken,
 ) -> anyhow::Result<DatanodeAddresses> {
-    let DatanodeAddresses { transfer, ipc, http } = addresses;
-    let ports = DatanodePorts::bind(transfer, ipc, config, datanode.clone()).await;
+    let DatanodeAddresses { transfer, ipc, .. } = addresses;
+    let ports = DatanodePorts::bind(transfer, ipc, config, datanode.clone(), known).await;
     let ports = ports.with_context(|| format!("cannot listen on {transfer} and {ipc} for Hadoop clients"))?;
-    let bound = DatanodeAddresses { transfer: ports.transfer_address(), ipc: ports.ipc_address(), http };
+    let bound = DatanodeAddresses { transfer: ports.transfer_address(), ipc: ports.ipc_address(), ..addresses };
     let door = door_of(datanode, bound);
     tasks.spawn(announce(namenodes, door, shutdown.clone()));
     tasks.spawn(ports.run(shutdown));
@@ -127,7 +131,7 @@ fn door_of(datanode: &Datanode, bound: DatanodeAddresses) -> DatanodeDoor {
         address: reachable(bound.transfer.ip(), &endpoint.address).to_string(),
         transfer_port: bound.transfer.port(),
         http_port: bound.http.port(),
-        https_port: 0,
+        https_port: bound.https.map_or(0, |https| https.port()),
         ipc_port: bound.ipc.port(),
         rack: endpoint.rack.clone(),
     }

@@ -2,12 +2,13 @@
 //!
 //! `live` says that the process answers; `ready` that it can do its work now.
 
+use crate::config::HttpsConfig;
 use anyhow::Context;
 use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use granary_hdfs::webhdfs::{HttpServer, HttpSettings};
+use granary_hdfs::webhdfs::{HttpServer, HttpSettings, tls_acceptor};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +54,23 @@ pub async fn serve(
         )
         .merge(further);
     tasks.spawn(server.run(router, shutdown));
+    Ok(bound)
+}
+
+/// Serves what `further` routes under TLS at `address` until `shutdown`; returns the bound address.
+pub async fn serve_tls(
+    https: &HttpsConfig,
+    further: Router,
+    tasks: &TaskTracker,
+    shutdown: CancellationToken,
+) -> anyhow::Result<SocketAddr> {
+    let HttpsConfig { listen, certificate, key } = https;
+    let acceptor = tls_acceptor(certificate, key)?;
+    let server = HttpServer::bind(*listen, HttpSettings::default(), Some(acceptor))
+        .await
+        .with_context(|| format!("cannot listen on {listen}; is another server running?"))?;
+    let bound = server.local_addr();
+    tasks.spawn(server.run(further, shutdown));
     Ok(bound)
 }
 

@@ -19,6 +19,7 @@ use granary_gateway::auth::Secret;
 use granary_gateway::config::{EncryptionConfig, KmsConfig, NewBuckets, NotificationSettings, TlsFiles};
 use granary_gateway::encryption::MasterKey;
 use granary_gateway::server::Gateway;
+use granary_hdfs::datanode_directory::DatanodeDirectory;
 use granary_lifecycle::LifecycleSettings;
 use granary_namenode::peers::PeerDoor;
 use granary_namenode::server::NamenodeServer;
@@ -75,6 +76,9 @@ pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
         let hadoop_rpc = hadoop::serve_rpc(&door, address, &tasks, shutdown.clone()).await?;
         further = hadoop::namenode_router(&door, running.namenode.clone(), hadoop_rpc);
         tracing::info!(%hadoop_rpc, "hdfs:// and webhdfs:// are served");
+    }
+    if let Some(https) = &file.https {
+        role_http::serve_tls(https, further.clone(), &tasks, shutdown.clone()).await?;
     }
     let report = namenode_report(&running.namenode);
     let http = role_http::serve(file.http, report, further, &tasks, shutdown.clone()).await?;
@@ -151,11 +155,25 @@ pub async fn datanode(options: RoleOptions) -> anyhow::Result<()> {
             },
         )?;
         let namenode_rpc = ports.namenode_rpc.clone().unwrap_or_default();
-        let web = hadoop::datanode_webhdfs(&datanode, cluster, config.clone(), client.clone(), connector, namenode_rpc);
+        let known = Arc::new(DatanodeDirectory::new(cluster.clone()));
+        let web = hadoop::datanode_webhdfs(
+            &datanode,
+            cluster,
+            known.clone(),
+            config.clone(),
+            client.clone(),
+            connector,
+            namenode_rpc,
+        );
+        let https = match &file.https {
+            Some(https) => Some(role_http::serve_tls(https, web.router(), &tasks, shutdown.clone()).await?),
+            None => None,
+        };
         let http = role_http::serve(file.http, report, web.router(), &tasks, shutdown.clone()).await?;
-        let addresses = DatanodeAddresses { transfer: ports.transfer, ipc: ports.ipc, http };
+        let addresses = DatanodeAddresses { transfer: ports.transfer, ipc: ports.ipc, http, https };
         let namenodes = move || peers.lock().expect("held to copy a list only").clone();
-        let bound = hadoop::serve_datanode(&datanode, addresses, config, namenodes, &tasks, shutdown.clone()).await?;
+        let bound =
+            hadoop::serve_datanode(&datanode, addresses, config, known, namenodes, &tasks, shutdown.clone()).await?;
         tracing::info!(transfer = %bound.transfer, ipc = %bound.ipc, "Hadoop clients are served");
         doors_client = Some(client);
     } else {

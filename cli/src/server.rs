@@ -2,6 +2,7 @@
 //! and the packing of small contents share one thread with the syncs they wait for ([`StorageThread`]).
 
 use crate::args::ServerOptions;
+use crate::config::HttpsConfig;
 use crate::credentials::RootCredentials;
 use crate::hadoop::{self, DatanodeAddresses};
 use crate::lifecycle;
@@ -72,23 +73,39 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
     let datanode_web = hadoop::datanode_webhdfs(
         &datanode,
         namenode.namenode.clone(),
+        hadoop_door.datanodes.clone(),
         hadoop_door.config().clone(),
         client.clone(),
         datanodes.clone(),
         hadoop_rpc.to_string(),
     );
+    let mut https = None;
+    if let (Some(certificate), Some(key)) = (&options.door.tls_cert, &options.door.tls_key) {
+        let under_tls = |listen| HttpsConfig { listen, certificate: certificate.clone(), key: key.clone() };
+        if let Some(listen) = options.namenode_https {
+            role_http::serve_tls(&under_tls(listen), namenode_web.clone(), &tasks, shutdown.clone()).await?;
+        }
+        if let Some(listen) = options.datanode_https {
+            let settings = under_tls(listen);
+            https = Some(role_http::serve_tls(&settings, datanode_web.router(), &tasks, shutdown.clone()).await?);
+        }
+    }
     let (namenode_report, datanode_report) = (namenode_report(&namenode.namenode), datanode_report(&datanode));
     let namenode_http =
         role_http::serve(options.namenode_http, namenode_report, namenode_web, &tasks, shutdown.clone()).await?;
     let datanode_http =
         role_http::serve(options.datanode_http, datanode_report, datanode_web.router(), &tasks, shutdown.clone())
             .await?;
-    let addresses =
-        DatanodeAddresses { transfer: options.datanode_transfer, ipc: options.datanode_ipc, http: datanode_http };
+    let addresses = DatanodeAddresses {
+        transfer: options.datanode_transfer,
+        ipc: options.datanode_ipc,
+        http: datanode_http,
+        https,
+    };
     let announced_to = namenode.namenode.clone() as Arc<dyn NamenodeService>;
     let config = hadoop_door.config().clone();
-    let namenodes = move || vec![announced_to.clone()];
-    hadoop::serve_datanode(&datanode, addresses, config, namenodes, &tasks, shutdown.clone()).await?;
+    let (known, namenodes) = (hadoop_door.datanodes.clone(), move || vec![announced_to.clone()]);
+    hadoop::serve_datanode(&datanode, addresses, config, known, namenodes, &tasks, shutdown.clone()).await?;
     let door = DoorSettings {
         s3: options.s3,
         root,

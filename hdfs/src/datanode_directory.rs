@@ -2,6 +2,9 @@
 
 use crate::names::datanode_uuid;
 use crate::proto::{AdminState, DatanodeId as DatanodeIdMessage, DatanodeInfo};
+use crate::transfer::KnownDatanodes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use granary_protocol::DatanodeId;
 use granary_protocol::datanode_door::{ANNOUNCE_EVERY_MS, DatanodeDoor};
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest, NamenodeService};
@@ -12,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How old the directory may be when it is asked.
 const KEPT_FOR: Duration = Duration::from_secs(1);
+/// How soon the namenode is asked again about a datanode that is missing.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_millis(50);
 /// How soon an announcement is repeated that a namenode did not take: it may be starting.
 const ANNOUNCE_AGAIN: Duration = Duration::from_millis(250);
 /// Clients insist on a rack.
@@ -37,8 +42,12 @@ impl DatanodeDirectory {
 
     /// Asks again if what is known is old. If that fails, what is known stays.
     pub async fn refresh(&self) {
+        self.refresh_older_than(KEPT_FOR).await;
+    }
+
+    async fn refresh_older_than(&self, age: Duration) {
         let fresh = self.known.read().unwrap_or_else(PoisonError::into_inner).at;
-        if fresh.is_some_and(|at| at.elapsed() < KEPT_FOR) {
+        if fresh.is_some_and(|at| at.elapsed() < age) {
             return;
         }
         if let Ok(NamenodeReply::DatanodeDoors(doors)) = self.namenode.call(NamenodeRequest::DatanodeDoors).await {
@@ -60,9 +69,30 @@ impl DatanodeDirectory {
         doors
     }
 
+    /// Whether a datanode takes transfers at `address`.
+    fn has(&self, address: &str) -> bool {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.doors.values().any(|door| format!("{}:{}", door.address, door.transfer_port) == address)
+    }
+
     /// A datanode as clients are told of it, without its figures; `None` if it announced no door.
     pub fn info(&self, datanode: DatanodeId) -> Option<DatanodeInfo> {
         self.door(datanode).as_ref().map(datanode_info)
+    }
+}
+
+impl KnownDatanodes for DatanodeDirectory {
+    fn is_known<'a>(&'a self, address: &'a str) -> BoxFuture<'a, bool> {
+        async move {
+            self.refresh().await;
+            if self.has(address) {
+                return true;
+            }
+            // It may have come since the namenode was asked.
+            self.refresh_older_than(ASKED_AGAIN_AFTER).await;
+            self.has(address)
+        }
+        .boxed()
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::config::HdfsConfig;
 use crate::datanode_protocol::DatanodeProtocol;
 use crate::rpc::{RpcServer, RpcSettings};
-use crate::transfer::{TransferServer, TransferSettings};
+use crate::transfer::{KnownDatanodes, TransferServer, TransferSettings};
 use granary_datanode::Datanode;
 use std::io;
 use std::net::SocketAddr;
@@ -26,10 +26,11 @@ impl DatanodePorts {
         ipc: SocketAddr,
         config: Arc<HdfsConfig>,
         datanode: Arc<Datanode>,
+        known: Arc<dyn KnownDatanodes>,
     ) -> io::Result<DatanodePorts> {
         let protocol = Arc::new(DatanodeProtocol::new(datanode.clone()));
         let ipc = RpcServer::bind(ipc, RpcSettings::default(), config.clone(), vec![protocol]).await?;
-        let transfer = TransferServer::bind(transfer, TransferSettings::default(), config, datanode).await?;
+        let transfer = TransferServer::bind(transfer, TransferSettings::default(), config, datanode, known).await?;
         Ok(DatanodePorts { transfer, ipc })
     }
 

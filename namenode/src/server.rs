@@ -121,7 +121,7 @@ fn authorize(peer: &PeerIdentity, request: &NamenodeRequest, namenode: &Namenode
             // One that is not registered is told so by the service.
             namenode.datanode_name(*datanode).map_or(Ok(()), |name| own_name(name.as_str()))
         }
-        NamenodeRequest::ListPeers => require(peer, ROLE_GATEWAY)
+        NamenodeRequest::ListPeers | NamenodeRequest::DatanodeDoors => require(peer, ROLE_GATEWAY)
             .or_else(|_| require(peer, ROLE_DATANODE))
             .or_else(|_| require(peer, ROLE_NAMENODE)),
         _ => require(peer, ROLE_GATEWAY),

@@ -225,3 +225,19 @@ def test_fsspec_does_everything_it_offers(directory):
     assert files.exists(f"{directory}/d/g") and not files.exists(f"{directory}/d/f")
     files.rm(f"{directory}/d", recursive=True)
     assert not files.exists(f"{directory}/d")
+
+
+def test_under_tls_a_client_is_sent_to_https_only(web, directory):
+    web.create(f"{directory}/f", b"sealed on its way")
+    url = f"https://{os.environ['NAMENODE_HTTPS']}/webhdfs/v1{directory}/f"
+    reply = requests.get(url, params={"op": "OPEN", "user.name": "hdfs"}, verify=os.environ["CA_FILE"], timeout=60)
+    assert reply.content == b"sealed on its way"
+    assert reply.url.startswith("https://") and reply.history[0].status_code == 307
+
+
+def test_keys_and_tokens_that_open_nothing(web, directory):
+    base = f"http://{os.environ['NAMENODE_HTTP']}/webhdfs/v1{directory}"
+    for options in ({"auth": ("nobody", "secret")}, {"params": {"delegation": "AAAAAA"}}):
+        params = {"op": "LISTSTATUS", **options.pop("params", {})}
+        refused = requests.get(base, params=params, timeout=60, **options)
+        assert (refused.status_code, exception(refused)) == (401, "SecurityException")

@@ -169,6 +169,7 @@ impl Cluster {
                 rpc: parse(&node.internal)?,
                 http: parse(&node.http)?,
                 hadoop_rpc: Some(parse(&node.rpc)?),
+                https: None,
                 hdfs: HdfsConfig::default(),
                 tls: self.certificate(&authority, &node.name, &["namenode"])?,
                 ca_key: Some(ca_key.clone()),
@@ -186,6 +187,7 @@ impl Cluster {
                 data_security,
                 namenodes: namenode_addresses.clone(),
                 namenodes_file: None,
+                https: None,
                 hadoop: Some(HadoopPorts {
                     transfer: parse(&node.transfer)?,
                     ipc: parse(&node.ipc)?,
@@ -250,6 +252,7 @@ impl Cluster {
             rpc: parse(&node.internal)?,
             http: parse(&node.http)?,
             hadoop_rpc: Some(parse(&node.rpc)?),
+            https: None,
             hdfs: HdfsConfig::default(),
             tls,
             ca_key: None,

@@ -1,7 +1,7 @@
 //! The next member of a pipeline, as the one before it sees it: a client of the same protocol.
 
 use super::message::{BlockOpResponse, OpWriteBlock, PipelineAck, Status};
-use super::server::{Connection, within};
+use super::server::{Connection, KnownDatanodes, within};
 use super::wire::{self, Op};
 use crate::proto::DatanodeInfo;
 use std::io;
@@ -64,14 +64,20 @@ fn take_first<T>(items: &mut Vec<T>) -> Option<T> {
 }
 
 impl Mirror {
-    /// Connects to `target` and asks it to be ready for the block. `setup` and `packets` are limits of time for it alone.
+    /// Connects to `target`, if it is a datanode, and asks it to be ready for the block. `setup` and `packets` are limits of
+    /// time for it alone.
     pub async fn open(
+        known: &dyn KnownDatanodes,
         target: &DatanodeInfo,
         request: &OpWriteBlock,
         setup: Duration,
         packets: Duration,
     ) -> Result<Mirror, BadLink> {
         let address = address_of(target);
+        if !known.is_known(&address).await {
+            let message = format!("{address} is not a datanode of this cluster");
+            return Err(BadLink { address, status: Status::Error, message });
+        }
         let unreachable = |error: io::Error| BadLink {
             address: address.clone(),
             status: Status::Error,

@@ -23,7 +23,7 @@ mod wire;
 mod write_block;
 
 pub(crate) use ask::{BlockChecksumKind, BlockChecksumReply, ask_block_checksum};
-pub use server::{TransferServer, TransferSettings};
+pub use server::{KnownDatanodes, TransferServer, TransferSettings};
 
 #[cfg(test)]
 mod tests;

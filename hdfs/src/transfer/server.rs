@@ -8,6 +8,7 @@ use crate::block_token;
 use crate::config::HdfsConfig;
 use crate::identity;
 use crate::proto::Token;
+use futures_util::future::BoxFuture;
 use granary_datanode::Datanode;
 use granary_protocol::token::BlockToken;
 use granary_protocol::{ErrorCode, Failure};
@@ -54,9 +55,16 @@ impl Default for TransferSettings {
     }
 }
 
+/// Knows the datanodes of the cluster. A pipeline's members are named by its client; nobody else is connected to.
+pub trait KnownDatanodes: Send + Sync + 'static {
+    /// Whether a datanode takes transfers at `address`, written `ip:port`.
+    fn is_known<'a>(&'a self, address: &'a str) -> BoxFuture<'a, bool>;
+}
+
 /// What every connection of a server shares.
 pub(super) struct Shared {
     pub settings: TransferSettings,
+    pub known: Arc<dyn KnownDatanodes>,
     pub hdfs: Arc<HdfsConfig>,
     pub datanode: Arc<Datanode>,
 }
@@ -78,10 +86,11 @@ impl TransferServer {
         settings: TransferSettings,
         hdfs: Arc<HdfsConfig>,
         datanode: Arc<Datanode>,
+        known: Arc<dyn KnownDatanodes>,
     ) -> io::Result<TransferServer> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        Ok(TransferServer { listener, address, shared: Arc::new(Shared { settings, hdfs, datanode }) })
+        Ok(TransferServer { listener, address, shared: Arc::new(Shared { settings, known, hdfs, datanode }) })
     }
 
     /// Where it listens.

@@ -4,7 +4,7 @@
 use super::checksum::ChunkChecksum;
 use super::message::*;
 use super::packet::{Packet, last_packet, read_packet};
-use super::server::{Connection, TransferServer, TransferSettings};
+use super::server::{Connection, KnownDatanodes, TransferServer, TransferSettings};
 use super::wire::{self, Op};
 use crate::block_token;
 use crate::config::HdfsConfig;
@@ -28,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 
 const GEN: GenerationStamp = GenerationStamp(1001);
 const NEXT: GenerationStamp = GenerationStamp(1002);
+/// No datanode.
+const STRANGER: &str = "127.0.0.1:1";
 
 fn key() -> BlockKey {
     BlockKey { id: 1, secret: [7; 32], expires: UnixMillis(u64::MAX) }
@@ -82,6 +84,15 @@ impl NamenodeService for FakeNamenode {
 
 struct Alone;
 
+/// Everybody but one address is a datanode.
+struct AllBut(&'static str);
+
+impl KnownDatanodes for AllBut {
+    fn is_known<'a>(&'a self, address: &'a str) -> BoxFuture<'a, bool> {
+        std::future::ready(address != self.0).boxed()
+    }
+}
+
 impl DatanodeConnector for Alone {
     fn datanode(&self, _: &DatanodeEndpoint) -> Arc<dyn DatanodeService> {
         unreachable!("this door mirrors over its own protocol")
@@ -110,7 +121,13 @@ impl Node {
         }
         let stop = CancellationToken::new();
         let (settings, hdfs) = (TransferSettings::default(), Arc::<HdfsConfig>::default());
-        let server = TransferServer::bind("127.0.0.1:0".parse().unwrap(), settings, hdfs, datanode.clone());
+        let server = TransferServer::bind(
+            "127.0.0.1:0".parse().unwrap(),
+            settings,
+            hdfs,
+            datanode.clone(),
+            Arc::new(AllBut(STRANGER)),
+        );
         let server = server.await.unwrap();
         let id = DatanodeId {
             ip_addr: "127.0.0.1".to_owned(),
@@ -365,7 +382,13 @@ async fn a_member_that_cannot_be_reached_is_named() {
     gone.stop().await;
     let refused = Writer::open(&node, request.clone()).await.err().unwrap();
     assert_eq!((refused.status(), refused.first_bad_link()), (Status::Error, address.as_str()));
-    // Nothing is left of the attempt: the same block can be begun again without that member.
+    // One that is no datanode is not even connected to.
+    let mut astray = write_request(9, Stage::PipelineSetupCreate, &[]);
+    let id = DatanodeId { ip_addr: "127.0.0.1".to_owned(), xfer_port: 1, ..DatanodeId::default() };
+    astray.targets = vec![DatanodeInfo { id, ..DatanodeInfo::default() }];
+    let refused = Writer::open(&node, astray).await.err().unwrap();
+    assert_eq!(refused.message(), format!("{STRANGER} is not a datanode of this cluster"));
+    // Nothing is left of the attempts: the same block can be begun again without that member.
     write_whole(&node, 9, &[], b"again").await;
     node.stop().await;
 }

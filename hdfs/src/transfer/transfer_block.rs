@@ -42,7 +42,7 @@ async fn transfer(connection: &Connection, shared: &Shared, request: OpTransferB
     let Some((target, write)) = forwarded(&write) else {
         return Err(Failure::new(ErrorCode::Malformed, "a transfer without targets"));
     };
-    let opened = Mirror::open(&target, &write, shared.settings.setup_timeout, PACKET_TIMEOUT).await;
+    let opened = Mirror::open(&*shared.known, &target, &write, shared.settings.setup_timeout, PACKET_TIMEOUT).await;
     let mirror = opened.map_err(|bad| Failure::new(ErrorCode::Unavailable, bad.message))?;
     let copied = tokio::try_join!(send(&source, mirror.packets), receive_acks(&source, mirror.acks));
     copied.map(|_| ()).map_err(|error| Failure::new(ErrorCode::Unavailable, error.to_string()))

@@ -64,7 +64,7 @@ pub(super) async fn serve(connection: &mut Connection, shared: &Shared, request:
 
 async fn open_mirror(shared: &Shared, request: &OpWriteBlock) -> Result<Option<Mirror>, BadLink> {
     let Some((target, request)) = forwarded(request) else { return Ok(None) };
-    Mirror::open(&target, &request, shared.settings.setup_timeout, ACK_TIMEOUT).await.map(Some)
+    Mirror::open(&*shared.known, &target, &request, shared.settings.setup_timeout, ACK_TIMEOUT).await.map(Some)
 }
 
 async fn open_local(connection: &Connection, shared: &Shared, request: &OpWriteBlock) -> Result<Local, Failure> {

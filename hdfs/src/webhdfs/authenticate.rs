@@ -26,6 +26,8 @@ pub struct Authenticated {
     pub principal: Principal,
     /// Whether it proved itself: it may have a token then.
     pub proved: bool,
+    /// Whether it came under TLS, and is to go on so.
+    pub tls: bool,
     /// Parameters that carry it to a datanode.
     pub passed_on: Vec<(&'static str, String)>,
 }
@@ -46,17 +48,17 @@ pub async fn authenticate(
         let claimed = ClaimedUser { name: user, real: None, from_loopback: false };
         let principal = service.door.principals().resolve(&claimed, address).await?;
         let passed_on = vec![("delegation", token.to_owned())];
-        return Ok(Authenticated { principal, proved: true, passed_on });
+        return Ok(Authenticated { principal, proved: true, tls: peer.tls, passed_on });
     }
     if let Some(credentials) = basic_credentials(headers)? {
-        if !peer.private {
+        if !peer.is_private() {
             return Err(WebError::unauthenticated("access keys are only taken over TLS or from this machine"));
         }
         let user = user_of_key(service, &credentials).await?;
         let passed_on = vec![("delegation", service.delegation.mint(&user, service.now()).await?)];
         let claimed = ClaimedUser { name: user, real: None, from_loopback: false };
         let principal = service.door.principals().resolve(&claimed, address).await?;
-        return Ok(Authenticated { principal, proved: true, passed_on });
+        return Ok(Authenticated { principal, proved: true, tls: peer.tls, passed_on });
     }
     identity::admit(&service.config, peer.address).map_err(|refused| WebError::unauthenticated(refused.message))?;
     let named = parameters.get("user.name").unwrap_or(STATIC_USER);
@@ -66,7 +68,7 @@ pub async fn authenticate(
     let mut passed_on = vec![("user.name", named.to_owned())];
     passed_on.extend(on_behalf.map(|user| ("doas", user.to_owned())));
     let principal = service.door.principals().resolve(&claimed, address).await?;
-    Ok(Authenticated { principal, proved: false, passed_on })
+    Ok(Authenticated { principal, proved: false, tls: peer.tls, passed_on })
 }
 
 /// Access key and secret of a request that has any.

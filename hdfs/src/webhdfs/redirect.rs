@@ -35,7 +35,7 @@ pub async fn answer(
     let near = nearby(service, operation, who, request, &path).await?;
     service.datanodes.refresh().await;
     let doors = service.datanodes.doors();
-    let Some(door) = choose(&doors, &near, who.principal.address) else {
+    let Some(door) = choose(&doors, &near, who.principal.address, who.tls) else {
         let message = "no datanode serves WebHDFS at the moment";
         return Err(RemoteException::new(JavaException::Retriable, message).into());
     };
@@ -76,9 +76,14 @@ async fn nearby(
     Ok(block.into_iter().flat_map(|block| &block.located.replicas).map(|replica| replica.datanode.id).collect())
 }
 
+/// Where a door serves WebHDFS, with or without TLS; 0 for nowhere.
+fn port_of(door: &DatanodeDoor, tls: bool) -> u16 {
+    if tls { door.https_port } else { door.http_port }
+}
+
 /// The first of `near` that serves WebHDFS; else one on the client's own machine; else any, each client another.
-fn choose<'a>(doors: &'a [DatanodeDoor], near: &[DatanodeId], client: IpAddr) -> Option<&'a DatanodeDoor> {
-    let serving = || doors.iter().filter(|door| door.http_port != 0);
+fn choose<'a>(doors: &'a [DatanodeDoor], near: &[DatanodeId], client: IpAddr, tls: bool) -> Option<&'a DatanodeDoor> {
+    let serving = || doors.iter().filter(|door| port_of(door, tls) != 0);
     let client = client.to_canonical();
     let has = near.iter().find_map(|id| serving().find(|door| door.datanode == *id));
     let beside = || serving().find(|door| door.address.parse::<IpAddr>().is_ok_and(|address| address == client));
@@ -124,10 +129,8 @@ fn location(
     let encode = |text: &str| utf8_percent_encode(text, KEPT).to_string();
     let query: Vec<String> = query.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
     let path = utf8_percent_encode(path.as_str(), KEPT_IN_PATH);
-    let (scheme, port) = match (door.https_port, door.http_port) {
-        (https, 0) => ("https", https),
-        (_, http) => ("http", http),
-    };
+    let scheme = if who.tls { "https" } else { "http" };
+    let port = port_of(door, who.tls);
     format!("{scheme}://{host}:{port}{PREFIX}{path}?{}", query.join("&"))
 }
 
@@ -154,12 +157,13 @@ mod tests {
         let doors = [door(1, "10.0.0.1", 9864), door(2, "10.0.0.2", 9864), door(3, "10.0.0.3", 0)];
         let chosen = |near: &[u64], client: &str| {
             let near: Vec<DatanodeId> = near.iter().map(|id| DatanodeId(*id)).collect();
-            choose(&doors, &near, client.parse().unwrap()).map(|door| door.datanode.0)
+            choose(&doors, &near, client.parse().unwrap(), false).map(|door| door.datanode.0)
         };
         assert_eq!(chosen(&[3, 2], "10.0.0.1"), Some(2));
         assert_eq!(chosen(&[], "10.0.0.1"), Some(1));
         assert_eq!(chosen(&[], "::ffff:10.0.0.2"), Some(2));
         assert!(chosen(&[], "10.0.0.9").is_some());
-        assert!(choose(&doors[2..], &[], "10.0.0.3".parse().unwrap()).is_none());
+        assert!(choose(&doors[2..], &[], "10.0.0.3".parse().unwrap(), false).is_none());
+        assert!(choose(&doors, &[], "10.0.0.1".parse().unwrap(), true).is_none());
     }
 }

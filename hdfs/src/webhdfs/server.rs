@@ -23,8 +23,15 @@ const BUFFER_BYTES_MAX: usize = 256 << 10;
 pub struct Peer {
     /// Its address.
     pub address: SocketAddr,
+    /// Whether it came under TLS.
+    pub tls: bool,
+}
+
+impl Peer {
     /// Whether nobody else reads along: under TLS, or on this machine.
-    pub private: bool,
+    pub fn is_private(&self) -> bool {
+        self.tls || self.address.ip().to_canonical().is_loopback()
+    }
 }
 
 /// The bounds of a server.
@@ -88,11 +95,11 @@ async fn serve(
         tracing::debug!(%error, "TCP_NODELAY");
     }
     let Some(tls) = tls else {
-        let peer = Peer { address, private: address.ip().to_canonical().is_loopback() };
+        let peer = Peer { address, tls: false };
         return serve_http(stream, peer, router, limit, stop).await;
     };
     match tokio::time::timeout(limit, tls.accept(stream)).await {
-        Ok(Ok(stream)) => serve_http(stream, Peer { address, private: true }, router, limit, stop).await,
+        Ok(Ok(stream)) => serve_http(stream, Peer { address, tls: true }, router, limit, stop).await,
         Ok(Err(error)) => tracing::debug!(peer = %address, %error, "TLS handshake"),
         Err(_elapsed) => tracing::debug!(peer = %address, "a TLS handshake took too long"),
     }
