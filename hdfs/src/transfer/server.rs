@@ -40,6 +40,9 @@ pub struct TransferSettings {
     pub write_timeout: Duration,
     /// How long the next member of a pipeline may take to be reached and to be ready, for each member behind it.
     pub setup_timeout: Duration,
+    /// How long a member may take to acknowledge what this one is done with, for each member behind it. A client waits
+    /// for 60 s and 5 for each member: the one that hangs must have been named before.
+    pub ack_timeout: Duration,
 }
 
 impl Default for TransferSettings {
@@ -51,6 +54,7 @@ impl Default for TransferSettings {
             packet_timeout: Duration::from_secs(120),
             write_timeout: Duration::from_secs(480),
             setup_timeout: Duration::from_secs(10),
+            ack_timeout: Duration::from_secs(20),
         }
     }
 }

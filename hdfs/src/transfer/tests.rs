@@ -28,6 +28,8 @@ use tokio_util::sync::CancellationToken;
 
 const GEN: GenerationStamp = GenerationStamp(1001);
 const NEXT: GenerationStamp = GenerationStamp(1002);
+/// How long a busy machine may take for what takes no time otherwise.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// No datanode.
 const STRANGER: &str = "127.0.0.1:1";
 
@@ -120,7 +122,13 @@ impl Node {
             tokio::task::yield_now().await;
         }
         let stop = CancellationToken::new();
-        let (settings, hdfs) = (TransferSettings::default(), Arc::<HdfsConfig>::default());
+        let settings = TransferSettings {
+            keepalive: PATIENCE,
+            setup_timeout: PATIENCE,
+            ack_timeout: PATIENCE,
+            ..TransferSettings::default()
+        };
+        let hdfs = Arc::<HdfsConfig>::default();
         let server = TransferServer::bind(
             "127.0.0.1:0".parse().unwrap(),
             settings,
@@ -154,7 +162,7 @@ impl Node {
                 heard.await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), heard).await.expect("the replica is reported");
+        tokio::time::timeout(PATIENCE, heard).await.expect("the replica is reported");
     }
 
     async fn stop(self) {

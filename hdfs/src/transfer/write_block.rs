@@ -8,17 +8,12 @@ use super::checksum::ChunkChecksum;
 use super::message::{BlockOpResponse, OpWriteBlock, Stage, Status};
 use super::mirror::{BadLink, Mirror, forwarded};
 use super::receiver::{Ending, Receiver};
-use super::server::{Connection, Shared, refusal, token_of};
+use super::server::{Connection, Shared, TransferSettings, refusal, token_of};
 use crate::names;
 use granary_datanode::{Appender, NewReplica};
 use granary_protocol::token::{AccessMode, BlockToken};
 use granary_protocol::{ErrorCode, Failure, GenerationStamp};
 use std::io;
-use std::time::Duration;
-
-/// How long a member may take to acknowledge what this one is done with, for each member behind it. A client waits
-/// for 60 s and 5 for each member: the one that hangs must have been named before.
-const ACK_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What this member is to do.
 enum Local {
@@ -64,7 +59,8 @@ pub(super) async fn serve(connection: &mut Connection, shared: &Shared, request:
 
 async fn open_mirror(shared: &Shared, request: &OpWriteBlock) -> Result<Option<Mirror>, BadLink> {
     let Some((target, request)) = forwarded(request) else { return Ok(None) };
-    Mirror::open(&*shared.known, &target, &request, shared.settings.setup_timeout, ACK_TIMEOUT).await.map(Some)
+    let TransferSettings { setup_timeout, ack_timeout, .. } = shared.settings;
+    Mirror::open(&*shared.known, &target, &request, setup_timeout, ack_timeout).await.map(Some)
 }
 
 async fn open_local(connection: &Connection, shared: &Shared, request: &OpWriteBlock) -> Result<Local, Failure> {
