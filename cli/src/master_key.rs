@@ -3,7 +3,7 @@
 //! Its file is never in the directory of a role: who carries away a disk of blocks or metadata has no key with it.
 
 use anyhow::{Context, bail};
-use granary_gateway::encryption::MasterKey;
+use granary_sealing::MasterKey;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};

@@ -8,7 +8,7 @@ pub mod body;
 pub mod checksum;
 pub mod config;
 mod documents;
-pub mod encryption;
+mod encryption;
 pub mod error;
 mod form;
 mod notifications;

@@ -3,13 +3,13 @@
 use super::json::{Json, parse_json};
 use super::refusal::Refused;
 use super::signed::Signed;
-use crate::encryption::{KeyDescription, KeyStoreError};
 use crate::error::{S3Error, S3ErrorCode};
 use crate::server::GatewayState;
 use axum::extract::State;
 use granary_protocol::ErrorCode;
 use granary_protocol::admin::{KmsKeyDescription, KmsKeyList, KmsKeyQuestion};
 use granary_protocol::object::PAGE_ENTRIES_MAX;
+use granary_sealing::{KeyDescription, KeyStoreError};
 use std::sync::Arc;
 
 /// The most keys of one answer; a store with more is listed by page elsewhere.

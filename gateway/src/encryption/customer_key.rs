@@ -4,10 +4,10 @@
 //!
 //! Source: "Using server-side encryption with customer-provided keys (SSE-C)", Amazon S3 user guide.
 
-use super::data_key::{DataKey, KEY_BYTES};
 use crate::error::{S3Error, S3ErrorCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use granary_sealing::{DataKey, KEY_BYTES};
 use http::HeaderMap;
 use md5::{Digest as _, Md5};
 use subtle::ConstantTimeEq as _;

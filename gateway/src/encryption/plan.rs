@@ -2,11 +2,10 @@
 
 use super::asked::Asked;
 use super::customer_key::CustomerKey;
-use super::key_name::parse_key_id;
-use super::key_store::{DEFAULT_KMS_KEY, KeyName};
 use crate::documents::{DefaultAlgorithm, DefaultEncryption};
 use crate::error::{S3Error, S3ErrorCode};
 use granary_protocol::encryption::EncryptionMode;
+use granary_sealing::{DEFAULT_KMS_KEY, KeyName, NotAKey, parse_key_id};
 
 /// What keys are called here.
 #[derive(Clone, Debug)]
@@ -79,7 +78,7 @@ impl Plan {
     ) -> Result<Self, S3Error> {
         let shown = key_id
             .unwrap_or_else(|| format!("arn:aws:kms:{}:{}:alias/{DEFAULT_KMS_KEY}", realm.region, realm.account_id));
-        Ok(Self::Kms { name: parse_key_id(&shown, &realm.region)?, shown, context, bucket_key })
+        Ok(Self::Kms { name: key_named(&shown, &realm.region)?, shown, context, bucket_key })
     }
 
     /// The mode that is kept with the object; `None` in clear.
@@ -103,16 +102,13 @@ pub fn hides_md5(mode: &EncryptionMode) -> bool {
     }
 }
 
-/// What is authenticated with a wrapped data key: it opens only as the mode it was sealed for.
-pub(super) fn wrapping_context(mode: &EncryptionMode) -> Vec<u8> {
-    match mode {
-        EncryptionMode::S3 => b"granary data key s3".to_vec(),
-        EncryptionMode::Kms { key_id, context, .. } => {
-            let context = context.as_deref().unwrap_or_default();
-            [b"granary data key kms\0", key_id.as_bytes(), b"\0", context.as_bytes()].concat()
-        }
-        EncryptionMode::Customer { .. } => b"granary data key customer".to_vec(),
-    }
+/// The key that `named` means, in a store of this region.
+///
+/// # Errors
+/// `KMS.NotFoundException`, as AWS answers whatever is no key.
+pub(super) fn key_named(named: &str, region: &str) -> Result<KeyName, S3Error> {
+    parse_key_id(named, region)
+        .map_err(|NotAKey(message)| S3Error::with_message(S3ErrorCode::KmsNotFoundException, message))
 }
 
 #[cfg(test)]
@@ -151,24 +147,5 @@ mod tests {
         let default_key = "arn:aws:kms:us-east-1:111122223333:alias/aws/s3";
         assert_eq!(plan(asked_kms(None, None), None), mode(default_key, false));
         assert_eq!(Plan::new(nothing(), None, Plan::S3, &realm()).unwrap().mode(), Some(EncryptionMode::S3));
-    }
-
-    #[test]
-    fn a_data_key_of_one_mode_is_none_of_another() {
-        let kms = |key_id: &str, context: Option<&str>| EncryptionMode::Kms {
-            key_id: key_id.to_owned(),
-            context: context.map(str::to_owned),
-            bucket_key: false,
-        };
-        let contexts = [
-            wrapping_context(&EncryptionMode::S3),
-            wrapping_context(&EncryptionMode::Customer { key_md5: [0; 16] }),
-            wrapping_context(&kms("a", None)),
-            wrapping_context(&kms("b", None)),
-            wrapping_context(&kms("a", Some("e30="))),
-        ];
-        for (at, context) in contexts.iter().enumerate() {
-            assert!(!contexts[..at].contains(context));
-        }
     }
 }

@@ -56,8 +56,8 @@ pub(super) fn key_required() -> S3Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::encryption::data_key::DataKey;
     use granary_protocol::encryption::SealSalt;
+    use granary_sealing::DataKey;
 
     fn kept(mode: EncryptionMode) -> Option<ObjectEncryption> {
         Some(ObjectEncryption { mode, wrapped_key: Vec::new(), salt: SealSalt([0; 16]) })

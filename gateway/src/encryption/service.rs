@@ -2,17 +2,13 @@
 
 use super::asked::Asked;
 use super::customer_key::CustomerKey;
-use super::data_key::{DataKey, TagKey};
-use super::key_name::parse_key_id;
-use super::key_store::{KeyName, KeyStore, KeyStoreError};
-use super::plan::{KeyRealm, Plan, hides_md5, wrapping_context};
-use super::sealer::StreamSealer;
-use super::wrapping;
+use super::plan::{KeyRealm, Plan, hides_md5, key_named};
 use crate::documents::DefaultEncryption;
 use crate::error::{S3Error, S3ErrorCode};
 use crate::server::Refusal;
 use granary_protocol::encryption::{EncryptionMode, ObjectEncryption, SealSalt};
 use granary_protocol::{ErrorCode, Failure};
+use granary_sealing::{DataKey, KeyName, KeyStore, KeyStoreError, StreamSealer, TagKey, wrapping, wrapping_context};
 use std::sync::Arc;
 
 /// Server-side encryption as one gateway does it.
@@ -161,7 +157,7 @@ impl Encryption {
         let context = wrapping_context(&kept.mode);
         let name = match (&kept.mode, customer) {
             (EncryptionMode::S3, _) => KeyName::Store,
-            (EncryptionMode::Kms { key_id, .. }, _) => parse_key_id(key_id, &self.realm.region)?,
+            (EncryptionMode::Kms { key_id, .. }, _) => key_named(key_id, &self.realm.region)?,
             (EncryptionMode::Customer { .. }, Some(customer)) => {
                 let opened = wrapping::unwrap(&customer.key, &context, &kept.wrapped_key);
                 return opened.ok_or_else(|| {

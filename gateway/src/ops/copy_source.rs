@@ -4,13 +4,14 @@ use super::archive::{check_readable, restore_of};
 use super::text::parse_version;
 use crate::body::{BodyDigests, BodyHasher};
 use crate::checksum::ChecksumAlgorithm;
-use crate::encryption::{CustomerKey, ObjectReader, check_key};
+use crate::encryption::{CustomerKey, check_key};
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::{ConditionOutcome, CopySource, Preconditions};
 use crate::server::{AccessTarget, GatewayState, Refusal, S3Request};
 use granary_access::Action;
 use granary_protocol::namenode::{ObjectRead, Window};
 use granary_protocol::{BucketName, ErrorCode, Failure, ObjectKey, VersionId};
+use granary_sealing::ObjectReader;
 
 /// What AWS says of a source that must be restored first.
 const ARCHIVED: &str = "Operation is not valid for the source object's storage class";

@@ -9,7 +9,7 @@ use super::bucket_lifecycle::{Expiring, insert_expiration};
 use super::checksums;
 use super::response_headers::{apply_overrides, describe, etag_value, last_modified_value, unix_s};
 use super::version::{explain, requested_version};
-use crate::encryption::{CustomerKey, ObjectReader, check_key, refuse_method_on_read};
+use crate::encryption::{CustomerKey, check_key, refuse_method_on_read};
 use crate::error::{S3Error, S3ErrorCode};
 use crate::request::{ByteRange, ConditionOutcome, Preconditions, ResolvedRange, parse_http_date};
 use crate::server::{GatewayState, ObjectStream, Refusal, ResponseBody, S3Request, S3Response};
@@ -17,6 +17,7 @@ use bytes::Bytes;
 use granary_protocol::namenode::{ObjectRead, Window};
 use granary_protocol::object::{ObjectVersion, PARTS_MAX};
 use granary_protocol::{ErrorCode, Failure, VersionId};
+use granary_sealing::ObjectReader;
 use http::StatusCode;
 use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, ETAG, EXPIRES, HeaderMap, HeaderName, HeaderValue, IF_RANGE,

@@ -4,12 +4,13 @@
 //! committed nobody can see it, and when it is dropped instead, its space is given back.
 
 use crate::body::{BodyDigests, BodySpec};
-use crate::encryption::{ContentSeal, ObjectWriter, TagRule, opaque_tag};
+use crate::encryption::{ContentSeal, TagRule, opaque_tag};
 use crate::error::{S3Error, S3ErrorCode};
 use crate::server::{GatewayState, Refusal, S3Request};
 use granary_client::StoredContent;
 use granary_protocol::encryption::{SealSalt, sealed_length};
 use granary_protocol::object::{PART_BYTES_MAX, StorageClass};
+use granary_sealing::ObjectWriter;
 use http::header::TRANSFER_ENCODING;
 
 /// Up to this size a body is collected whole and verified before its first byte is written.

@@ -4,9 +4,9 @@
 //! ends early as if it were complete.
 
 use super::metrics::Metrics;
-use crate::encryption::ObjectReader;
 use bytes::Bytes;
 use granary_protocol::Failure;
+use granary_sealing::ObjectReader;
 use http_body::{Body, Frame, SizeHint};
 use std::future::Future;
 use std::pin::Pin;

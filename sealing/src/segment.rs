@@ -7,13 +7,13 @@ use granary_protocol::encryption::{SEGMENT_BYTES, TAG_BYTES};
 use ring::aead::{Aad, LessSafeKey, NONCE_LEN, Nonce};
 
 /// Plaintext bytes of a segment, as a length in memory.
-pub(super) const SEGMENT: usize = SEGMENT_BYTES as usize;
+pub(crate) const SEGMENT: usize = SEGMENT_BYTES as usize;
 /// Bytes of a tag, as a length in memory.
-pub(super) const TAG: usize = TAG_BYTES as usize;
+pub(crate) const TAG: usize = TAG_BYTES as usize;
 
 /// Which segment of an object or part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Position {
+pub(crate) struct Position {
     pub index: u64,
     pub is_last: bool,
 }
@@ -33,7 +33,7 @@ impl Position {
 }
 
 /// Encrypts `plain` where it lies; its tag.
-pub(super) fn seal(key: &LessSafeKey, position: Position, plain: &mut [u8]) -> [u8; TAG] {
+pub(crate) fn seal(key: &LessSafeKey, position: Position, plain: &mut [u8]) -> [u8; TAG] {
     let sealed = key.seal_in_place_separate_tag(position.nonce(), position.authenticated(), plain);
     let tag = sealed.expect("a segment is shorter than what AES-GCM can seal");
     tag.as_ref().try_into().expect("AES-256-GCM's tag has 16 bytes")
@@ -41,6 +41,6 @@ pub(super) fn seal(key: &LessSafeKey, position: Position, plain: &mut [u8]) -> [
 
 /// Decrypts where it lies what is `sealed` with its tag behind it; the plaintext is all but the last [`TAG`] bytes.
 /// `None` if this is not what was sealed there.
-pub(super) fn open(key: &LessSafeKey, position: Position, sealed: &mut [u8]) -> Option<usize> {
+pub(crate) fn open(key: &LessSafeKey, position: Position, sealed: &mut [u8]) -> Option<usize> {
     key.open_in_place(position.nonce(), position.authenticated(), sealed).ok().map(|plain| plain.len())
 }

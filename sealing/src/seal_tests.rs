@@ -1,8 +1,8 @@
 //! Sealing and opening together, on what a store does with sealed bytes.
 
-use super::data_key::DataKey;
-use super::opener::{OpenError, WindowOpener};
-use super::sealer::StreamSealer;
+use crate::data_key::DataKey;
+use crate::opener::{OpenError, WindowOpener};
+use crate::sealer::StreamSealer;
 use granary_protocol::encryption::{SEGMENT_BYTES, SealSalt, SealedRun, TAG_BYTES, sealed_length, sealed_range};
 use proptest::prelude::*;
 

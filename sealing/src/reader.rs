@@ -1,7 +1,7 @@
 //! An object's bytes as users see them, however they are stored.
 
-use super::data_key::DataKey;
-use super::opener::{OpenError, WindowOpener};
+use crate::data_key::DataKey;
+use crate::opener::{OpenError, WindowOpener};
 use bytes::Bytes;
 use granary_client::{Client, ContentReader};
 use granary_protocol::namenode::ObjectRead;

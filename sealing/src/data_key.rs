@@ -35,7 +35,8 @@ impl DataKey {
         Ok(Self(bytes))
     }
 
-    pub(super) fn expose(&self) -> &[u8; KEY_BYTES] {
+    /// Its bytes, for a cipher and nothing else.
+    pub fn expose(&self) -> &[u8; KEY_BYTES] {
         &self.0
     }
 }
@@ -53,7 +54,7 @@ impl std::fmt::Debug for DataKey {
 }
 
 /// The AES-256-GCM key that HKDF-SHA256 makes of a secret, for one purpose. Another salt makes an unrelated key.
-pub(super) fn derive(secret: &[u8; KEY_BYTES], salt: &[u8], purpose: &[u8]) -> LessSafeKey {
+pub(crate) fn derive(secret: &[u8; KEY_BYTES], salt: &[u8], purpose: &[u8]) -> LessSafeKey {
     let extracted = Salt::new(HKDF_SHA256, salt).extract(secret);
     let info = [purpose];
     let okm = extracted.expand(&info, &AES_256_GCM).expect("a key is shorter than what HKDF can make");
@@ -64,7 +65,8 @@ pub(super) fn derive(secret: &[u8; KEY_BYTES], salt: &[u8], purpose: &[u8]) -> L
 pub struct TagKey(Prk);
 
 impl TagKey {
-    pub(super) fn new(data_key: &DataKey) -> Self {
+    /// The maker for the upload whose data key this is.
+    pub fn new(data_key: &DataKey) -> Self {
         Self(Salt::new(HKDF_SHA256, TAG_PURPOSE).extract(data_key.expose()))
     }
 
@@ -87,7 +89,7 @@ impl KeyType for TagLength {
 }
 
 /// The key that seals the segments of one object or part.
-pub(super) fn segment_key(data_key: &DataKey, salt: &SealSalt) -> LessSafeKey {
+pub(crate) fn segment_key(data_key: &DataKey, salt: &SealSalt) -> LessSafeKey {
     derive(data_key.expose(), &salt.0, SEGMENT_PURPOSE)
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Bound: one segment is held back, because only its successor or the end tells whether it is the last.
 
-use super::data_key::{DataKey, segment_key};
-use super::segment::{Position, SEGMENT, TAG, seal};
+use crate::data_key::{DataKey, segment_key};
+use crate::segment::{Position, SEGMENT, TAG, seal};
 use bytes::{Bytes, BytesMut};
 use granary_protocol::encryption::SealSalt;
 use ring::aead::LessSafeKey;

@@ -4,8 +4,8 @@
 //! when all of its segments were. Bound: less than one segment waits for its rest; what comes out is never longer than
 //! what went in and that.
 
-use super::data_key::{DataKey, segment_key};
-use super::segment::{Position, SEGMENT, TAG, open};
+use crate::data_key::{DataKey, segment_key};
+use crate::segment::{Position, SEGMENT, TAG, open};
 use bytes::{Bytes, BytesMut};
 use granary_protocol::encryption::{SEGMENT_BYTES, SealedRun};
 use ring::aead::LessSafeKey;

@@ -4,7 +4,7 @@
 //! wrapping key and a random salt, so a wrapping key may be used for as many objects as a store can hold. The context is
 //! authenticated: a wrapped key opens only where it belongs.
 
-use super::data_key::{DataKey, KEY_BYTES, derive};
+use crate::data_key::{DataKey, KEY_BYTES, derive};
 use ring::aead::{Aad, NONCE_LEN, Nonce};
 
 /// The format above.

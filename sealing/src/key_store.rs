@@ -1,6 +1,6 @@
 //! What a key store is: it keeps keys that nobody sees, and seals data keys under them.
 
-use super::data_key::DataKey;
+use crate::data_key::DataKey;
 use futures_util::future::BoxFuture;
 use granary_protocol::user::EncryptionKey;
 use granary_protocol::{Failure, UnixMillis};
@@ -48,7 +48,7 @@ pub enum KeyStoreError {
     /// A name that no key can have.
     #[error("{0:?} can be no name of a key")]
     InvalidName(String),
-    /// The key is there but this gateway's master key does not open it.
+    /// The key is there but this process's master key does not open it.
     #[error("the master key does not open key {0:?}")]
     WrongMasterKey(String),
     /// A data key that was not sealed under this key for this context.

@@ -1,13 +1,13 @@
-//! The key store that comes with the gateway: keys wrapped under the master key and kept in the namenode.
+//! The key store that comes with the store: keys wrapped under the master key and kept in the namenode.
 //!
 //! Invariants: a key in clear is only in this process's memory; a key once made is never replaced, so whoever makes it
-//! first wins and all gateways use the same one. That a key was disabled is noticed within [`CACHED_FOR`].
+//! first wins and all processes use the same one. That a key was disabled is noticed within [`CACHED_FOR`].
 
-use super::data_key::DataKey;
-use super::key_name::{STORE_KEY, is_key_name};
-use super::key_store::{KeyDescription, KeyName, KeyStore, KeyStoreError};
-use super::master_key::MasterKey;
-use super::wrapping;
+use crate::data_key::DataKey;
+use crate::key_name::{STORE_KEY, is_key_name};
+use crate::key_store::{KeyDescription, KeyName, KeyStore, KeyStoreError};
+use crate::master_key::MasterKey;
+use crate::wrapping;
 use futures_util::future::BoxFuture;
 use granary_client::Client;
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest};
@@ -48,12 +48,12 @@ impl LocalKeyStore {
     async fn key_to_seal(&self, name: &KeyName) -> Result<Arc<DataKey>, KeyStoreError> {
         let (id, may_create) = match name {
             KeyName::Store => (STORE_KEY, true),
-            KeyName::Kms(name) => (name.as_str(), self.create_missing || name == super::key_store::DEFAULT_KMS_KEY),
+            KeyName::Kms(name) => (name.as_str(), self.create_missing || name == crate::key_store::DEFAULT_KMS_KEY),
         };
         match self.enabled(id).await {
             Err(KeyStoreError::NotFound(_)) if may_create => {
                 match self.add(id).await {
-                    // Another gateway was quicker: its key is the key.
+                    // Another process was quicker: its key is the key.
                     Err(KeyStoreError::Unavailable(failure)) if failure.code == ErrorCode::EntityAlreadyExists => {}
                     other => other?,
                 }

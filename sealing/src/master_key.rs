@@ -1,6 +1,7 @@
-//! The master key: 32 bytes under which the keys of the key store are wrapped. It is in the memory of gateways alone.
+//! The master key: 32 bytes under which the keys of the key store are wrapped. It is in the memory of
+//! the doors alone that show plaintext.
 
-use super::data_key::{DataKey, KEY_BYTES};
+use crate::data_key::{DataKey, KEY_BYTES};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -36,7 +37,7 @@ impl MasterKey {
         STANDARD.encode(self.0.expose())
     }
 
-    pub(super) fn key(&self) -> &DataKey {
+    pub(crate) fn key(&self) -> &DataKey {
         &self.0
     }
 }

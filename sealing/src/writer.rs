@@ -1,6 +1,6 @@
 //! An object's bytes as users send them, on their way to how they are stored.
 
-use super::sealer::StreamSealer;
+use crate::sealer::StreamSealer;
 use bytes::Bytes;
 use granary_client::{Client, ContentWriter, StoredContent};
 use granary_protocol::Failure;
