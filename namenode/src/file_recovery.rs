@@ -4,7 +4,7 @@
 use crate::command::FileSystemAction;
 use crate::service::Namenode;
 use crate::state::filesystem::{anything_detached, expired_holders, recovering};
-use granary_protocol::{Failure, UnixMillis};
+use granary_protocol::{Advice, Failure, UnixMillis};
 
 /// Steps of reclaiming at one tick at most: deleted trees go while others work.
 const RECLAIM_STEPS_PER_TICK: usize = 20;
@@ -25,9 +25,20 @@ pub(crate) async fn step(namenode: &Namenode, now: UnixMillis) {
 async fn expire(namenode: &Namenode, now: UnixMillis) -> Result<(), Failure> {
     for holder in namenode.look(|view| expired_holders(view, now))? {
         tracing::info!(%holder, "a writer of files has been silent beyond the hard limit");
-        namenode.order_action(FileSystemAction::ExpireHolder { holder }).await?;
+        order_for_one(namenode, FileSystemAction::ExpireHolder { holder }).await?;
     }
     Ok(())
+}
+
+/// Orders what concerns one writer or file. If it is refused, the others must not wait for it.
+async fn order_for_one(namenode: &Namenode, action: FileSystemAction) -> Result<(), Failure> {
+    match namenode.order_action(action).await {
+        Err(failure) if failure.code.advice() == Advice::GiveUp => {
+            tracing::warn!(%failure, "a file cannot be taken from its silent writer");
+            Ok(())
+        }
+        outcome => outcome.map(|_| ()),
+    }
 }
 
 async fn recover(namenode: &Namenode, now: UnixMillis) -> Result<(), Failure> {
@@ -37,7 +48,7 @@ async fn recover(namenode: &Namenode, now: UnixMillis) -> Result<(), Failure> {
         let Some((length, members)) = measured else { continue };
         tracing::info!(file = file.file.0, block = %file.block, length, "a file is recovered from its silent writer");
         let (file, block) = (file.file, file.block);
-        namenode.order_action(FileSystemAction::FinishRecovery { file, block, length, members }).await?;
+        order_for_one(namenode, FileSystemAction::FinishRecovery { file, block, length, members }).await?;
     }
     Ok(())
 }

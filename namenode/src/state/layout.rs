@@ -46,6 +46,7 @@
 //! | 68 | quota | directory | the limits of a directory |
 //! | 69 | quota_count | – | how many directories have limits |
 //! | 70 | small_file | content | when the small file that Hadoop wrote was closed: it waits to be packed |
+//! | 71 | opened | file id | what was so when a file that is being written was opened |
 //! | 80 | group | group | [`GroupRecord`](super::records::GroupRecord) |
 //! | 81 | block_group | block | the coded group it is in |
 //!
@@ -126,6 +127,7 @@ pub(super) const RESTORE_DUE: u8 = 94;
 pub(super) const QUOTA: u8 = 68;
 pub(super) const QUOTA_COUNT: u8 = 69;
 pub(super) const SMALL_FILE: u8 = 70;
+pub(super) const OPENED: u8 = 71;
 pub(super) const GROUP: u8 = 80;
 pub(super) const BLOCK_GROUP: u8 = 81;
 
@@ -420,6 +422,10 @@ pub(super) fn small_file(content: ContentId) -> Vec<u8> {
     number(SMALL_FILE, content.0)
 }
 
+pub(super) fn opened(file: FileId) -> Vec<u8> {
+    number(OPENED, file.0)
+}
+
 pub(super) fn recovering(file: FileId) -> Vec<u8> {
     number(RECOVERING, file.0)
 }
@@ -471,6 +477,7 @@ pub(super) fn table_name(table: u8) -> &'static str {
         QUOTA => "quota",
         QUOTA_COUNT => "quota_count",
         SMALL_FILE => "small_file",
+        OPENED => "opened",
         GROUP => "group",
         BLOCK_GROUP => "block_group",
         _ => "?",

@@ -70,7 +70,7 @@ pub(super) fn append(
     };
     let bucket = place.bucket()?;
     let mut attributes = (**attributes).clone();
-    let id = attributes::file_id(&attributes, head.sequence);
+    let id = open::free_id(tx, attributes::file_id(&attributes, head.sequence))?;
     attributes.file = id;
     attributes.modified = Some(now);
     if attributes.replication == 0 {
@@ -93,6 +93,7 @@ pub(super) fn append(
     };
     lease::renew(tx, holder, now)?;
     open::insert(tx, bucket, id, &record, &place.key())?;
+    open::note_opened(tx, id, true);
     attributes::link(tx, &place.above)?;
     let status = status::of_open(tx, bucket, id, &record, String::new())?;
     Ok(FsReply::Appended { status: Box::new(status), block: None })

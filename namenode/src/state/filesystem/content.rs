@@ -69,7 +69,7 @@ pub(super) fn install(
     kept: &attributes::Kept<'_>,
     now: UnixMillis,
 ) -> Result<(), Rejection> {
-    let mut path = KeyPath::resolve(tx, bucket.head.root, key)?;
+    let mut path = KeyPath::resolve_directory(tx, bucket.head.root, key.as_str())?;
     let current = path.current(tx)?;
     versions::install(
         tx,
@@ -93,26 +93,81 @@ pub(super) fn close(
     key: &ObjectKey,
     now: UnixMillis,
 ) -> Result<(), Rejection> {
+    let since = Since::of(tx, bucket, id, &record, key)?;
     let size = record.base_bytes + record.sealed_bytes();
-    let kept_base = record.blocks.is_empty();
-    let (content, pieces) = gather(tx, &record, now)?;
     let mut attributes = record.attributes.clone();
     attributes.modified = None;
-    if kept_base && let Some(base) = content {
-        let path = KeyPath::resolve(tx, bucket.head.root, key)?;
-        if path.current(tx)?.is_some_and(|current| current.head.content == Some(base)) {
-            // Opened to be appended to, and nothing was.
-            contents::release(tx, base)?;
+    if since.appends && record.blocks.is_empty() {
+        // Nothing was appended: whatever the key names by now stays.
+        discard(tx, &record)?;
+        if since.current == Current::Same {
             attributes::put_file(tx, record.parent, &record.name, &attributes);
-            return super::open::remove_rows(tx, bucket, id, &record, key);
         }
+        return super::open::remove_rows(tx, bucket, id, &record, key);
     }
+    let (content, pieces) = gather(tx, &record, now)?;
     let etag = content.map_or_else(empty_etag, |content| etag_of(content, pieces));
     let head = new_head(bucket, etag, size, content, record.class, now);
     let kept = attributes::Kept { parent: record.parent, name: &record.name, attributes: &attributes };
     install(tx, bucket, key, head, &kept, now)?;
     // Last, so that the directory never looks empty in between.
     super::open::remove_rows(tx, bucket, id, &record, key)
+}
+
+/// The same of a file that was taken from a silent writer. It was never closed, so it gives way to what S3 has done with
+/// its name since it was opened: that was acknowledged later.
+pub(super) fn close_abandoned(
+    tx: &mut Transaction<'_>,
+    bucket: &Bucket,
+    id: FileId,
+    record: OpenFileRecord,
+    key: &ObjectKey,
+    now: UnixMillis,
+) -> Result<(), Rejection> {
+    match Since::of(tx, bucket, id, &record, key)?.current {
+        Current::Same => close(tx, bucket, id, record, key, now),
+        Current::Changed => {
+            discard(tx, &record)?;
+            super::open::remove_rows(tx, bucket, id, &record, key)
+        }
+    }
+}
+
+/// What has become of an open file's key since it was opened.
+struct Since {
+    /// Whether there was a file, to be appended to.
+    appends: bool,
+    current: Current,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Current {
+    /// What the file was opened over, if anything.
+    Same,
+    /// Another version, or no object where there was one.
+    Changed,
+}
+
+impl Since {
+    fn of(
+        tx: &Transaction<'_>,
+        bucket: &Bucket,
+        id: FileId,
+        record: &OpenFileRecord,
+        key: &ObjectKey,
+    ) -> Result<Since, Rejection> {
+        let path = KeyPath::resolve_directory(tx, bucket.head.root, key.as_str())?;
+        let head = path.current(tx)?.map(|current| current.head);
+        let opened = super::open::opened(tx, id)?;
+        // An earlier release did not note it: then the content tells, as far as it can.
+        let appends = opened.map_or(record.base.is_some(), |opened| opened.appends);
+        let same = match (&head, opened) {
+            (Some(head), Some(opened)) => head.sequence < opened.next_version && !(appends && head.delete_marker),
+            (Some(head), None) => !appends || head.content == record.base,
+            (None, _) => !appends,
+        };
+        Ok(Since { appends, current: if same { Current::Same } else { Current::Changed } })
+    }
 }
 
 /// The content of a file's base and blocks, with one reference, and how many pieces it has.

@@ -25,35 +25,44 @@ pub(super) fn create(
     let CreateFile { path, flags, .. } = create;
     access::check_components(path)?;
     check_shape(create)?;
-    let place = resolve::resolve(tx, path)?;
-    if place.is_directory() {
-        return Err(refuse(ErrorCode::FileAlreadyExists, format!("{path} already exists as a directory")));
-    }
-    let overwrite = flags.has(CreateFlags::OVERWRITE);
-    if place.exists() && overwrite {
-        access::check_entry(tx, caller, &place, access::WRITE)?;
-    }
+    let mut place = resolve::resolve(tx, path)?;
+    check_replaceable(tx, caller, create, &place, now)?;
     access::check_above(tx, caller, &place, access::WRITE)?;
     if !place.exists() && !flags.has(CreateFlags::CREATE) {
         let detail = format!("Can't overwrite non-existent {path} for client {}", caller.host);
         return Err(refuse(ErrorCode::FileNotFound, detail));
     }
-    match &place.found {
-        Found::Open { id, record } if overwrite => open::discard(tx, &place, *id, record)?,
-        Found::Open { record, .. } => {
-            refuse_open(tx, "CREATE_FILE", path, record, caller, &create.holder, now)?;
-        }
-        Found::File { .. } if !overwrite => {
-            let detail = format!("{path} for client {} already exists", caller.host);
-            return Err(refuse(ErrorCode::FileAlreadyExists, detail));
-        }
-        _ => {}
-    }
     if !place.whole {
         make_parents(tx, caller, create, &place, now)?;
+        // A directory that was hidden is shown again, and with it what is being written there.
+        place = resolve::resolve(tx, path)?;
+        check_replaceable(tx, caller, create, &place, now)?;
     }
-    let place = resolve::resolve(tx, path)?;
     begin(tx, caller, create, &place, now)
+}
+
+/// Refuses unless the place is free, or has a file that the caller may overwrite and wants to.
+fn check_replaceable(
+    tx: &Transaction<'_>,
+    caller: &FsCaller,
+    create: &CreateFile,
+    place: &Place<'_>,
+    now: UnixMillis,
+) -> Result<(), Rejection> {
+    let CreateFile { path, flags, holder, .. } = create;
+    let overwrite = flags.has(CreateFlags::OVERWRITE);
+    match &place.found {
+        Found::Root | Found::Directory { .. } => {
+            Err(refuse(ErrorCode::FileAlreadyExists, format!("{path} already exists as a directory")))
+        }
+        Found::Open { .. } | Found::File { .. } if overwrite => access::check_entry(tx, caller, place, access::WRITE),
+        Found::Open { record, .. } => refuse_open(tx, "CREATE_FILE", path, record, caller, holder, now),
+        Found::File { .. } => {
+            let detail = format!("{path} for client {} already exists", caller.host);
+            Err(refuse(ErrorCode::FileAlreadyExists, detail))
+        }
+        Found::Nothing => Ok(()),
+    }
 }
 
 /// Refuses what no file can be.
@@ -140,7 +149,11 @@ fn begin(
         last: None,
     };
     lease::renew(tx, &create.holder, now)?;
-    open::insert(tx, bucket, id, &record, &place.key())?;
+    match &place.found {
+        Found::Open { id: given_up, record: of } => open::replace(tx, *given_up, of, id, &record)?,
+        _ => open::insert(tx, bucket, id, &record, &place.key())?,
+    }
+    open::note_opened(tx, id, false);
     attributes::touch(tx, &place.above, now)?;
     let status = status::of_open(tx, bucket, id, &record, String::new())?;
     Ok(FsReply::Status(Some(Box::new(status))))

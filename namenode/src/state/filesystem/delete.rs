@@ -107,7 +107,8 @@ pub(super) fn remove_key(
     key: &ObjectKey,
     now: UnixMillis,
 ) -> Result<(), Rejection> {
-    let mut path = KeyPath::resolve(tx, bucket.head.root, key)?;
+    // Longer than S3 allows, perhaps: a directory above it was renamed.
+    let mut path = KeyPath::resolve_directory(tx, bucket.head.root, key.as_str())?;
     let Some(current) = path.current(tx)?.filter(|current| !current.head.delete_marker) else { return Ok(()) };
     let remover = Remover::ordinary(now);
     if bucket.head.versioning == Versioning::Off {

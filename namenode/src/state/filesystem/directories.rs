@@ -81,6 +81,7 @@ pub(super) fn make(
         return Ok(());
     }
     let bucket = resolve::bucket(tx, &name)?.ok_or_else(|| buckets::no_such(&name))?;
+    path::check_key(&place.marker_key())?;
     attributes::touch(tx, &place.above, now)?;
     put_marker(tx, &bucket, &place.marker_key(), now)?;
 
@@ -166,7 +167,7 @@ pub(super) fn put_marker(
     key: &ObjectKey,
     now: UnixMillis,
 ) -> Result<(), Rejection> {
-    let mut path = KeyPath::resolve(tx, bucket.head.root, key)?;
+    let mut path = KeyPath::resolve_directory(tx, bucket.head.root, key.as_str())?;
     let current = path.current(tx)?;
     if current.as_ref().is_some_and(|current| !current.head.delete_marker) {
         return Ok(());
@@ -198,7 +199,7 @@ pub(super) fn keep_above(tx: &mut Transaction<'_>, place: &Place<'_>, now: UnixM
 /// Whether a file that is being written hides an object.
 fn shown_object(tx: &Transaction<'_>, place: &Place<'_>) -> Result<bool, Rejection> {
     let key = place.key();
-    let current = KeyPath::resolve(tx, place.bucket()?.head.root, &key)?.current(tx)?;
+    let current = KeyPath::resolve_directory(tx, place.bucket()?.head.root, key.as_str())?.current(tx)?;
     Ok(current.is_some_and(|current| !current.head.delete_marker))
 }
 

@@ -1,7 +1,7 @@
 //! Files that are being written: finding them for their writer, and their rows.
 
 use super::lease;
-use super::records::OpenFileRecord;
+use super::records::{OpenFileRecord, OpenedRecord};
 use super::resolve::{self, Bucket, Found, Place};
 use crate::error::{Rejection, StateError, refuse};
 use crate::state::layout;
@@ -111,9 +111,48 @@ pub(super) fn insert(
     if path.parent() != record.parent {
         return Err(inconsistent(format!("the directory of {key} is not where it was found")).into());
     }
+    put_rows(tx, id, record);
+    Ok(())
+}
+
+/// The same in the place of an open file that is given up. The directory keeps its number of rows, and so itself, though
+/// nothing else may be in it.
+pub(super) fn replace(
+    tx: &mut Transaction<'_>,
+    given_up: FileId,
+    of: &OpenFileRecord,
+    id: FileId,
+    record: &OpenFileRecord,
+) -> Result<(), Rejection> {
+    super::content::discard(tx, of)?;
+    remove_unlinked(tx, given_up, of);
+    put_rows(tx, id, record);
+    Ok(())
+}
+
+fn put_rows(tx: &mut Transaction<'_>, id: FileId, record: &OpenFileRecord) {
     tx.put_record(layout::open_name(record.parent, record.name.as_bytes()), &id);
     update(tx, id, record);
-    Ok(())
+}
+
+/// The number under which a file is opened: its own, unless another file is open under it. A file and an old version of
+/// it that came to be current elsewhere have one number.
+pub(super) fn free_id(tx: &mut Transaction<'_>, own: FileId) -> Result<FileId, StateError> {
+    match tx.get(&layout::open_file(own))? {
+        None => Ok(own),
+        Some(_) => Ok(super::attributes::new_file_id(tx)),
+    }
+}
+
+/// A file is open from now on: what its name has now is what it was opened over.
+pub(super) fn note_opened(tx: &mut Transaction<'_>, id: FileId, appends: bool) {
+    let opened = OpenedRecord { next_version: tx.counters().next_version, appends };
+    tx.put_record(layout::opened(id), &opened);
+}
+
+/// What was so when a file was opened; `None` of one that an earlier release opened.
+pub(super) fn opened<V: View + ?Sized>(view: &V, id: FileId) -> Result<Option<OpenedRecord>, StateError> {
+    view::read(view, &layout::opened(id))
 }
 
 pub(super) fn update(tx: &mut Transaction<'_>, id: FileId, record: &OpenFileRecord) {
@@ -128,7 +167,7 @@ pub(super) fn remove_rows(
     record: &OpenFileRecord,
     key: &ObjectKey,
 ) -> Result<(), Rejection> {
-    let mut path = KeyPath::resolve(tx, bucket.head.root, key)?;
+    let mut path = KeyPath::resolve_directory(tx, bucket.head.root, key.as_str())?;
     path.count_rows(tx, -1, 0)?;
     remove_unlinked(tx, id, record);
     Ok(())
@@ -138,6 +177,7 @@ pub(super) fn remove_rows(
 pub(super) fn remove_unlinked(tx: &mut Transaction<'_>, id: FileId, record: &OpenFileRecord) {
     tx.delete(layout::open_name(record.parent, record.name.as_bytes()));
     tx.delete(layout::open_file(id));
+    tx.delete(layout::opened(id));
     if record.holder == lease::RECOVERER {
         tx.delete(layout::recovering(id));
     }

@@ -49,6 +49,15 @@ pub struct OpenFileRecord {
     pub last: Option<OpenBlock>,
 }
 
+/// What was so when a file was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct OpenedRecord {
+    /// Versions of this sequence and above were written since.
+    pub(super) next_version: u64,
+    /// Whether there was a file, to be appended to.
+    pub(super) appends: bool,
+}
+
 /// The block of an open file that is being written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenBlock {

@@ -96,7 +96,7 @@ pub(super) fn recover_path(tx: &mut Transaction<'_>, path: &FsPath, now: UnixMil
 pub(super) fn begin(tx: &mut Transaction<'_>, opened: Opened, now: UnixMillis) -> Result<bool, Rejection> {
     let Opened { id, mut record, bucket, key } = opened;
     let Some(last) = &mut record.last else {
-        content::close(tx, &bucket, id, record, &key, now)?;
+        content::close_abandoned(tx, &bucket, id, record, &key, now)?;
         return Ok(true);
     };
     if record.holder != RECOVERER {
@@ -131,5 +131,5 @@ pub(super) fn finish(
         block_records::close(tx, FILESYSTEM_LEASE, block, row, length, generation, members)?;
         record.blocks.push(Extent { block, offset: 0, length });
     }
-    content::close(tx, &bucket, id, record, &key, now)
+    content::close_abandoned(tx, &bucket, id, record, &key, now)
 }

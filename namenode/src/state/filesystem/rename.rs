@@ -131,8 +131,7 @@ fn replace_target(
     }
     match &target.found {
         Found::Directory { .. } => delete::delete(tx, caller, to, false, now).map(|_| ()),
-        Found::Open { id, record } => open::discard(tx, target, *id, record),
-        // The version that is put in its place replaces it.
+        // What is put in its place replaces it.
         _ => Ok(()),
     }
 }
@@ -154,6 +153,10 @@ fn move_entry(
             let attributes =
                 Attributes { file: attributes::file_id(attributes, head.sequence), ..(**attributes).clone() };
             move_object(tx, source, target, head, details, &attributes, now)?;
+            if let Found::Open { id, record } = &target.found {
+                // Last, so that the directory never looks empty in between.
+                open::discard(tx, target, *id, record)?;
+            }
         }
         Found::Open { id, record } => move_open(tx, source, target, *id, record, now)?,
         Found::Nothing | Found::Root | Found::Directory { record: None, .. } => {
@@ -234,7 +237,7 @@ fn move_object(
     directories::keep_above(tx, source, now)?;
     if in_place {
         let key = source.key();
-        KeyPath::resolve(tx, from.head.root, &key)?.remove_current(tx, head)?;
+        KeyPath::resolve_directory(tx, from.head.root, key.as_str())?.remove_current(tx, head)?;
     } else {
         delete::remove_object(tx, source, now)?;
     }
@@ -256,18 +259,28 @@ fn move_open(
         return Err(refuse(ErrorCode::Unsupported, detail));
     }
     let source_key: ObjectKey = source.key();
-    let hidden = KeyPath::resolve(tx, from.head.root, &source_key)?.current(tx)?;
+    let hidden = KeyPath::resolve_directory(tx, from.head.root, source_key.as_str())?.current(tx)?;
     let moved = OpenFileRecord { parent: target.parent(), name: target.path.name().to_owned(), ..record.clone() };
-    open::insert(tx, to, id, &moved, &target.key())?;
+    match &target.found {
+        Found::Open { id: given_up, record: of } => open::replace(tx, *given_up, of, id, &moved)?,
+        _ => open::insert(tx, to, id, &moved, &target.key())?,
+    }
     directories::keep_above(tx, source, now)?;
-    let mut path = KeyPath::resolve(tx, from.head.root, &source_key)?;
+    let mut path = KeyPath::resolve_directory(tx, from.head.root, source_key.as_str())?;
     path.count_rows(tx, -1, 0)?;
     tx.delete(layout::open_name(record.parent, record.name.as_bytes()));
+    let opened = open::opened(tx, id)?;
+    let overtaken =
+        hidden.as_ref().is_some_and(|hidden| opened.is_some_and(|at| hidden.head.sequence >= at.next_version));
     if let Some(hidden) = hidden.filter(|current| !current.head.delete_marker) {
         let row = layout::entry(source.parent(), source.path.name().as_bytes());
         let object = path::decode_object(&row, &hidden.row)?;
         let attributes = attributes::of_file(tx, source.parent(), source.path.name())?;
         move_object(tx, source, target, &object.head, &object.details, &attributes, now)?;
+    }
+    if let Some(opened) = opened.filter(|_| !overtaken) {
+        // What is at its new name now is what it was opened over.
+        open::note_opened(tx, id, opened.appends);
     }
     Ok(())
 }

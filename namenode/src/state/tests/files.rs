@@ -1,105 +1,14 @@
 //! What the calls of the file system promise, one by one.
 
+use super::file_calls::*;
 use super::fixture::*;
 use super::invariants;
 use crate::command::FileSystemAction;
-use crate::state::filesystem::{self, Answer, FoundFile};
+use crate::state::filesystem::{self, Answer};
 use granary_protocol::bucket::Versioning;
 use granary_protocol::filesystem::*;
 use granary_protocol::namenode::{ListAfter, Window};
 use granary_protocol::*;
-
-fn path(text: &str) -> FsPath {
-    FsPath::parse(text).unwrap()
-}
-
-fn create(text: &str, holder: &str) -> FsRequest {
-    FsRequest::Create(Box::new(CreateFile {
-        path: path(text),
-        holder: holder.to_owned(),
-        permission: 0o644,
-        unmasked: None,
-        flags: CreateFlags(CreateFlags::CREATE | CreateFlags::OVERWRITE),
-        create_parent: true,
-        replication: 2,
-        block_size: 128 << 20,
-        policy: None,
-    }))
-}
-
-fn mkdirs(text: &str) -> FsRequest {
-    FsRequest::Mkdirs { path: path(text), permission: 0o755, unmasked: None, create_parent: true }
-}
-
-fn add_block(text: &str, file: FileId, holder: &str, previous: Option<ClientBlock>) -> FsRequest {
-    let hints = NewBlockHints::default();
-    FsRequest::AddBlock { path: path(text), file, holder: holder.to_owned(), previous, hints }
-}
-
-fn complete(text: &str, file: FileId, holder: &str, last: Option<ClientBlock>) -> FsRequest {
-    FsRequest::Complete { path: path(text), file, holder: holder.to_owned(), last }
-}
-
-fn user(name: &str) -> FsCaller {
-    FsCaller { user: name.to_owned(), groups: vec![format!("{name}s")], ..FsCaller::default() }
-}
-
-trait Files {
-    fn status(&self, text: &str) -> Option<FileStatus>;
-    fn located(&self, text: &str) -> FoundFile;
-    fn id(&mut self, request: FsRequest) -> FileId;
-    fn new_block(&mut self, request: FsRequest, length: u64) -> ClientBlock;
-    fn write(&mut self, text: &str, lengths: &[u64]) -> FileId;
-    fn code(&mut self, request: FsRequest) -> ErrorCode;
-}
-
-impl Files for Store {
-    fn status(&self, text: &str) -> Option<FileStatus> {
-        match self.fs_read(&superuser(), &FsRequest::Status { path: path(text) }).unwrap() {
-            Answer::Reply(FsReply::Status(status)) => status.map(|status| *status),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn located(&self, text: &str) -> FoundFile {
-        let request = FsRequest::Locate { path: path(text), offset: 0, length: u64::MAX };
-        match self.fs_read(&superuser(), &request).unwrap() {
-            Answer::File(found) => found,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn id(&mut self, request: FsRequest) -> FileId {
-        match self.fs(request).unwrap() {
-            FsReply::Status(Some(status)) => status.file_id,
-            FsReply::Appended { status, .. } => status.file_id,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn new_block(&mut self, request: FsRequest, length: u64) -> ClientBlock {
-        match self.fs(request).unwrap() {
-            FsReply::Block(block) => {
-                ClientBlock { block: block.extent.block, generation: block.located.generation, length }
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn write(&mut self, text: &str, lengths: &[u64]) -> FileId {
-        let id = self.id(create(text, "w"));
-        let mut previous = None;
-        for length in lengths {
-            previous = Some(self.new_block(add_block(text, id, "w", previous), *length));
-        }
-        assert_eq!(self.fs(complete(text, id, "w", previous)), Ok(FsReply::Flag(true)));
-        id
-    }
-
-    fn code(&mut self, request: FsRequest) -> ErrorCode {
-        self.fs(request).unwrap_err().code
-    }
-}
 
 #[test]
 fn a_file_is_an_object_once_it_is_closed() {
@@ -115,7 +24,7 @@ fn a_file_is_an_object_once_it_is_closed() {
     assert_eq!(store.fs(fsync), Ok(FsReply::Done));
     assert_eq!(store.status("/bucket/d/f").unwrap().length, (128 << 20) + 50);
     assert_eq!(store.located("/bucket/d/f").last.unwrap().extent.length, 50);
-    assert_eq!(store.fs(complete("/bucket/d/f", id, "w", Some(second))), Ok(FsReply::Flag(true)));
+    assert_eq!(store.fs(close("/bucket/d/f", id, "w", Some(second))), Ok(FsReply::Flag(true)));
     let found = store.get("d/f", None, Window::Range { first: 0, last: None }).unwrap();
     assert_eq!((found.object.size, found.extents.len()), ((128 << 20) + 77, 2));
     assert!(found.object.etag.parts.is_some(), "its tag is no MD5");
@@ -123,7 +32,7 @@ fn a_file_is_an_object_once_it_is_closed() {
     assert_eq!((status.file_id, status.owner.as_str(), status.permission), (id, "hdfs", 0o644));
     assert_eq!((status.replication, status.under_construction), (2, false));
     // The answer was lost.
-    assert_eq!(store.fs(complete("/bucket/d/f", id, "w", Some(second))), Ok(FsReply::Flag(true)));
+    assert_eq!(store.fs(close("/bucket/d/f", id, "w", Some(second))), Ok(FsReply::Flag(true)));
     invariants::check(store.view(), &store.told);
 }
 
@@ -141,7 +50,7 @@ fn a_repeated_add_block_gets_the_same_block() {
     assert_eq!(store.fs(abandon), Ok(FsReply::Done));
     let third = store.new_block(add_block("/bucket/f", id, "w", Some(first)), 9);
     assert_ne!(third.block, second.block);
-    assert_eq!(store.fs(complete("/bucket/f", id, "w", Some(third))), Ok(FsReply::Flag(true)));
+    assert_eq!(store.fs(close("/bucket/f", id, "w", Some(third))), Ok(FsReply::Flag(true)));
     assert_eq!(store.status("/bucket/f").unwrap().length, 14);
     invariants::check(store.view(), &store.told);
 }
@@ -160,7 +69,7 @@ fn a_directory_of_many_is_renamed_and_deleted_by_one_row() {
     assert_eq!(store.list("z/b/", "", ListAfter::Start, 1000).len(), 301);
     // Its writer need not know.
     let last = store.new_block(add_block("/bucket/a/b/open", open, "w", None), 3);
-    assert_eq!(store.fs(complete("/bucket/a/b/open", open, "w", Some(last))), Ok(FsReply::Flag(true)));
+    assert_eq!(store.fs(close("/bucket/a/b/open", open, "w", Some(last))), Ok(FsReply::Flag(true)));
     assert_eq!(store.status("/bucket/z/b/open").unwrap().length, 3);
 
     assert_eq!(
@@ -285,9 +194,9 @@ fn a_pipeline_goes_on_under_a_promised_generation() {
     assert_eq!(store.fs(update(later)), Ok(FsReply::Done));
     assert_eq!(store.code(update(promised)), ErrorCode::FileSystemRefused, "an older one");
     let stale = ClientBlock { length: 25, ..promised };
-    assert_eq!(store.code(complete("/bucket/f", id, "w", Some(stale))), ErrorCode::FileSystemRefused);
+    assert_eq!(store.code(close("/bucket/f", id, "w", Some(stale))), ErrorCode::FileSystemRefused);
     let last = ClientBlock { length: 25, ..later };
-    assert_eq!(store.fs(complete("/bucket/f", id, "w", Some(last))), Ok(FsReply::Flag(true)));
+    assert_eq!(store.fs(close("/bucket/f", id, "w", Some(last))), Ok(FsReply::Flag(true)));
     invariants::check(store.view(), &store.told);
 }
 
@@ -356,7 +265,7 @@ fn files_are_joined_cut_and_lengthened_without_a_byte_moving() {
     let id = store.id(FsRequest::Append { path: path("/bucket/a"), holder: "w".to_owned() });
     let block = store.new_block(add_block("/bucket/a", id, "w", None), 11);
     assert_eq!(store.status("/bucket/a").unwrap().length, 120);
-    assert_eq!(store.fs(complete("/bucket/a", id, "w", Some(block))), Ok(FsReply::Flag(true)));
+    assert_eq!(store.fs(close("/bucket/a", id, "w", Some(block))), Ok(FsReply::Flag(true)));
     assert_eq!(lengths(&store), [100, 20, 11]);
     assert_eq!(store.status("/bucket/a").unwrap().file_id, id);
     invariants::check(store.view(), &store.told);

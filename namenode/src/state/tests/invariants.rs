@@ -395,6 +395,27 @@ fn check_files(engine: &dyn Engine) {
         named.insert(id.0, ());
     }
     assert!(named.keys().eq(files.keys()), "open files without a name");
+    for table in [layout::OPENED, layout::RECOVERING] {
+        for (key, _) in rows(engine, table) {
+            let file = layout::last_number(&key).unwrap();
+            assert!(files.contains_key(&file), "{} of file {file}, which is not open", layout::table_name(table));
+        }
+    }
+    let blocks_of = |(id, record): (&u64, &OpenFileRecord)| {
+        let blocks = record.blocks.iter().map(|extent| extent.block).chain(record.last.map(|last| last.block));
+        blocks.map(|block| (block.0, *id)).collect::<Vec<_>>()
+    };
+    let written: BTreeMap<u64, u64> = files.iter().flat_map(blocks_of).collect();
+    let in_hand = layout::lease_blocks(layout::FILESYSTEM_LEASE);
+    let in_hand: BTreeMap<u64, u64> = engine
+        .scan(&in_hand, Some(&layout::after_prefix(&in_hand)))
+        .map(|pair| pair.unwrap())
+        .map(|(key, value)| {
+            let file: granary_protocol::filesystem::FileId = view::decode(&key, &value).unwrap();
+            (layout::last_number(&key).unwrap(), file.0)
+        })
+        .collect();
+    assert_eq!(in_hand, written, "blocks of open files");
     let directories: BTreeSet<u64> = records::<DirectoryCounts>(engine, layout::DIRECTORY_COUNTS).into_keys().collect();
     let roots: BTreeSet<u64> = named_buckets(engine).into_values().map(|record| record.head.root.0).collect();
     let detached: BTreeSet<u64> = records::<DetachedRecord>(engine, layout::DETACHED).into_keys().collect();

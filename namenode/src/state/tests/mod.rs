@@ -3,6 +3,7 @@
 mod block_rules;
 mod conditions;
 mod entities;
+mod file_calls;
 mod file_model;
 mod files;
 mod fixture;
@@ -12,6 +13,7 @@ mod lifecycle_rules;
 mod listing;
 mod locks;
 mod model;
+mod open_files;
 mod random_commands;
 mod rules;
 mod sealed_rules;
