@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 /// Between two steps of a change.
 const PAUSE: Duration = Duration::from_millis(250);
 /// How long a change may fail in a row before that is said: a leader that goes takes its place's election along.
-const FAILURES_TIMEOUT: Duration = Duration::from_secs(30);
+const FAILURES_TIMEOUT: Duration = Duration::from_secs(180);
 
 /// Runs the command.
 pub async fn run(connection: &Connection, command: NamenodeCommand) -> anyhow::Result<()> {

@@ -57,16 +57,16 @@ const profile = mkdtempSync(join(process.env.S3_TEST_TMP || tmpdir(), "browser-"
 let context;
 try {
   context = await chromium.launchPersistentContext(profile, {
-    executablePath: task.executable, headless: true, args: flags, ignoreHTTPSErrors: true,
+    executablePath: task.executable, headless: true, args: flags, ignoreHTTPSErrors: true, timeout: 180000,
   });
   for (const { step, origin, navigate, ...details } of task.steps) {
     const page = await context.newPage();
     try {
-      await page.goto(origin);
+      await page.goto(origin, { timeout: 120000 });
       let result;
       if (navigate) {
         await page.evaluate(submit, details);
-        await page.waitForURL((url) => url.href.startsWith(navigate), { timeout: 20000 });
+        await page.waitForURL((url) => url.href.startsWith(navigate), { timeout: 120000 });
         result = { url: page.url() };
       } else {
         result = await page.evaluate(request, details);

@@ -15,8 +15,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-READY_TIMEOUT_S = 60
-STOP_TIMEOUT_S = 15
+READY_TIMEOUT_S = 180
+STOP_TIMEOUT_S = 60
 LOG_TAIL_BYTES = 4000
 
 
@@ -91,7 +91,7 @@ class Server:
     def _answers(self):
         context = ssl.create_default_context(cafile=self.ca_file) if self.ca_file else None
         try:
-            with urllib.request.urlopen(self.url, timeout=2, context=context) as response:
+            with urllib.request.urlopen(self.url, timeout=10, context=context) as response:
                 return response.status < 500
         except urllib.error.HTTPError as error:
             return error.code < 500

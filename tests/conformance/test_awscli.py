@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 JOURNEY_BYTES = int(os.environ.get("S3_TEST_JOURNEY_MB", "300")) * 1024 * 1024
-COMMAND_TIMEOUT_S = 240
+COMMAND_TIMEOUT_S = 600
 
 pytestmark = pytest.mark.skipif(not shutil.which("aws"), reason="no aws on the path")
 

@@ -20,7 +20,7 @@ from s3wire import (
 
 KIB = 1024
 BODY = bytes(range(256)) * 800  # 200 KiB: four chunks of 64 KiB, the last one short
-QUICK_S = 2.0
+QUICK_S = 10.0
 CHECKS_NO_SIGNATURES = pytest.mark.differs("moto", "checks no signatures")
 
 

@@ -18,9 +18,9 @@ import pytest
 
 SCRIPT = Path(__file__).with_name("browser.mjs")
 MODULES = os.environ.get("S3_TEST_NODE_MODULES", "")
-TIMEOUT_S = 110
+TIMEOUT_S = 600
 # The browser may have to be installed first.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1800)
 PAGE = b"<!doctype html><title>application</title><body></body>"
 
 

@@ -11,7 +11,7 @@ import pytest
 SCRIPT = Path(__file__).with_name("minio_functional.py")
 PYTHON = os.environ.get("S3_TEST_DATA_TOOLS_PYTHON", "")
 TESTS = os.environ.get("S3_TEST_MINIO_SDK_TESTS", "")
-TIMEOUT_S = 280
+TIMEOUT_S = 900
 # A test of a feature that S3 itself does not offer, with the answer S3 gives. Anything else fails.
 REFUSED = {
     # Closed to new customers.

@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 MIB = 1 << 20
-TIMEOUT_S = 110
+TIMEOUT_S = 600
 TOOLS = os.environ.get("S3_TEST_DATA_TOOLS_BIN", "")
 PATH = os.pathsep.join(filter(None, [TOOLS, os.environ.get("S3_TEST_RESTIC_BIN", ""), os.environ["PATH"]]))
 

@@ -17,7 +17,7 @@ DIFFERS = {
     "stream": ("seaweedfs", "keeps aws-chunked as the content encoding"),
     "list in pages": ("seaweedfs", "orders by folder"),
 }
-TIMEOUT_S = 110
+TIMEOUT_S = 600
 
 pytestmark = pytest.mark.skipif(not (shutil.which("node") and MODULES), reason="no node, or no S3_TEST_NODE_MODULES")
 

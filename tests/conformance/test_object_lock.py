@@ -131,15 +131,15 @@ def test_many_deletes_may_bypass(s3, locked, stored, retain):
 
 def test_compliance_holds_against_everybody(s3, locked, stored, refused):
     key, version = stored
-    # A few seconds, so that the bucket can be removed in the end.
-    until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=20)
+    # Minutes, not days: the bucket can be removed soon.
+    until = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=300)
     put = lambda **r: s3.put_object_retention(  # noqa: E731
         Bucket=locked, Key=key, BypassGovernanceRetention=True, Retention=r)
     put(Mode="COMPLIANCE", RetainUntilDate=until)
     delete = lambda: s3.delete_object(  # noqa: E731
         Bucket=locked, Key=key, VersionId=version, BypassGovernanceRetention=True)
     refused(delete, "AccessDenied", 403)
-    shorter = until - datetime.timedelta(seconds=10)
+    shorter = until - datetime.timedelta(seconds=100)
     refused(lambda: put(Mode="COMPLIANCE", RetainUntilDate=shorter), "AccessDenied", 403)
     refused(lambda: put(Mode="GOVERNANCE", RetainUntilDate=until), "AccessDenied", 403)
     put(Mode="COMPLIANCE", RetainUntilDate=until + datetime.timedelta(seconds=1))

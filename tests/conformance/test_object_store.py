@@ -7,7 +7,7 @@ import pytest
 
 PROGRAM = os.environ.get("S3_TEST_OBJECT_STORE", "")
 CHECKS_MIN = 20
-TIMEOUT_S = 200
+TIMEOUT_S = 600
 
 pytestmark = [
     pytest.mark.skipif(not PROGRAM, reason="NO object_store CHECKS: cargo is missing, or --no-object-store was given"),

@@ -11,7 +11,7 @@ import pytest
 
 SCENARIOS = Path(__file__).with_name("tables")
 PYTHON = os.environ.get("S3_TEST_DATA_TOOLS_PYTHON", "")
-TIMEOUT_S = 110
+TIMEOUT_S = 600
 # name: a prefix under which the scenario leaves objects, or None when it cleans up after itself
 LEAVES = {
     "deltalake_table": "delta/events/_delta_log/",

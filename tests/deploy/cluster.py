@@ -27,9 +27,9 @@ DEPLOY = REPOSITORY / "deploy"
 NAMENODES = [f"namenode-{number}" for number in (1, 2, 3)]
 DATANODES = [f"datanode-{number}" for number in (1, 2, 3, 4)]
 GATEWAYS = ["gateway-1", "gateway-2"]
-HEALTHY_WITHIN_S = 90
+HEALTHY_WITHIN_S = 300
 # The longest a store that lost its leading namenode may refuse writes.
-RESUMES_WITHIN_S = 30
+RESUMES_WITHIN_S = 120
 BUCKET = "deployed"
 MIB = 1 << 20
 

@@ -30,7 +30,7 @@ def run(options):
         cluster.set(victim, "datanode", "scrub_bytes_per_second", 256 * MIB)
         cluster.set(victim, "datanode", "scrub_interval_ms", 1000)
         cluster.local("start", victim)
-        until("three datanodes", 60, lambda: cluster.is_healthy(3))
+        until("three datanodes", 240, lambda: cluster.is_healthy(3))
         digests = fill(cluster, options.objects)
         metadata = int(options.flips * options.metadata_share)
         data = data_flips(cluster, victim, options.flips - metadata, options.objects, dice, notes)
@@ -78,7 +78,7 @@ def flip(path, dice, first=0):
 
 def corrupt_count(cluster, name):
     host = cluster.node(name)["http"]
-    connection = http.client.HTTPConnection(host, timeout=10)
+    connection = http.client.HTTPConnection(host, timeout=60)
     connection.request("GET", "/metrics")
     text = connection.getresponse().read().decode()
     connection.close()
@@ -91,7 +91,7 @@ def data_flips(cluster, victim, flips, objects, dice, notes):
     while figures["flips"] < flips:
         there = replicas(cluster, victim)
         if len(there) < 4:
-            until("replicas to come back", 120, lambda: len(replicas(cluster, victim)) >= 4)
+            until("replicas to come back", 600, lambda: len(replicas(cluster, victim)) >= 4)
             continue
         chosen = {}
         before = corrupt_count(cluster, victim)
@@ -109,7 +109,7 @@ def data_flips(cluster, victim, flips, objects, dice, notes):
             cluster.admin("blocks", f"s3://{BUCKET}/large/{number}", "--json")
         remaining = lambda: [path for path, inode in chosen.items() if same_file(path, inode)]
         try:
-            until("the damage to be noticed", 60, lambda: not remaining())
+            until("the damage to be noticed", 300, lambda: not remaining())
         except Failed:
             notes += [f"not noticed: {path.name}" for path in remaining()]
             figures["unnoticed"] += len(remaining())
@@ -118,7 +118,7 @@ def data_flips(cluster, victim, flips, objects, dice, notes):
         figures["noticed"] += noticed
         # The ledger may have moved a replica elsewhere in the same moment; its flip went with it.
         figures["replaced"] += len(chosen) - noticed - len(remaining())
-        until("the replicas to be rebuilt", 180, lambda: cluster.is_healthy(3))
+        until("the replicas to be rebuilt", 600, lambda: cluster.is_healthy(3))
         figures["healed"] += noticed
     return figures
 
@@ -142,7 +142,7 @@ def metadata_flips(cluster, flips, dice, notes):
 
     def verify():
         words = [binary(), "admin", "metadata", "verify", "--config", config]
-        return subprocess.run(words, capture_output=True, text=True, timeout=120)
+        return subprocess.run(words, capture_output=True, text=True, timeout=600)
 
     # Opening an engine may tidy its files: damage is compared with files that were opened before.
     verify()
@@ -193,7 +193,7 @@ def from_healed_copies(cluster, victim, digests, notes):
             wanted.append(name)
     for other in others:
         cluster.local("stop", other)
-    s3, good = cluster.client(60.0), 0
+    s3, good = cluster.client(), 0
     for name in wanted:
         found = read(s3, BUCKET, name)
         if found == digests[name]:

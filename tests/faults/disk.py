@@ -69,7 +69,7 @@ def full(options):
         cluster = place.cluster
         cluster.up()
         before = pids(cluster)
-        s3 = cluster.client(60.0)
+        s3 = cluster.client(300.0)
         s3.create_bucket(BUCKET)
         written, refused = {}, 0
         for number in range(200):
@@ -94,7 +94,7 @@ def full(options):
             written.pop(name)
         again = content("again", 6 * MIB)
         made = time.monotonic()
-        until("room to be used again", 180, lambda: s3.put(BUCKET, "again", again).ok)
+        until("room to be used again", 600, lambda: s3.put(BUCKET, "again", again).ok)
         room = time.monotonic() - made
         notes += [f"lost after: {name}" for name, digest in written.items() if read(s3, BUCKET, name) != digest]
         if pids(cluster) != before:
@@ -133,10 +133,10 @@ def sync(options):
         cluster.up()
         before = pids(cluster)
         load = Load(cluster, 3, options.seed).start()
-        failed = until("the volume to be out of service", 180, lambda: volume(cluster, 1)["failed"])
+        failed = until("the volume to be out of service", 3000, lambda: volume(cluster, 1)["failed"])
         time.sleep(options.seconds)
         load.stop()
-        until("redundancy without that disk", 180, cluster.is_healthy)
+        until("redundancy without that disk", 600, cluster.is_healthy)
         verdict = load.verify()
         return lived_through("sync", cluster, before, load, verdict, failed, began)
     finally:
@@ -159,7 +159,7 @@ def read_errors(options):
         load.stop()
         verdict = load.verify()
         failed = until("the volume to be out of service", 60, lambda: volume(cluster, 1)["failed"])
-        until("redundancy without that disk", 180, cluster.is_healthy)
+        until("redundancy without that disk", 600, cluster.is_healthy)
         return lived_through("read", cluster, before, load, verdict, failed, began)
     finally:
         place.remove()
@@ -187,7 +187,7 @@ def slow(options):
         device = f"{os.major(number)}:{os.minor(number)}"
         throttle(device, SLOW)
         throttled = time.monotonic()
-        noticed = until("the slow disk to be noticed", 120, lambda: volume(cluster, 1)["slow_ms"])
+        noticed = until("the slow disk to be noticed", 300, lambda: volume(cluster, 1)["slow_ms"])
         took = time.monotonic() - throttled
         time.sleep(options.seconds)
         settled = time.monotonic()

@@ -33,7 +33,7 @@ def run(options):
                 cluster.local("start", victim)
             if cycle % options.verify_every == 0 or cycle == options.cycles:
                 load.stop()
-                until("everything to be redundant", 180, lambda: cluster.is_healthy(options.datanodes))
+                until("everything to be redundant", 600, lambda: cluster.is_healthy(options.datanodes))
                 verdict = load.verify()
                 if not verdict.good or cycle == options.cycles:
                     break

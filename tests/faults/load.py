@@ -60,7 +60,7 @@ class Figures:
 class Writer(threading.Thread):
     """Writes until it is told to stop."""
 
-    def __init__(self, number, store, figures, stop, seed, large=True, timeout=30.0, pause=0.0, retries=0):
+    def __init__(self, number, store, figures, stop, seed, large=True, timeout=120.0, pause=0.0, retries=0):
         super().__init__(daemon=True, name=f"writer-{number}")
         self.number, self.figures, self.stop, self.large, self.pause = number, figures, stop, large, pause
         self.random = random.Random(seed * 1000 + number)
@@ -109,7 +109,7 @@ class Writer(threading.Thread):
             answer = self.attempt(size, work, last=attempt == self.retries)
             if answer is not None:
                 return answer
-            time.sleep(0.05 * 2**attempt)
+            time.sleep(min(0.05 * 2**attempt, 2))
         return None
 
     def attempt(self, size, work, last):
@@ -173,11 +173,11 @@ class Writer(threading.Thread):
 class Load:
     """Several writers, started and stopped together, over one set of promises."""
 
-    def __init__(self, store, writers=4, seed=1, large=True, timeout=30.0, pause=0.0, retries=0):
+    def __init__(self, store, writers=4, seed=1, large=True, timeout=120.0, pause=0.0, retries=0):
         self.store, self.figures, self.stop_event = store, Figures(), threading.Event()
         s3 = store.client()
-        s3.create_bucket(BUCKET)
-        s3.create_bucket(VERSIONED, versioned=True)
+        retried(lambda: s3.create_bucket(BUCKET))
+        retried(lambda: s3.create_bucket(VERSIONED, versioned=True))
         s3.close()
         make = lambda number: Writer(number, store, self.figures, self.stop_event, seed, large, timeout, pause, retries)
         self.writers = [make(number) for number in range(writers)]

@@ -15,7 +15,7 @@ def arguments(parser):
 def run(options):
     began, notes = time.monotonic(), []
     with Cluster(3, 5, 2, 2) as cluster:
-        load = Load(cluster, options.writers, options.seed, retries=4).start()
+        load = Load(cluster, options.writers, options.seed, retries=8).start()
         replaced = drained = 0
         for old in cluster.names("namenode"):
             time.sleep(options.seconds)
@@ -27,19 +27,19 @@ def run(options):
         for name in [] if options.no_drain else cluster.names("datanode"):
             time.sleep(options.seconds)
             cluster.admin("datanode", "decommission", name)
-            until(f"{name} to be empty", 300, lambda: left(cluster, name) == 0)
+            until(f"{name} to be empty", 900, lambda: left(cluster, name) == 0)
             cluster.local("stop", name)
             time.sleep(options.seconds)
             cluster.local("start", name)
             cluster.admin("datanode", "recommission", name)
-            until("everything to be redundant", 300, lambda: cluster.is_healthy(5))
+            until("everything to be redundant", 900, lambda: cluster.is_healthy(5))
             drained += 1
         load.stop()
         # Every process learned of the new namenodes by itself; a restart of one must find them too.
         for name in cluster.names("gateway", "datanode")[:3]:
             cluster.local("kill", name)
             cluster.local("start", name)
-        until("everything to be redundant", 180, lambda: cluster.is_healthy(5))
+        until("everything to be redundant", 600, lambda: cluster.is_healthy(5))
         verdict = load.verify()
         figures = load.figures
         if figures.unknown:

@@ -24,6 +24,12 @@ class Answer:
         return None if found is None else found.text
 
 
+def refusal(what, answer):
+    """The error that an answer is: one that may pass, or one that stays."""
+    kind = OSError if answer.status >= 500 else RuntimeError
+    return kind(f"{what}: {answer.status} {answer.body[:200]}")
+
+
 class S3:
     """One connection to one of several gateways at a time; not for several threads."""
 
@@ -85,7 +91,7 @@ class S3:
     def create_bucket(self, bucket, versioned=False):
         answer = self.send("PUT", f"/{bucket}")
         if not answer.ok and answer.status != 409:
-            raise RuntimeError(f"bucket {bucket}: {answer.status} {answer.body[:200]}")
+            raise refusal(f"bucket {bucket}", answer)
         if versioned:
             document = (
                 '<VersioningConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
@@ -93,7 +99,7 @@ class S3:
             )
             answer = self.send("PUT", f"/{bucket}", [("versioning", "")], document.encode())
             if not answer.ok:
-                raise RuntimeError(f"versioning of {bucket}: {answer.status} {answer.body[:200]}")
+                raise refusal(f"versioning of {bucket}", answer)
 
     def put(self, bucket, key, body, headers=()):
         return self.send("PUT", f"/{bucket}/{key}", body=body, headers=headers)

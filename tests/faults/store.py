@@ -1,5 +1,7 @@
 """Stores under test: a cluster of processes (`granary local`) or one process (`granary server`), in temporary directories."""
 
+import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -11,6 +13,10 @@ import tempfile
 import time
 
 from s3 import S3
+
+
+# What one process listens on besides S3.
+SERVER_PORTS = ("--namenode-http", "--namenode-rpc", "--datanode-http", "--datanode-transfer", "--datanode-ipc")
 
 
 class Failed(Exception):
@@ -29,10 +35,13 @@ def binary():
     raise Failed("no granary binary: run `cargo build --release` first, or set GRANARY_BIN")
 
 
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+def free_ports(count):
+    """Ports that were free a moment ago, all different."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for listener in sockets:
+            listener.bind(("127.0.0.1", 0))
+        return [listener.getsockname()[1] for listener in sockets]
 
 
 def until(what, seconds, check):
@@ -43,7 +52,7 @@ def until(what, seconds, check):
             if found := check():
                 return found
             last = "not yet"
-        except (OSError, subprocess.SubprocessError, Failed, ValueError, KeyError) as error:
+        except (OSError, http.client.HTTPException, subprocess.SubprocessError, Failed, ValueError, KeyError) as error:
             last = error
         if time.monotonic() > end:
             raise Failed(f"waited {seconds} s for {what}: {last}")
@@ -56,7 +65,7 @@ class Store:
     access_key = secret_key = None
     gateways = ()
 
-    def client(self, timeout=30.0):
+    def client(self, timeout=120.0):
         return S3(self.gateways, self.access_key, self.secret_key, timeout)
 
     def environment(self):
@@ -66,7 +75,7 @@ class Store:
         """The words before a command that has to run where the gateways can be reached."""
         return []
 
-    def admin(self, *arguments, timeout=60):
+    def admin(self, *arguments, timeout=300):
         last = None
         for gateway in self.gateways:
             command = [*self.inside(), binary(), "admin", "--endpoint", f"http://{gateway}", *arguments]
@@ -100,7 +109,12 @@ class Cluster(Store):
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="granary-faults-"))
         self.numbers = (namenodes, datanodes, gateways, racks)
         if start:
-            self.up()
+            try:
+                self.up()
+            except BaseException:
+                # Nobody enters what was not made: its processes would stay.
+                self.down()
+                raise
 
     def up(self):
         flags = zip(("--namenodes", "--datanodes", "--gateways", "--racks"), map(str, self.numbers))
@@ -109,7 +123,7 @@ class Cluster(Store):
         self.access_key, self.secret_key = file["access_key"], file["secret_key"]
         self.gateways = [gateway["s3"] for gateway in file["gateways"]]
 
-    def local(self, command, *arguments, timeout=180):
+    def local(self, command, *arguments, timeout=600):
         words = [binary(), "local", command, *arguments, "--dir", str(self.directory)]
         done = subprocess.run(words, capture_output=True, text=True, timeout=timeout)
         if done.returncode != 0:
@@ -176,26 +190,28 @@ class Server(Store):
         self.access_key, self.secret_key = "faults-root", "faults-root-secret"
         self.extra, self.process, self.output = environment or {}, None, None
         self.log_path = pathlib.Path(tempfile.mkstemp(prefix="granary-faults-", suffix=".log")[1])
-        self.gateways = [f"127.0.0.1:{free_port()}"]
+        ports = free_ports(1 + len(SERVER_PORTS))
+        self.gateways = [f"127.0.0.1:{ports[0]}"]
+        self.ports = list(zip(SERVER_PORTS, ports[1:]))
 
     def start(self, wait=True):
         words = [binary(), "server"]
         for directory in self.directories:
             words += ["--data", directory]
         words += ["--s3", self.gateways[0]]
-        for flag in ("--namenode-http", "--namenode-rpc", "--datanode-http", "--datanode-transfer"):
-            words += [flag, f"127.0.0.1:{free_port()}"]
+        for flag, port in self.ports:
+            words += [flag, f"127.0.0.1:{port}"]
         self.output = self.log_path.open("ab")
         environment = {**self.environment(), **self.extra}
         self.process = subprocess.Popen(words, stdout=self.output, stderr=self.output, env=environment)
         if wait:
-            until("the server to be ready", 60, self.is_ready)
+            until("the server to be ready", 240, self.is_ready)
 
     def is_ready(self):
         if self.process.poll() is not None:
             tail = self.log_path.read_text(errors="replace").splitlines()[-5:]
             raise RuntimeError("the server has ended: " + " | ".join(tail))
-        done = subprocess.run([binary(), "health", f"http://{self.gateways[0]}"], capture_output=True, timeout=10)
+        done = subprocess.run([binary(), "health", f"http://{self.gateways[0]}"], capture_output=True, timeout=30)
         return done.returncode == 0
 
     def end(self, how=signal.SIGKILL):

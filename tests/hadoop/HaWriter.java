@@ -29,7 +29,7 @@ public class HaWriter {
                 "org.apache.hadoop.hdfs.server.namenode.ha.ConfiguredFailoverProxyProvider");
         conf.set("dfs.replication", "3");
         conf.set("dfs.blocksize", "1048576");
-        conf.set("dfs.client.socket-timeout", "8000");
+        conf.set("dfs.client.socket-timeout", "60000");
         FileSystem fs = FileSystem.get(new URI("hdfs://ns1"), conf);
         Path root = new Path("/hatest");
         fs.mkdirs(root);

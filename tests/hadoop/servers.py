@@ -8,7 +8,7 @@ import urllib.request
 
 ACCESS_KEY, SECRET_KEY = "HADOOPTESTSKEY", "hadoop-tests-secret-key"
 PORTS = ("s3", "namenode-http", "namenode-rpc", "datanode-http", "datanode-transfer", "datanode-ipc")
-READY_S = 60
+READY_S = 180
 
 
 class Granary:
@@ -25,6 +25,8 @@ class Granary:
         argv = [str(binary), "server", "--data", str(folder / "data")]
         for name, address in self.address.items():
             argv += [f"--{name}", address]
+        # Whoever runs the tests, the clients say that they are root.
+        argv += ["--hdfs-superuser", "root"]
         environment = os.environ | {"GRANARY_ROOT_ACCESS_KEY": ACCESS_KEY, "GRANARY_ROOT_SECRET_KEY": SECRET_KEY}
         self.process = subprocess.Popen(argv, env=environment, stdout=self.log.open("w"), stderr=subprocess.STDOUT)
         self._wait()

@@ -13,7 +13,7 @@ ENVIRONMENT = os.environ | {"HADOOP_NAMENODE": os.environ["HDFS_URI"].removepref
 
 def hdfs(*arguments, code=0, user="root"):
     done = subprocess.run(
-        [HDFS, *arguments], env=ENVIRONMENT | {"HADOOP_USER_NAME": user}, capture_output=True, timeout=60
+        [HDFS, *arguments], env=ENVIRONMENT | {"HADOOP_USER_NAME": user}, capture_output=True, timeout=300
     )
     assert done.returncode == code, (arguments, done.returncode, done.stdout, done.stderr)
     return done.stdout

@@ -11,11 +11,11 @@ from pathlib import Path
 GRANARY, CLASSES, JARS = os.environ["GRANARY"], os.environ["CLASSES"], os.environ["JARS"]
 FOLDER = Path(os.environ["FOLDER"]) / "cluster"
 WRITING_S = 25
-ROUND_S = 90
+ROUND_S = 300
 
 
 def granary(*arguments):
-    done = subprocess.run([GRANARY, "local", *arguments, "--dir", str(FOLDER)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([GRANARY, "local", *arguments, "--dir", str(FOLDER)], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -14,7 +14,7 @@ pub use binary::{granary, run};
 pub use cluster::{ClusterFile, MiniCluster, MiniClusterOptions};
 pub use pattern::Pattern;
 pub use s3::{Answer, S3};
-pub use server::{Server, free_port};
+pub use server::Server;
 
 use std::time::{Duration, Instant};
 

@@ -26,7 +26,7 @@ use tokio::net::TcpStream;
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 const PATH: &AsciiSet = &UNRESERVED.remove(b'/');
 /// How long one request may take.
-const TIMEOUT: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_secs(1_800);
 /// Bytes of a streamed body's pieces.
 const PIECE_BYTES: usize = 1 << 20;
 

@@ -5,6 +5,7 @@ use crate::eventually;
 use crate::s3::S3;
 use anyhow::Context;
 use std::fs::{File, OpenOptions};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,12 +13,16 @@ use std::time::{Duration, Instant};
 const ACCESS_KEY: &str = "granary-test";
 const SECRET_KEY: &str = "granary-test-secret";
 /// How long a server may take to answer.
-const START_TIMEOUT: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// What the server listens on, S3 first.
+const PORTS: [&str; 6] =
+    ["--s3", "--namenode-http", "--datanode-http", "--namenode-rpc", "--datanode-transfer", "--datanode-ipc"];
 
 /// A running server, killed when dropped.
 pub struct Server {
     data: Vec<PathBuf>,
-    ports: [u16; 4],
+    ports: [u16; PORTS.len()],
     child: Child,
     arguments: Vec<String>,
 }
@@ -31,7 +36,7 @@ impl Server {
     /// Likewise with further arguments.
     pub async fn start_with(data: &[&Path], arguments: &[&str]) -> anyhow::Result<Server> {
         let data: Vec<PathBuf> = data.iter().map(|path| path.to_path_buf()).collect();
-        let ports = [free_port()?, free_port()?, free_port()?, free_port()?];
+        let ports = free_ports()?;
         let arguments: Vec<String> = arguments.iter().map(|argument| argument.to_string()).collect();
         let child = spawn(&data, ports, &arguments)?;
         let server = Server { data, ports, child, arguments };
@@ -131,17 +136,15 @@ impl Drop for Server {
     }
 }
 
-fn spawn(data: &[PathBuf], ports: [u16; 4], arguments: &[String]) -> anyhow::Result<Child> {
+fn spawn(data: &[PathBuf], ports: [u16; PORTS.len()], arguments: &[String]) -> anyhow::Result<Child> {
     let mut command = Command::new(granary()?);
     command.arg("server");
     for directory in data {
         command.arg("--data").arg(directory);
     }
-    for (flag, port) in ["--s3", "--namenode-http", "--datanode-http", "--namenode-rpc"].iter().zip(ports) {
+    for (flag, port) in PORTS.iter().zip(ports) {
         command.arg(flag).arg(format!("127.0.0.1:{port}"));
     }
-    // Hadoop clients learn these from the namenode.
-    command.args(["--datanode-transfer", "127.0.0.1:0", "--datanode-ipc", "127.0.0.1:0"]);
     let log = log_file(&data[0])?;
     command
         .args(arguments)
@@ -159,7 +162,12 @@ fn log_file(first: &Path) -> anyhow::Result<File> {
     Ok(OpenOptions::new().create(true).append(true).open(first.join("server.log"))?)
 }
 
-/// A port that was free a moment ago.
-pub fn free_port() -> anyhow::Result<u16> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+/// Ports that were free a moment ago, all different.
+fn free_ports() -> anyhow::Result<[u16; PORTS.len()]> {
+    let mut ports = [0; PORTS.len()];
+    let held: Vec<_> = (0..ports.len()).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
+    for (port, listener) in ports.iter_mut().zip(&held) {
+        *port = listener.local_addr()?.port();
+    }
+    Ok(ports)
 }

@@ -20,16 +20,20 @@ async fn a_decommissioned_datanode_holds_nothing_that_counts() {
     let writers: Vec<_> =
         (0..4).map(|writer| tokio::spawn(write_until(cluster.s3().unwrap(), writer, stop.clone()))).collect();
     cluster.order(&["datanode", "decommission", VICTIM]).unwrap();
-    eventually("the datanode to be empty", Duration::from_secs(180), || async {
+    eventually("the datanode to be empty", Duration::from_secs(600), || async {
         let status = cluster.admin(&["status"]).map_err(|error| error.to_string())?;
         let node = status["datanodes"].as_array().unwrap().iter().find(|node| node["name"] == VICTIM).unwrap();
         assert_eq!(node["intent"], "decommission");
         if node["blocks_left"] == 0 { Ok(()) } else { Err(node.to_string()) }
     })
     .await;
-    assert!(cluster.order(&["status"]).unwrap().contains("it may be stopped"));
+    eventually("the datanode to be said to be free", Duration::from_secs(180), || async {
+        let status = cluster.order(&["status"]).map_err(|error| error.to_string())?;
+        if status.contains("it may be stopped") { Ok(()) } else { Err(status) }
+    })
+    .await;
     cluster.kill(VICTIM).unwrap();
-    eventually("the datanode to count as dead", Duration::from_secs(60), || async {
+    eventually("the datanode to count as dead", Duration::from_secs(180), || async {
         let status = cluster.admin(&["status"]).map_err(|error| error.to_string())?;
         let dead = status["datanodes"].as_array().unwrap().iter().any(|node| node["live"] == false);
         if dead { Ok(()) } else { Err("all live".to_owned()) }
@@ -50,7 +54,7 @@ async fn a_decommissioned_datanode_holds_nothing_that_counts() {
     println!("{VICTIM} was emptied under load and killed; {read_back} acknowledged objects read back");
     cluster.restart(VICTIM).unwrap();
     cluster.order(&["datanode", "recommission", VICTIM]).unwrap();
-    eventually("the datanode to be back", Duration::from_secs(60), || async {
+    eventually("the datanode to be back", Duration::from_secs(180), || async {
         let status = cluster.admin(&["status"]).map_err(|error| error.to_string())?;
         let node = status["datanodes"].as_array().unwrap().iter().find(|node| node["name"] == VICTIM).unwrap().clone();
         if node["live"] == true && node["intent"] == "in-service" { Ok(()) } else { Err(node.to_string()) }

@@ -148,7 +148,7 @@ async fn rules_are_carried_out_at_a_rate_that_readers_hardly_notice() {
     let running = start(granary_namenode::Config::single(directory.path().join("namenode")), components).await.unwrap();
     let namenode = running.namenode.clone();
     let leads = || async { if namenode.is_leader() { Ok(()) } else { Err("it does not lead".to_owned()) } };
-    eventually("the namenode to lead", Duration::from_secs(20), leads).await;
+    eventually("the namenode to lead", Duration::from_secs(120), leads).await;
     let create = NamenodeRequest::CreateBucket {
         bucket: "b".into(),
         owner: "owner".into(),
@@ -156,7 +156,7 @@ async fn rules_are_carried_out_at_a_rate_that_readers_hardly_notice() {
         object_lock: false,
         documents: Vec::new(),
     };
-    eventually("the bucket to be made", Duration::from_secs(20), || async {
+    eventually("the bucket to be made", Duration::from_secs(120), || async {
         namenode.call(create.clone()).await.map(drop).map_err(|failure| failure.to_string())
     })
     .await;

@@ -62,7 +62,7 @@ async fn many_objects_are_loaded_listed_and_deleted_within_bounds() {
 
     let began = Instant::now();
     let stored = count * OBJECT_BYTES as u64;
-    eventually("the space to come back", Duration::from_secs(300), || async {
+    eventually("the space to come back", Duration::from_secs(900), || async {
         let (blocks, metadata) = (blocks_used(&server), metadata_used(&server));
         let back = blocks <= empty + stored / 10 && metadata <= METADATA_FIXED + stored / 10;
         if back {

@@ -45,7 +45,7 @@ async fn exported_metadata_is_imported_into_an_empty_directory() {
     assert!(verified.contains("good"));
 
     cluster.restart("namenode-1").unwrap();
-    eventually("every block to be found again", Duration::from_secs(60), || async {
+    eventually("every block to be found again", Duration::from_secs(240), || async {
         let status = cluster.admin(&["status"]).map_err(|error| error.to_string())?;
         let redundancy = &status["redundancy"];
         let found = redundancy["missing_blocks"] == 0 && redundancy["under_replicated_blocks"] == 0;
@@ -57,7 +57,7 @@ async fn exported_metadata_is_imported_into_an_empty_directory() {
     for number in 0..20 {
         s3.check_pattern("data", &format!("small/{number}"), Pattern(number), OBJECT_BYTES, |_| {}).await.unwrap();
     }
-    eventually("writes to be taken", Duration::from_secs(60), || async {
+    eventually("writes to be taken", Duration::from_secs(240), || async {
         let mut s3 = cluster.s3().map_err(|error| error.to_string())?;
         let body = Pattern(99).bytes(0, OBJECT_BYTES as usize);
         s3.put("data", "new", body).await.and_then(|answer| answer.ok()).map(drop).map_err(|error| error.to_string())

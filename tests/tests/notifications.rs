@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 const OBJECTS: usize = 60;
 /// Claims of the killed process run out after 30 s; what it had tried waits a few seconds.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// A webhook that can be told to fail.
 #[derive(Default)]

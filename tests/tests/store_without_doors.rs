@@ -50,7 +50,7 @@ impl Store {
             let ready = namenode.namenode.is_leader() && datanode.ready() && namenode.namenode.volumes_in_service() > 0;
             if ready { Ok(()) } else { Err("not yet".to_owned()) }
         };
-        eventually("the roles to find each other", Duration::from_secs(20), ready).await;
+        eventually("the roles to find each other", Duration::from_secs(120), ready).await;
         let local = (datanode.id(), datanode.clone() as Arc<dyn DatanodeService>);
         let components = ClientComponents {
             namenode: namenode.namenode.clone() as Arc<dyn NamenodeService>,

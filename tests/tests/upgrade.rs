@@ -86,7 +86,7 @@ async fn check(server: &Server, facts: &Facts, when: &str) {
     let policies = server.admin(&["policy", "list"]).unwrap().to_string();
     assert!(facts.users.iter().all(|user| users.contains(user)), "{when}: {users}");
     assert!(facts.policies.iter().all(|policy| policies.contains(policy)), "{when}: {policies}");
-    eventually("a write", Duration::from_secs(30), || async {
+    eventually("a write", Duration::from_secs(180), || async {
         let mut s3 = server.s3();
         let answer = s3.put("plain", "written-now", Bytes::from_static(b"now")).await;
         answer.and_then(|answer| answer.ok()).map(drop).map_err(|error| error.to_string())

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// How long a health check may take.
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Starts `granary ROLE --config CONFIG` in a process group of its own, its output appended to `log`.
 pub fn spawn(role: &str, config: &Path, log: &Path) -> anyhow::Result<u32> {

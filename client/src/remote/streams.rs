@@ -21,7 +21,7 @@ use std::time::Duration;
 /// keeps a stream that nobody watches from staying for ever.
 const STEP_TIMEOUT: Duration = Duration::from_secs(120);
 /// How long the clean end of a read may take once all its bytes are here.
-const END_TIMEOUT: Duration = Duration::from_millis(100);
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// No packet has this number: the last one has not been sent yet.
 const NOT_SENT: u64 = u64::MAX;

@@ -23,7 +23,7 @@ use super::sled_view::{OldValues, SledSnapshot, SnapshotRegistry};
 use super::{Engine, EngineConfig, EngineError, EngineKind, EngineSnapshot, Pair, Scan, WriteBatch};
 
 /// How long a locked directory is tried again, and how often.
-const LOCKED_MAX: Duration = Duration::from_secs(2);
+const LOCKED_MAX: Duration = Duration::from_secs(30);
 const LOCKED_PAUSE: Duration = Duration::from_millis(20);
 
 /// An [`Engine`] in one sled tree.

@@ -50,12 +50,12 @@ async fn a_peer_whose_task_dies_ends_and_says_why() {
     let components = Components { clock: clock.clone(), shutdown: shutdown.clone(), ..components() };
     let running = start(Config::single(directory.path().join("namenode")), components).await.unwrap();
     let namenode = running.namenode.clone();
-    wait_until("it leads", Duration::from_secs(10), async || namenode.is_leader()).await;
+    wait_until("it leads", Duration::from_secs(60), async || namenode.is_leader()).await;
 
     clock.0.store(true, Ordering::Relaxed);
     let refused = namenode.call(NamenodeRequest::OpenLease { holder: "writer".into() }).await;
     assert!(refused.is_err(), "{refused:?}");
-    tokio::time::timeout(Duration::from_secs(5), shutdown.cancelled()).await.expect("the peer ends by itself");
+    tokio::time::timeout(Duration::from_secs(60), shutdown.cancelled()).await.expect("the peer ends by itself");
     let died = running.join().await.unwrap_err();
     assert!(died.reason.contains("the clock is broken"), "{died}");
     drop(namenode);
@@ -85,13 +85,13 @@ async fn stopping_is_prompt_while_callers_wait_for_a_quorum() {
         .collect();
     tokio::time::sleep(Duration::from_millis(300)).await;
     let took = cluster.stop(0).await;
-    assert!(took < Duration::from_secs(3), "stopping took {took:?}");
+    assert!(took < Duration::from_secs(15), "stopping took {took:?}");
     let started = Instant::now();
     for caller in callers {
         let (written, read) = caller.await.unwrap();
         assert!(written.is_err() && read.is_err());
     }
-    assert!(started.elapsed() < Duration::from_secs(3), "callers are let go of");
+    assert!(started.elapsed() < Duration::from_secs(15), "callers are let go of");
     assert!(!namenode.is_ready());
 }
 
@@ -128,7 +128,7 @@ async fn refusal_after(damage: impl FnOnce(&Path)) -> String {
     cluster.stop(0).await;
     let data = cluster.data(0);
     // Whoever still holds the directory lets go of it.
-    wait_until("the peer's files are free", Duration::from_secs(10), async || {
+    wait_until("the peer's files are free", Duration::from_secs(60), async || {
         let log = granary_namenode::raft_log::RaftLog::open(&data.join("raft"), Default::default());
         log.is_ok()
     })

