@@ -63,8 +63,8 @@ class Granary:
 class ApacheHdfs:
     """Apache HDFS in one JVM."""
 
-    def __init__(self, classes, jars, folder):
-        argv = ["java", "-Xmx600m", "-cp", f"{classes}:{jars}/*", "MiniHdfs", str(folder / "minihdfs")]
+    def __init__(self, classes, jars, folder, arguments=()):
+        argv = ["java", "-Xmx600m", "-cp", f"{classes}:{jars}/*", "MiniHdfs", str(folder / "minihdfs"), *arguments]
         log = (folder / "minihdfs.log").open("w")
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
         self.uri = self.process.stdout.readline().strip()
