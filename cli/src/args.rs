@@ -55,8 +55,9 @@ pub enum Command {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Commands, with the options of Hadoop's shell: -ls -cat -text -head -tail -mkdir -rm -rmdir -mv -put -copyFromLocal -get
--copyToLocal -appendToFile -touchz -du -count -stat -test -df -setrep -chmod -chown -chgrp -truncate. Times are in UTC.
+Commands, with the options of Hadoop's shell: -ls -cat -text -head -tail -mkdir -rm -rmdir -mv -cp -find -put
+-copyFromLocal -get -copyToLocal -getmerge -appendToFile -touch -touchz -du -count -stat -test -checksum -df -setrep
+-chmod -chown -chgrp -truncate -getfacl -setfacl -getfattr -setfattr -expunge. Times are in UTC.
 
 Examples:
   granary fs -mkdir -p /data/in

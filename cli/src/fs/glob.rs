@@ -66,7 +66,8 @@ fn has_pattern(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
 
-fn matches(pattern: &str, name: &str) -> bool {
+/// Whether a name is what the pattern says.
+pub fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     matches_from(&pattern, &name)
 }

@@ -2,12 +2,16 @@
 //!
 //! They speak WebHDFS to a namenode and follow its redirects to datanodes; what a command means is the server's decision.
 
+mod attributes;
 mod copy;
+mod cp;
+mod find;
 mod glob;
 mod inspect;
 mod remove;
 mod settings;
 mod show;
+mod trash;
 mod webhdfs;
 
 use crate::args::FsOptions;
@@ -21,33 +25,46 @@ pub enum Ended {
     WithFailures,
 }
 
-/// A command's paths and its flags, which come before them as letters or words.
+/// A command's paths and its flags, which come before them as letters or words; some have a value.
 pub struct Operands {
     pub flags: Vec<String>,
+    values: Vec<(String, String)>,
     pub paths: Vec<String>,
 }
 
 impl Operands {
-    /// Takes leading words that begin with a dash and are among `known` as flags.
-    fn parse(command: &str, words: &[String], known: &[&str]) -> Result<Operands, FsError> {
-        let mut flags = Vec::new();
+    /// Takes leading words that begin with a dash and are among `known` as flags. One of `valued` takes the word after it.
+    fn parse(command: &str, words: &[String], known: &[&str], valued: &[&str]) -> Result<Operands, FsError> {
+        let (mut flags, mut values) = (Vec::new(), Vec::new());
         let mut words = words.iter().peekable();
         while let Some(word) = words.next_if(|word| word.len() > 1 && word.starts_with('-')) {
             let flag = &word[1..];
             if flag == "-" {
                 break;
             }
+            if valued.contains(&flag) {
+                let value = words.next();
+                let value =
+                    value.ok_or_else(|| FsError::usage(format!("-{command}: option {word} requires 1 argument")))?;
+                values.push((flag.to_owned(), value.clone()));
+                continue;
+            }
             if !known.contains(&flag) {
                 return Err(FsError::usage(format!("-{command}: Illegal option {word}")));
             }
             flags.push(flag.to_owned());
         }
-        Ok(Operands { flags, paths: words.cloned().collect() })
+        Ok(Operands { flags, values, paths: words.cloned().collect() })
     }
 
     /// Whether the flag was given.
     pub fn has(&self, flag: &str) -> bool {
         self.flags.iter().any(|given| given == flag)
+    }
+
+    /// The value of a flag that takes one.
+    pub fn value(&self, flag: &str) -> Option<&str> {
+        self.values.iter().find(|(given, _)| given == flag).map(|(_, value)| value.as_str())
     }
 
     fn at_least(self, command: &str, count: usize) -> Result<Operands, FsError> {
@@ -87,7 +104,10 @@ pub async fn run(options: FsOptions) -> anyhow::Result<ExitCode> {
 }
 
 async fn dispatch(client: &WebHdfs, command: &str, words: &[String]) -> Result<Ended, FsError> {
-    let operands = |known: &[&str], count| Operands::parse(command, words, known)?.at_least(command, count);
+    let valued = |known: &[&str], valued: &[&str], count| {
+        Operands::parse(command, words, known, valued)?.at_least(command, count)
+    };
+    let operands = |known: &[&str], count| valued(known, &[], count);
     match command {
         "ls" => show::ls(client, operands(&["d", "h", "R", "C"], 0)?).await,
         "cat" | "text" => show::cat(client, command, operands(&["ignoreCrc"], 1)?).await,
@@ -104,6 +124,16 @@ async fn dispatch(client: &WebHdfs, command: &str, words: &[String]) -> Result<E
         "du" => inspect::du(client, operands(&["s", "h"], 0)?).await,
         "count" => inspect::count(client, operands(&["q", "h"], 1)?).await,
         "stat" => inspect::stat(client, operands(&[], 1)?).await,
+        "cp" => cp::cp(client, operands(&["f", "p"], 2)?).await,
+        "getmerge" => cp::getmerge(client, operands(&["nl", "skip-empty-file"], 2)?).await,
+        "find" => find::find(client, words).await,
+        "checksum" => attributes::checksum(client, operands(&[], 1)?).await,
+        "getfacl" => attributes::getfacl(client, operands(&["R"], 1)?).await,
+        "setfacl" => attributes::setfacl(client, operands(&["R", "b", "k", "m", "x", "-set"], 1)?).await,
+        "getfattr" => attributes::getfattr(client, valued(&["R", "d"], &["n", "e"], 1)?).await,
+        "setfattr" => attributes::setfattr(client, valued(&[], &["n", "v", "x"], 1)?).await,
+        "touch" => attributes::touch(client, valued(&["a", "m", "c"], &["t"], 1)?).await,
+        "expunge" => trash::expunge(client, operands(&["immediate"], 0)?).await,
         "test" => inspect::test(client, operands(&["d", "e", "f", "s", "z"], 1)?).await,
         "df" => inspect::df(client, operands(&["h"], 0)?).await,
         "setrep" => settings::setrep(client, operands(&["R", "w"], 2)?).await,

@@ -2,6 +2,7 @@
 
 use super::glob::{absolute, expand, expand_or_tell};
 use super::show::out;
+use super::trash::Trash;
 use super::webhdfs::{FsError, MISSING, WebHdfs, encoded, join};
 use super::{Ended, Operands, tell};
 use hyper::Method;
@@ -33,6 +34,7 @@ async fn mkdir_one(client: &WebHdfs, path: &str, parents: bool) -> Result<(), Fs
 
 pub async fn rm(client: &WebHdfs, operands: Operands) -> Result<Ended, FsError> {
     let recursive = operands.has("r") || operands.has("R");
+    let trash = if operands.has("skipTrash") { None } else { Trash::of(client).await? };
     let mut ended = Ended::Well;
     for pattern in &operands.paths {
         let found = match expand(client, pattern).await {
@@ -48,6 +50,14 @@ pub async fn rm(client: &WebHdfs, operands: Operands) -> Result<Ended, FsError> 
                 ended = tell("rm", &FsError::at(&status.path, "Is a directory"));
                 continue;
             }
+            match take_to_trash(client, trash.as_ref(), &status.path).await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => {
+                    ended = tell("rm", &error);
+                    continue;
+                }
+            }
             let delete = format!("DELETE&recursive={recursive}");
             match client.ask_flag(Method::DELETE, &status.path, &delete).await {
                 Ok(true) => out(format_args!("Deleted {}\n", status.path))?,
@@ -57,6 +67,13 @@ pub async fn rm(client: &WebHdfs, operands: Operands) -> Result<Ended, FsError> 
         }
     }
     Ok(ended)
+}
+
+async fn take_to_trash(client: &WebHdfs, trash: Option<&Trash>, path: &str) -> Result<bool, FsError> {
+    match trash {
+        Some(trash) => trash.take(client, path).await,
+        None => Ok(false),
+    }
 }
 
 pub async fn rmdir(client: &WebHdfs, operands: Operands) -> Result<Ended, FsError> {

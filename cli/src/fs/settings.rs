@@ -7,7 +7,7 @@ use super::{Ended, Operands, tell};
 use hyper::Method;
 
 /// What patterns stand for and, with `deep`, everything in it.
-async fn all(client: &WebHdfs, pattern: &str, deep: bool) -> Result<Vec<Status>, FsError> {
+pub async fn all(client: &WebHdfs, pattern: &str, deep: bool) -> Result<Vec<Status>, FsError> {
     let mut found = Vec::new();
     let mut waiting = expand(client, pattern).await?;
     waiting.reverse();

@@ -129,13 +129,13 @@ pub fn out(text: std::fmt::Arguments<'_>) -> Result<(), FsError> {
     Ok(std::io::stdout().write_fmt(text)?)
 }
 
+/// The last three bits as `rwx`.
+pub fn symbolic_bits(bits: u16) -> String {
+    [(4, 'r'), (2, 'w'), (1, 'x')].map(|(bit, c)| if bits & bit != 0 { c } else { '-' }).into_iter().collect()
+}
+
 fn symbolic(permission: u16) -> String {
-    let mut text: String = [6, 3, 0]
-        .into_iter()
-        .flat_map(|shift| {
-            [(4, 'r'), (2, 'w'), (1, 'x')].map(|(bit, c)| if permission >> shift & bit != 0 { c } else { '-' })
-        })
-        .collect();
+    let mut text: String = [6, 3, 0].into_iter().map(|shift| symbolic_bits(permission >> shift)).collect();
     if permission & 0o1000 != 0 {
         let last = text.pop();
         text.push(if last == Some('x') { 't' } else { 'T' });
