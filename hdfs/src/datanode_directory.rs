@@ -8,8 +8,8 @@ use futures_util::future::BoxFuture;
 use granary_protocol::DatanodeId;
 use granary_protocol::datanode_door::{ANNOUNCE_EVERY_MS, DatanodeDoor};
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest, NamenodeService};
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -22,10 +22,17 @@ const ANNOUNCE_AGAIN: Duration = Duration::from_millis(250);
 /// Clients insist on a rack.
 const DEFAULT_RACK: &str = "/default-rack";
 
+/// How long a door is waited for that a writer needs.
+const AWAITED_FOR: Duration = Duration::from_secs(10);
+/// Datanodes remembered that opened no door.
+const DOORLESS_MAX: usize = 100_000;
+
 /// The doors of datanodes, asked of the namenode when they are needed.
 pub struct DatanodeDirectory {
     namenode: Arc<dyn NamenodeService>,
     known: RwLock<Known>,
+    /// Datanodes that were waited for in vain: they may serve no Hadoop clients at all.
+    doorless: Mutex<HashSet<DatanodeId>>,
 }
 
 #[derive(Default)]
@@ -37,7 +44,7 @@ struct Known {
 impl DatanodeDirectory {
     /// A directory that asks `namenode`.
     pub fn new(namenode: Arc<dyn NamenodeService>) -> DatanodeDirectory {
-        DatanodeDirectory { namenode, known: RwLock::default() }
+        DatanodeDirectory { namenode, known: RwLock::default(), doorless: Mutex::default() }
     }
 
     /// Asks again if what is known is old. If that fails, what is known stays.
@@ -53,6 +60,34 @@ impl DatanodeDirectory {
         if let Ok(NamenodeReply::DatanodeDoors(doors)) = self.namenode.call(NamenodeRequest::DatanodeDoors).await {
             let doors = doors.into_iter().map(|door| (door.datanode, door)).collect();
             *self.known.write().unwrap_or_else(PoisonError::into_inner) = Known { at: Some(Instant::now()), doors };
+        }
+    }
+
+    /// Waits for the doors of these datanodes: one that has just registered announces its own a moment later. One that
+    /// was waited for in vain is not waited for again.
+    pub async fn await_doors(&self, datanodes: &[DatanodeId]) {
+        self.refresh().await;
+        let deadline = Instant::now() + AWAITED_FOR;
+        loop {
+            let missing: Vec<DatanodeId> = {
+                let doorless = self.doorless.lock().unwrap_or_else(PoisonError::into_inner);
+                let missing = |id: &&DatanodeId| self.door(**id).is_none() && !doorless.contains(id);
+                datanodes.iter().filter(missing).copied().collect()
+            };
+            if missing.is_empty() {
+                return;
+            }
+            if Instant::now() >= deadline {
+                tracing::info!(?missing, "datanodes that take writes have announced no ports for Hadoop clients");
+                let mut doorless = self.doorless.lock().unwrap_or_else(PoisonError::into_inner);
+                if doorless.len() + missing.len() > DOORLESS_MAX {
+                    doorless.clear();
+                }
+                doorless.extend(missing);
+                return;
+            }
+            tokio::time::sleep(ASKED_AGAIN_AFTER).await;
+            self.refresh_older_than(ASKED_AGAIN_AFTER).await;
         }
     }
 
@@ -143,5 +178,55 @@ pub async fn announce(
         if stop.run_until_cancelled(pause).await.is_none() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use granary_protocol::Failure;
+
+    /// Tells of a door once it was asked a number of times.
+    struct Late(Mutex<u32>);
+
+    impl NamenodeService for Late {
+        fn call(&self, _: NamenodeRequest) -> BoxFuture<'_, Result<NamenodeReply, Failure>> {
+            let mut left = self.0.lock().unwrap();
+            *left = left.saturating_sub(1);
+            let doors = if *left == 0 { vec![door(1)] } else { Vec::new() };
+            std::future::ready(Ok(NamenodeReply::DatanodeDoors(doors))).boxed()
+        }
+    }
+
+    fn door(id: u64) -> DatanodeDoor {
+        DatanodeDoor {
+            datanode: DatanodeId(id),
+            name: "datanode".into(),
+            host: "h".to_owned(),
+            address: "10.0.0.1".to_owned(),
+            transfer_port: 9866,
+            http_port: 9864,
+            https_port: 0,
+            ipc_port: 9867,
+            rack: "/r".into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_door_that_comes_late_is_waited_for_and_one_that_never_comes_once() {
+        let directory = DatanodeDirectory::new(Arc::new(Late(Mutex::new(4))));
+        directory.await_doors(&[DatanodeId(1)]).await;
+        assert!(directory.door(DatanodeId(1)).is_some());
+        directory.doorless.lock().unwrap().insert(DatanodeId(2));
+        // Returns, though nobody tells of the second.
+        directory.await_doors(&[DatanodeId(1), DatanodeId(2)]).await;
+        assert!(directory.door(DatanodeId(2)).is_none());
+    }
+
+    #[tokio::test]
+    async fn an_address_is_known_once_its_datanode_has_announced_it() {
+        let directory = DatanodeDirectory::new(Arc::new(Late(Mutex::new(1))));
+        assert!(directory.is_known("10.0.0.1:9866").await);
+        assert!(!directory.is_known("10.0.0.1:22").await && !directory.is_known("169.254.169.254:9866").await);
     }
 }

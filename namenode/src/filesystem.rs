@@ -8,12 +8,16 @@ use granary_protocol::block::{BLOCK_BYTES_MAX, Extent};
 use granary_protocol::filesystem::*;
 use granary_protocol::namenode::{LocatedExtent, NamenodeReply, SmallFile};
 use granary_protocol::token::AccessMode;
-use granary_protocol::{BlockId, ErrorCode, Failure, LeaseId, VolumeId};
+use granary_protocol::{BlockId, DatanodeId, ErrorCode, Failure, LeaseId, VolumeId};
+use std::time::{Duration, Instant};
 
 /// How often a read is repeated whose blocks changed between the two looks it takes.
 const READ_ATTEMPTS: usize = 4;
 /// The most datanodes that a client may exclude, and add to a pipeline.
 const DATANODES_MAX: usize = 64;
+/// How long a writer waits where no datanode lives, before it is told to come again: they may be registering.
+const DATANODES_PATIENCE: Duration = Duration::from_secs(10);
+const DATANODES_PAUSE: Duration = Duration::from_millis(20);
 /// Small files handed out by one claim.
 const SMALL_FILES_MAX: usize = 64;
 
@@ -200,11 +204,13 @@ impl Namenode {
             self.admit_to_quotas(path, 0, space, None).await?;
         }
         let (exclude, host) = (hints.exclude.clone(), hints.favored.first().unwrap_or(&call.caller.host).clone());
-        let volumes = self
-            .applied
-            .with_blocks(|blocks| blocks.choose_pipeline(usize::from(place.replicas), host_of(&host), &exclude));
+        let volumes = self.choose_pipeline(usize::from(place.replicas), host_of(&host), &exclude).await;
         if volumes.is_empty() {
             let (live, _) = self.applied.with_blocks(|blocks| blocks.datanode_counts());
+            if live == 0 {
+                let detail = "no datanode has registered yet, or all are silent";
+                return Err(Failure::new(ErrorCode::NotReplicatedYet, detail));
+            }
             let detail = format!(
                 "File could only be written to 0 of the 1 minReplication nodes. There are {live} datanode(s) running and \
                  {} node(s) are excluded in this operation.",
@@ -219,6 +225,20 @@ impl Namenode {
         let located = self.applied.with_blocks(|blocks| blocks.locate_for_write(block.extent.block, now));
         block.located = located.ok_or_else(|| gone(block.extent.block))?;
         Ok(FsReply::Block(block))
+    }
+
+    /// Where a new block goes; nowhere if no datanode can take it. Right after a start, datanodes are waited for.
+    async fn choose_pipeline(&self, replicas: usize, host: &str, exclude: &[DatanodeId]) -> Vec<VolumeId> {
+        let deadline = Instant::now() + DATANODES_PATIENCE;
+        loop {
+            let (volumes, live) = self
+                .applied
+                .with_blocks(|blocks| (blocks.choose_pipeline(replicas, host, exclude), blocks.datanode_counts().0));
+            if !volumes.is_empty() || live > 0 || Instant::now() >= deadline {
+                return volumes;
+            }
+            tokio::time::sleep(DATANODES_PAUSE).await;
+        }
     }
 
     async fn promise_generation(&self, call: FsCall) -> Result<FsReply, Failure> {

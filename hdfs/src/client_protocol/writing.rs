@@ -202,7 +202,17 @@ impl ClientProtocol {
 
     async fn block(&self, call: &Call, request: FsRequest) -> Answer<BlockReply> {
         match self.ask(call, request).await? {
-            FsReply::Block(block) => Ok(BlockReply { block: self.view().await?.block(&block) }),
+            FsReply::Block(block) => {
+                let members: Vec<_> = block.located.replicas.iter().map(|replica| replica.datanode.id).collect();
+                self.datanodes.await_doors(&members).await;
+                let block = self.view().await?.block(&block);
+                if block.locs.is_empty() && !members.is_empty() {
+                    // Clients come again for this one.
+                    let message = "The datanodes of the block have not announced their ports for Hadoop clients yet";
+                    return Err(RemoteException::new(JavaException::NotReplicatedYet, message));
+                }
+                Ok(BlockReply { block })
+            }
             other => Err(unexpected(&other)),
         }
     }
