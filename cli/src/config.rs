@@ -119,6 +119,10 @@ pub struct HadoopPorts {
     /// `host:port` of `hdfs://`, or the name of the nameservice, as WebHDFS' answers name it. Default: not named.
     #[serde(default)]
     pub namenode_rpc: Option<String>,
+    /// The master key of server-side encryption (32 bytes in base64), the same as the gateways'. The environment variable
+    /// wins over it. Without either, encrypted files are not readable through this datanode.
+    #[serde(default)]
+    pub master_key_file: Option<PathBuf>,
 }
 
 /// `granary gateway`.

@@ -22,6 +22,15 @@ pub fn from_environment() -> anyhow::Result<Option<MasterKey>> {
     }
 }
 
+/// The key of the environment, else of the file, if there is either.
+pub fn from_environment_or(file: Option<&Path>) -> anyhow::Result<Option<MasterKey>> {
+    match (from_environment()?, file) {
+        (Some(key), _) => Ok(Some(key)),
+        (None, Some(path)) => from_file(path).map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
 /// The key of a file, which nobody but its owner may read.
 pub fn from_file(path: &Path) -> anyhow::Result<MasterKey> {
     let metadata = fs::metadata(path).with_context(|| format!("reading {}", path.display()))?;

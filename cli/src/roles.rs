@@ -3,7 +3,7 @@
 use crate::args::RoleOptions;
 use crate::config::{self, DatanodeFile, GatewayFile, NamenodeFile};
 use crate::credentials::RootCredentials;
-use crate::hadoop::{self, DatanodeAddresses};
+use crate::hadoop::{self, DatanodeAddresses, DatanodeDoorOf};
 use crate::lifecycle;
 use crate::master_key;
 use crate::node_certificate::{control_security, data_security};
@@ -40,7 +40,8 @@ const NAMENODE_CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// `granary namenode`.
 pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
-    let file: NamenodeFile = config::load(&options)?;
+    let mut file: NamenodeFile = config::load(&options)?;
+    hadoop::settle(&mut file.namenode, &file.hdfs);
     let security = control_security(&file.tls)?;
     let authority = match &file.ca_key {
         Some(key) => Some(ClusterCa::from_pem(&config::read_pem(&file.tls.ca)?, &config::read_pem(key)?)?),
@@ -154,26 +155,26 @@ pub async fn datanode(options: RoleOptions) -> anyhow::Result<()> {
                 shutdown: stop_client,
             },
         )?;
-        let namenode_rpc = ports.namenode_rpc.clone().unwrap_or_default();
-        let known = Arc::new(DatanodeDirectory::new(cluster.clone()));
-        let web = hadoop::datanode_webhdfs(
-            &datanode,
-            cluster,
-            known.clone(),
-            config.clone(),
-            client.clone(),
+        let door = DatanodeDoorOf {
+            datanode: datanode.clone(),
+            datanodes: Arc::new(DatanodeDirectory::new(cluster.clone())),
+            namenode: cluster,
+            config,
+            client: client.clone(),
             connector,
-            namenode_rpc,
-        );
+            namenode_rpc: ports.namenode_rpc.clone().unwrap_or_default(),
+            master_key: master_key::from_environment_or(ports.master_key_file.as_deref())?,
+        };
+        let door = door.build();
+        let web = door.webhdfs();
         let https = match &file.https {
-            Some(https) => Some(role_http::serve_tls(https, web.router(), &tasks, shutdown.clone()).await?),
+            Some(https) => Some(role_http::serve_tls(https, web.clone(), &tasks, shutdown.clone()).await?),
             None => None,
         };
-        let http = role_http::serve(file.http, report, web.router(), &tasks, shutdown.clone()).await?;
+        let http = role_http::serve(file.http, report, web.clone(), &tasks, shutdown.clone()).await?;
         let addresses = DatanodeAddresses { transfer: ports.transfer, ipc: ports.ipc, http, https };
         let namenodes = move || peers.lock().expect("held to copy a list only").clone();
-        let bound =
-            hadoop::serve_datanode(&datanode, addresses, config, known, namenodes, &tasks, shutdown.clone()).await?;
+        let bound = door.serve(addresses, namenodes, &tasks, shutdown.clone()).await?;
         tracing::info!(transfer = %bound.transfer, ipc = %bound.ipc, "Hadoop clients are served");
         doors_client = Some(client);
     } else {
@@ -202,11 +203,7 @@ pub async fn gateway(options: RoleOptions) -> anyhow::Result<()> {
         (None, Some(path)) => RootCredentials::from_file(path)?,
         (None, None) => anyhow::bail!("no root key: set `root_credentials` or the environment variables"),
     };
-    let master_key = match (master_key::from_environment()?, &file.master_key_file) {
-        (Some(key), _) => Some(key),
-        (None, Some(path)) => Some(master_key::from_file(path)?),
-        (None, None) => None,
-    };
+    let master_key = master_key::from_environment_or(file.master_key_file.as_deref())?;
     let shutdown = shutdown::on_signals()?;
     let stop = CancellationToken::new();
     shutdown::end_with(&stop, &shutdown);

@@ -4,7 +4,7 @@
 use crate::args::ServerOptions;
 use crate::config::HttpsConfig;
 use crate::credentials::RootCredentials;
-use crate::hadoop::{self, DatanodeAddresses};
+use crate::hadoop::{self, DatanodeAddresses, DatanodeDoorOf};
 use crate::lifecycle;
 use crate::master_key;
 use crate::role_http::{self, RoleReport};
@@ -70,15 +70,18 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
     let hadoop_door = hadoop::namenode_door(namenode.namenode.clone(), options.hdfs.config());
     let hadoop_rpc = hadoop::serve_rpc(&hadoop_door, options.namenode_rpc, &tasks, shutdown.clone()).await?;
     let namenode_web = hadoop::namenode_router(&hadoop_door, namenode.namenode.clone(), hadoop_rpc);
-    let datanode_web = hadoop::datanode_webhdfs(
-        &datanode,
-        namenode.namenode.clone(),
-        hadoop_door.datanodes.clone(),
-        hadoop_door.config().clone(),
-        client.clone(),
-        datanodes.clone(),
-        hadoop_rpc.to_string(),
-    );
+    let datanode_door = DatanodeDoorOf {
+        datanode: datanode.clone(),
+        namenode: namenode.namenode.clone(),
+        datanodes: hadoop_door.datanodes.clone(),
+        config: hadoop_door.config().clone(),
+        client: client.clone(),
+        connector: datanodes.clone(),
+        namenode_rpc: hadoop_rpc.to_string(),
+        master_key: Some(master_key.clone()),
+    };
+    let datanode_door = datanode_door.build();
+    let datanode_web = datanode_door.webhdfs();
     let mut https = None;
     if let (Some(certificate), Some(key)) = (&options.door.tls_cert, &options.door.tls_key) {
         let under_tls = |listen| HttpsConfig { listen, certificate: certificate.clone(), key: key.clone() };
@@ -87,14 +90,14 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
         }
         if let Some(listen) = options.datanode_https {
             let settings = under_tls(listen);
-            https = Some(role_http::serve_tls(&settings, datanode_web.router(), &tasks, shutdown.clone()).await?);
+            https = Some(role_http::serve_tls(&settings, datanode_web.clone(), &tasks, shutdown.clone()).await?);
         }
     }
     let (namenode_report, datanode_report) = (namenode_report(&namenode.namenode), datanode_report(&datanode));
     let namenode_http =
         role_http::serve(options.namenode_http, namenode_report, namenode_web, &tasks, shutdown.clone()).await?;
     let datanode_http =
-        role_http::serve(options.datanode_http, datanode_report, datanode_web.router(), &tasks, shutdown.clone())
+        role_http::serve(options.datanode_http, datanode_report, datanode_web.clone(), &tasks, shutdown.clone())
             .await?;
     let addresses = DatanodeAddresses {
         transfer: options.datanode_transfer,
@@ -103,9 +106,8 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
         https,
     };
     let announced_to = namenode.namenode.clone() as Arc<dyn NamenodeService>;
-    let config = hadoop_door.config().clone();
-    let (known, namenodes) = (hadoop_door.datanodes.clone(), move || vec![announced_to.clone()]);
-    hadoop::serve_datanode(&datanode, addresses, config, known, namenodes, &tasks, shutdown.clone()).await?;
+    let namenodes = move || vec![announced_to.clone()];
+    datanode_door.serve(addresses, namenodes, &tasks, shutdown.clone()).await?;
     let door = DoorSettings {
         s3: options.s3,
         root,
@@ -156,6 +158,7 @@ async fn start_namenode(
 ) -> anyhow::Result<granary_namenode::startup::Running> {
     let mut config = granary_namenode::Config::single(first.join("namenode"));
     options.redundancy.apply(&mut config);
+    hadoop::settle(&mut config, &options.hdfs.config());
     let components = granary_namenode::startup::Components {
         clock: Arc::new(granary_namenode::clock::SystemClock),
         security: Security::Plaintext,

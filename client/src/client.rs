@@ -11,7 +11,7 @@ use crate::writer::ContentWriter;
 use granary_protocol::datanode::DatanodeConnector;
 use granary_protocol::namenode::{LocatedExtent, NamenodeService, ObjectRead};
 use granary_protocol::object::StorageClass;
-use granary_protocol::{DatanodeId, NodeName};
+use granary_protocol::{ContentId, DatanodeId, NodeName};
 use granary_rpc::{EssentialTasks, TaskDied};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -108,6 +108,11 @@ impl Client {
     /// A reader of the bytes that `read` locates.
     pub fn read(&self, read: ObjectRead) -> ContentReader {
         ContentReader::new(self.shared.clone(), read)
+    }
+
+    /// A reader of `length` stored bytes from `offset` of a content, which must have them.
+    pub fn read_content(&self, content: ContentId, offset: u64, length: u64) -> ContentReader {
+        ContentReader::of_unlocated(self.shared.clone(), content, offset..offset + length)
     }
 
     /// A reader of `length` bytes from `offset` of a file whose blocks are known; `extents` hold them, in order and without

@@ -71,6 +71,11 @@ impl ContentReader {
         Self::of_window(shared, None, offset..offset + length, extents)
     }
 
+    /// A reader of a window of a content that is yet to be located.
+    pub(crate) fn of_unlocated(shared: Arc<Shared>, content: ContentId, window: Range<u64>) -> Self {
+        Self::of_window(shared, Some(content), window, Vec::new())
+    }
+
     /// A reader of the first `length` bytes of a content, of which `extents` are the beginning.
     pub(crate) fn of_content(
         shared: Arc<Shared>,

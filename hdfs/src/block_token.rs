@@ -4,7 +4,7 @@ use crate::proto::Token;
 use granary_protocol::token::BlockToken;
 
 /// The kind Hadoop's own block tokens have.
-const KIND: &str = "HDFS_BLOCK_TOKEN";
+pub(crate) const KIND: &str = "HDFS_BLOCK_TOKEN";
 /// The longest identifier read.
 const IDENTIFIER_BYTES_MAX: usize = 512;
 

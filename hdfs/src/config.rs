@@ -16,6 +16,7 @@ pub struct HdfsConfig {
     pub proxy_users: BTreeMap<String, Vec<String>>,
     /// Users' groups beyond those of `/etc/group`: a group and its members. Default none.
     pub groups: BTreeMap<String, Vec<String>>,
-    /// What clients are told to keep deleted files for in `.Trash`, minutes. Default 0: deleted is deleted.
+    /// What clients are told to keep deleted files for in `.Trash`, minutes. Default 0: deleted is deleted. The namenode's
+    /// own setting of this name counts too, if it is longer.
     pub trash_interval_minutes: u64,
 }

@@ -3,6 +3,7 @@
 use crate::config::HdfsConfig;
 use crate::datanode_protocol::DatanodeProtocol;
 use crate::rpc::{RpcServer, RpcSettings};
+use crate::sealed::SealedReads;
 use crate::transfer::{KnownDatanodes, TransferServer, TransferSettings};
 use granary_datanode::Datanode;
 use std::io;
@@ -27,10 +28,12 @@ impl DatanodePorts {
         config: Arc<HdfsConfig>,
         datanode: Arc<Datanode>,
         known: Arc<dyn KnownDatanodes>,
+        sealed: Arc<SealedReads>,
     ) -> io::Result<DatanodePorts> {
         let protocol = Arc::new(DatanodeProtocol::new(datanode.clone()));
         let ipc = RpcServer::bind(ipc, RpcSettings::default(), config.clone(), vec![protocol]).await?;
-        let transfer = TransferServer::bind(transfer, TransferSettings::default(), config, datanode, known).await?;
+        let transfer =
+            TransferServer::bind(transfer, TransferSettings::default(), config, datanode, known, sealed).await?;
         Ok(DatanodePorts { transfer, ipc })
     }
 

@@ -8,6 +8,7 @@
 mod accept;
 pub mod block_token;
 pub mod client_protocol;
+pub mod cluster_key;
 pub mod config;
 pub mod datanode_directory;
 pub mod datanode_ports;
@@ -25,6 +26,7 @@ pub mod principal;
 pub mod proto;
 pub mod refusal;
 pub mod rpc;
+pub mod sealed;
 pub mod transfer;
 pub mod translate;
 pub mod user_mappings;

@@ -1,12 +1,14 @@
 //! The Hadoop RPC port of a namenode: every protocol a client may ask of it, behind one listener.
 
 use crate::client_protocol::{ClientProtocol, NamenodeRole};
+use crate::cluster_key::ClusterKey;
 use crate::config::HdfsConfig;
 use crate::datanode_directory::DatanodeDirectory;
 use crate::door::FileSystemDoor;
 use crate::ha_service::HaService;
 use crate::principal::Principals;
 use crate::rpc::{RpcProtocol, RpcServer, RpcSettings};
+use crate::sealed::Locator;
 use crate::user_mappings::{Refresh, UserMappings};
 use granary_protocol::CanonicalId;
 use granary_protocol::namenode::NamenodeService;
@@ -20,6 +22,8 @@ pub struct NamenodeDoor {
     pub door: Arc<FileSystemDoor>,
     /// Where datanodes are reached; shared with WebHDFS.
     pub datanodes: Arc<DatanodeDirectory>,
+    /// Finds the blocks of files; shared with WebHDFS.
+    pub locator: Arc<Locator>,
     role: Arc<dyn NamenodeRole>,
     config: Arc<HdfsConfig>,
 }
@@ -34,12 +38,10 @@ impl NamenodeDoor {
         let config = Arc::new(config);
         let service: Arc<dyn NamenodeService> = namenode.clone();
         let principals = Principals::new(service.clone(), config.clone(), operator);
-        NamenodeDoor {
-            door: Arc::new(FileSystemDoor::new(service.clone(), principals)),
-            datanodes: Arc::new(DatanodeDirectory::new(service)),
-            role: namenode,
-            config,
-        }
+        let door = Arc::new(FileSystemDoor::new(service.clone(), principals));
+        let datanodes = Arc::new(DatanodeDirectory::new(service.clone()));
+        let locator = Arc::new(Locator::new(door.clone(), datanodes.clone(), ClusterKey::new(service)));
+        NamenodeDoor { door, datanodes, locator, role: namenode, config }
     }
 
     /// The settings.
@@ -52,12 +54,8 @@ impl NamenodeDoor {
     /// # Errors
     /// The address cannot be had.
     pub async fn listen(&self, address: SocketAddr, settings: RpcSettings) -> io::Result<RpcServer> {
-        let client = ClientProtocol::new(
-            self.door.clone(),
-            self.role.clone(),
-            self.datanodes.clone(),
-            self.config.trash_interval_minutes,
-        );
+        let (door, role, datanodes) = (self.door.clone(), self.role.clone(), self.datanodes.clone());
+        let client = ClientProtocol::new(door, role, datanodes, self.locator.clone());
         let protocols: Vec<Arc<dyn RpcProtocol>> = vec![
             Arc::new(client),
             Arc::new(HaService::new(self.role.clone())),

@@ -4,8 +4,9 @@ use crate::block_token;
 use crate::datanode_directory::DatanodeDirectory;
 use crate::names::{pool_id, storage_id};
 use crate::proto::*;
+use crate::sealed::ShownFile;
 use granary_protocol::ClusterId;
-use granary_protocol::filesystem::{self as fs, FileBlock, FileKind, FileStatus, LocatedFile};
+use granary_protocol::filesystem::{self as fs, FileBlock, FileKind, FileStatus};
 use granary_protocol::object::StorageClass;
 
 /// What blocks are shown with beside what the namenode says of them.
@@ -17,8 +18,17 @@ pub struct BlockView<'a> {
 }
 
 impl BlockView<'_> {
-    /// A block of a file. Datanodes that no client can reach are left out, unless it would leave none.
+    /// A block that is being written, or one of a file in clear. Datanodes that no client can reach are left out.
     pub fn block(&self, block: &FileBlock) -> LocatedBlock {
+        self.block_with(block, block_token::to_hadoop(&block.located.token))
+    }
+
+    /// A block of a file.
+    pub fn block_of(&self, file: &ShownFile, block: &FileBlock) -> LocatedBlock {
+        self.block_with(block, file.token(block))
+    }
+
+    fn block_with(&self, block: &FileBlock, block_token: Token) -> LocatedBlock {
         let reached = block.located.replicas.iter().filter_map(|replica| {
             let info = self.datanodes.info(replica.datanode.id)?;
             Some((info, storage_id(replica.volume)))
@@ -33,7 +43,7 @@ impl BlockView<'_> {
             },
             offset: block.offset,
             corrupt: false,
-            block_token: block_token::to_hadoop(&block.located.token),
+            block_token,
             is_cached: vec![false; locs.len()],
             storage_types: vec![StorageType::Disk as i32; locs.len()],
             storage_ids,
@@ -44,12 +54,13 @@ impl BlockView<'_> {
     }
 
     /// The blocks of a file.
-    pub fn file(&self, file: &LocatedFile) -> LocatedBlocks {
+    pub fn file(&self, shown: &ShownFile) -> LocatedBlocks {
+        let file = &shown.file;
         LocatedBlocks {
             file_length: file.length,
-            blocks: file.blocks.iter().map(|block| self.block(block)).collect(),
+            blocks: file.blocks.iter().map(|block| self.block_of(shown, block)).collect(),
             under_construction: file.under_construction,
-            last_block: file.last.as_deref().map(|block| self.block(block)),
+            last_block: file.last.as_deref().map(|block| self.block_of(shown, block)),
             is_last_block_complete: file.last.as_deref().is_none_or(|block| block.complete),
             ec_policy: None,
         }

@@ -28,21 +28,36 @@ pub struct NotAKey(pub String);
 /// # Errors
 /// [`NotAKey`].
 pub fn parse_key_id(named: &str, region: &str) -> Result<KeyName, NotAKey> {
-    let resource = match named.strip_prefix("arn:") {
-        None => named,
-        Some(rest) => match rest.splitn(5, ':').collect::<Vec<_>>()[..] {
-            [_partition, "kms", of_region, _account, resource] if of_region == region => resource,
-            [_partition, "kms", of_region, _account, _resource] => {
-                return Err(NotAKey(format!("Invalid arn {of_region}")));
-            }
-            _ => return Err(NotAKey(format!("Invalid arn {named}"))),
-        },
-    };
-    let name = resource.strip_prefix("key/").or_else(|| resource.strip_prefix("alias/")).unwrap_or(resource);
-    if !is_key_name(name) {
-        return Err(NotAKey(format!("Invalid keyId '{named}'")));
+    let (of_region, resource) = take_apart(named)?;
+    match of_region.filter(|of_region| *of_region != region) {
+        Some(elsewhere) => Err(NotAKey(format!("Invalid arn {elsewhere}"))),
+        None => key_of(named, resource),
     }
-    Ok(KeyName::Kms(name.to_owned()))
+}
+
+/// The key that `named`, which an object was written under, means.
+///
+/// # Errors
+/// [`NotAKey`].
+pub(crate) fn parse_kept_key_id(named: &str) -> Result<KeyName, NotAKey> {
+    key_of(named, take_apart(named)?.1)
+}
+
+/// The region, if it is an ARN, and what stands for the key.
+fn take_apart(named: &str) -> Result<(Option<&str>, &str), NotAKey> {
+    let Some(rest) = named.strip_prefix("arn:") else { return Ok((None, named)) };
+    match rest.splitn(5, ':').collect::<Vec<_>>()[..] {
+        [_partition, "kms", region, _account, resource] => Ok((Some(region), resource)),
+        _ => Err(NotAKey(format!("Invalid arn {named}"))),
+    }
+}
+
+fn key_of(named: &str, resource: &str) -> Result<KeyName, NotAKey> {
+    let name = resource.strip_prefix("key/").or_else(|| resource.strip_prefix("alias/")).unwrap_or(resource);
+    match is_key_name(name) {
+        true => Ok(KeyName::Kms(name.to_owned())),
+        false => Err(NotAKey(format!("Invalid keyId '{named}'"))),
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Which key of the key store an object's data key is under, and what is authenticated with it.
 
 use crate::data_key::DataKey;
-use crate::key_name::parse_key_id;
+use crate::key_name::parse_kept_key_id;
 use crate::key_store::{KeyName, KeyStore, KeyStoreError};
 use granary_protocol::encryption::{EncryptionMode, ObjectEncryption};
 
@@ -17,15 +17,16 @@ pub fn wrapping_context(mode: &EncryptionMode) -> Vec<u8> {
     }
 }
 
-/// The key above an object's data key, in a store of this region; `None` if only the client has it (SSE-C).
+/// The key above an object's data key; `None` if only the client has it (SSE-C). Which region an ARN names was judged when
+/// the object was written.
 ///
 /// # Errors
 /// `InvalidName` for an id that can name no key.
-pub fn key_name_of(mode: &EncryptionMode, region: &str) -> Result<Option<KeyName>, KeyStoreError> {
+pub fn key_name_of(mode: &EncryptionMode) -> Result<Option<KeyName>, KeyStoreError> {
     match mode {
         EncryptionMode::S3 => Ok(Some(KeyName::Store)),
         EncryptionMode::Kms { key_id, .. } => {
-            parse_key_id(key_id, region).map(Some).map_err(|_| KeyStoreError::InvalidName(key_id.clone()))
+            parse_kept_key_id(key_id).map(Some).map_err(|_| KeyStoreError::InvalidName(key_id.clone()))
         }
         EncryptionMode::Customer { .. } => Ok(None),
     }
@@ -35,12 +36,8 @@ pub fn key_name_of(mode: &EncryptionMode, region: &str) -> Result<Option<KeyName
 ///
 /// # Errors
 /// The key store's.
-pub async fn open_data_key(
-    keys: &dyn KeyStore,
-    region: &str,
-    kept: &ObjectEncryption,
-) -> Result<Option<DataKey>, KeyStoreError> {
-    let Some(name) = key_name_of(&kept.mode, region)? else { return Ok(None) };
+pub async fn open_data_key(keys: &dyn KeyStore, kept: &ObjectEncryption) -> Result<Option<DataKey>, KeyStoreError> {
+    let Some(name) = key_name_of(&kept.mode)? else { return Ok(None) };
     keys.unwrap(&name, &wrapping_context(&kept.mode), &kept.wrapped_key).await.map(Some)
 }
 
@@ -70,13 +67,11 @@ mod tests {
     #[test]
     fn a_customers_key_is_none_of_the_stores() {
         let mode = EncryptionMode::Customer { key_md5: [0; 16] };
-        assert_eq!(key_name_of(&mode, "us-east-1").unwrap(), None);
-        assert_eq!(key_name_of(&EncryptionMode::S3, "us-east-1").unwrap(), Some(KeyName::Store));
-        let elsewhere = EncryptionMode::Kms {
-            key_id: "arn:aws:kms:eu-west-1:1:key/k".to_owned(),
-            context: None,
-            bucket_key: false,
-        };
-        assert!(matches!(key_name_of(&elsewhere, "us-east-1"), Err(KeyStoreError::InvalidName(_))));
+        assert_eq!(key_name_of(&mode).unwrap(), None);
+        assert_eq!(key_name_of(&EncryptionMode::S3).unwrap(), Some(KeyName::Store));
+        let kms = |key_id: &str| EncryptionMode::Kms { key_id: key_id.to_owned(), context: None, bucket_key: false };
+        let named = key_name_of(&kms("arn:aws:kms:eu-west-1:1:key/k")).unwrap();
+        assert_eq!(named, Some(KeyName::Kms("k".to_owned())));
+        assert!(matches!(key_name_of(&kms("no key")), Err(KeyStoreError::InvalidName(_))));
     }
 }

@@ -4,6 +4,7 @@ use crate::data_key::DataKey;
 use crate::opener::{OpenError, WindowOpener};
 use bytes::Bytes;
 use granary_client::{Client, ContentReader};
+use granary_protocol::encryption::SealedRun;
 use granary_protocol::namenode::ObjectRead;
 use granary_protocol::{ErrorCode, Failure};
 
@@ -18,6 +19,11 @@ impl ObjectReader {
     pub fn new(client: &Client, read: ObjectRead, data_key: Option<DataKey>) -> Self {
         let opener = data_key.map(|data_key| WindowOpener::new(data_key, read.sealed.clone()));
         Self { stored: client.read(read), opener }
+    }
+
+    /// A reader of what `stored` reads, the sealed bytes of `runs` one after another.
+    pub fn of_stored(stored: ContentReader, runs: Vec<SealedRun>, data_key: DataKey) -> Self {
+        Self { stored, opener: Some(WindowOpener::new(data_key, runs)) }
     }
 
     /// The next piece, at most 1 MiB and a segment; `None` after the last. Not to be called again after an error.

@@ -192,6 +192,7 @@ impl Cluster {
                     transfer: parse(&node.transfer)?,
                     ipc: parse(&node.ipc)?,
                     namenode_rpc: self.file.namenodes.first().map(|namenode| namenode.rpc.clone()),
+                    master_key_file: Some(self.dir.join(master_key::FILE)),
                 }),
                 hdfs: HdfsConfig::default(),
                 datanode: crate::roles::datanode_config(

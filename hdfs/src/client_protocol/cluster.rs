@@ -51,7 +51,7 @@ impl ClientProtocol {
             replication: u32::from(defaults.replication),
             file_buffer_size: FILE_BUFFER_BYTES,
             encrypt_data_transfer: Some(false),
-            trash_interval: Some(self.trash_interval_minutes.max(defaults.trash_interval_minutes)),
+            trash_interval: Some(defaults.trash_interval_minutes),
             checksum_type: Some(ChecksumType::Crc32c as i32),
             key_provider_uri: Some(String::new()),
             policy_id: Some(DEFAULT_POLICY_ID),

@@ -5,6 +5,7 @@ use crate::door::FileSystemDoor;
 use crate::exception::{JavaException, RemoteException};
 use crate::principal::Principal;
 use crate::rpc::Call;
+use crate::sealed::Locator;
 use crate::translate::BlockView;
 use granary_protocol::filesystem::{FsPath, FsReply, FsRequest, RetryId};
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest};
@@ -35,7 +36,7 @@ pub struct ClientProtocol {
     pub(super) door: Arc<FileSystemDoor>,
     pub(super) role: Arc<dyn NamenodeRole>,
     pub(super) datanodes: Arc<DatanodeDirectory>,
-    pub(super) trash_interval_minutes: u64,
+    pub(super) locator: Arc<Locator>,
     cluster: OnceCell<ClusterId>,
 }
 
@@ -45,9 +46,9 @@ impl ClientProtocol {
         door: Arc<FileSystemDoor>,
         role: Arc<dyn NamenodeRole>,
         datanodes: Arc<DatanodeDirectory>,
-        trash_interval_minutes: u64,
+        locator: Arc<Locator>,
     ) -> ClientProtocol {
-        ClientProtocol { door, role, datanodes, trash_interval_minutes, cluster: OnceCell::new() }
+        ClientProtocol { door, role, datanodes, locator, cluster: OnceCell::new() }
     }
 
     /// Who calls.

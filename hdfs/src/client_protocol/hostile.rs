@@ -6,6 +6,7 @@
 use super::context::{ClientProtocol, NamenodeRole};
 use super::messages::*;
 use super::methods::METHODS;
+use crate::cluster_key::ClusterKey;
 use crate::config::HdfsConfig;
 use crate::datanode_directory::DatanodeDirectory;
 use crate::door::FileSystemDoor;
@@ -14,6 +15,7 @@ use crate::identity::ClaimedUser;
 use crate::principal::Principals;
 use crate::proto::{DatanodeInfo, ExtendedBlock, FsPermission};
 use crate::rpc::{Call, RpcProtocol};
+use crate::sealed::Locator;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest, NamenodeService};
@@ -45,7 +47,9 @@ fn protocol(leads: bool) -> ClientProtocol {
     let config = Arc::new(HdfsConfig::default());
     let principals = Principals::new(namenode.clone(), config, CanonicalId::from("operator"));
     let door = Arc::new(FileSystemDoor::new(namenode.clone(), principals));
-    ClientProtocol::new(door, Arc::new(Silent(leads)), Arc::new(DatanodeDirectory::new(namenode)), 0)
+    let datanodes = Arc::new(DatanodeDirectory::new(namenode.clone()));
+    let locator = Arc::new(Locator::new(door.clone(), datanodes.clone(), ClusterKey::new(namenode)));
+    ClientProtocol::new(door, Arc::new(Silent(leads)), datanodes, locator)
 }
 
 fn call() -> Call {

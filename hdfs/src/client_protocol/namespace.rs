@@ -1,17 +1,15 @@
 //! What is there, and which names there are.
 
-use super::context::{ClientProtocol, not_found, path, unexpected};
+use super::context::{ClientProtocol, internal, not_found, path, unexpected};
 use super::messages::*;
 use crate::exception::{JavaException, RemoteException};
 use crate::proto::{self, LocatedBlocks, NO_QUOTA};
 use crate::rpc::Call;
-use crate::translate::{BlockView, file_status};
+use crate::sealed::ShownFile;
+use crate::translate::file_status;
 use granary_protocol::filesystem::{
-    ContentSummary, FILE_BLOCKS_MAX, FileKind, FileStatus, FsListing, FsPath, FsReply, FsRequest, LocatedFile,
+    ContentSummary, FileKind, FileStatus, FsListing, FsPath, FsReply, FsRequest, ListedFile,
 };
-
-/// The most blocks of one answer. Files written through S3 may have more than Hadoop's own.
-const BLOCKS_PER_ANSWER_MAX: usize = 4 * FILE_BLOCKS_MAX;
 
 type Answer<T> = Result<T, RemoteException>;
 
@@ -51,11 +49,38 @@ impl ClientProtocol {
         after: String,
         locations: bool,
     ) -> Answer<Option<proto::DirectoryListing>> {
-        match self.ask(call, FsRequest::List { path, after, locations }).await? {
+        match self.ask(call, FsRequest::List { path: path.clone(), after, locations }).await? {
             FsReply::Listing(None) => Ok(None),
-            FsReply::Listing(Some(listing)) => Ok(Some(shown_listing(&self.view().await?, &listing))),
+            FsReply::Listing(Some(listing)) => Ok(Some(self.shown_listing(call, &path, listing).await?)),
             other => Err(unexpected(&other)),
         }
+    }
+
+    async fn shown_listing(
+        &self,
+        call: &Call,
+        directory: &FsPath,
+        listing: FsListing,
+    ) -> Answer<proto::DirectoryListing> {
+        let view = self.view().await?;
+        let mut partial_listing = Vec::with_capacity(listing.entries.len());
+        for ListedFile { status, located } in listing.entries {
+            let locations = match located {
+                None => None,
+                Some(located) if located.encryption.is_none() => Some(view.file(&ShownFile::clear(*located))),
+                Some(located) => {
+                    let path = match status.name.as_str() {
+                        // The listing of a file is the file.
+                        "" => Ok(directory.clone()),
+                        name => directory.child(name),
+                    };
+                    let path = path.map_err(|_| internal())?;
+                    Some(view.file(&self.locator.show_listed(&self.principal(call).await?, &path, *located).await))
+                }
+            };
+            partial_listing.push(proto::HdfsFileStatus { locations, ..file_status(&status) });
+        }
+        Ok(proto::DirectoryListing { partial_listing, remaining_entries: listing.remaining })
     }
 
     pub(super) async fn get_block_locations(
@@ -67,36 +92,10 @@ impl ClientProtocol {
         Ok(GetBlockLocationsResponse { locations: Some(located) })
     }
 
-    /// Where a file's bytes are: as many pages as the range has.
+    /// Where a file's bytes are.
     async fn locate(&self, call: &Call, path: &FsPath, offset: u64, length: u64) -> Answer<LocatedBlocks> {
-        let end = offset.saturating_add(length);
-        let mut found = self.locate_page(call, path, offset, length).await?;
-        loop {
-            let next = found.blocks.last().map(|block| block.offset + u64::from(block.extent.length));
-            let Some(next) = next.filter(|next| *next < end.min(found.length)) else { break };
-            if found.blocks.len() >= BLOCKS_PER_ANSWER_MAX {
-                break;
-            }
-            let page = self.locate_page(call, path, next, end - next).await?;
-            // A page that brings nothing new ends it: the file is being changed.
-            let before = found.blocks.len();
-            found.blocks.extend(page.blocks.into_iter().filter(|block| block.offset >= next));
-            if found.blocks.len() == before {
-                break;
-            }
-        }
-        if found.encryption.is_some() && found.length > 0 {
-            let message = format!("{path} is encrypted by the store: read it through S3");
-            return Err(RemoteException::new(JavaException::AccessControl, message));
-        }
+        let found = self.locator.locate(&self.principal(call).await?, path, offset, length).await?;
         Ok(self.view().await?.file(&found))
-    }
-
-    async fn locate_page(&self, call: &Call, path: &FsPath, offset: u64, length: u64) -> Answer<LocatedFile> {
-        match self.ask(call, FsRequest::Locate { path: path.clone(), offset, length }).await? {
-            FsReply::Located(located) => Ok(*located),
-            other => Err(unexpected(&other)),
-        }
     }
 
     pub(super) async fn get_content_summary(
@@ -234,12 +233,4 @@ impl ClientProtocol {
 /// The bits of a mode that Hadoop has: sticky, and three times `rwx`.
 pub(super) fn mode(permission: proto::FsPermission) -> u16 {
     (permission.perm & 0o1777) as u16
-}
-
-fn shown_listing(view: &BlockView<'_>, listing: &FsListing) -> proto::DirectoryListing {
-    let shown = listing.entries.iter().map(|entry| proto::HdfsFileStatus {
-        locations: entry.located.as_deref().map(|located| view.file(located)),
-        ..file_status(&entry.status)
-    });
-    proto::DirectoryListing { partial_listing: shown.collect(), remaining_entries: listing.remaining }
 }

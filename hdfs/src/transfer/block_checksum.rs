@@ -7,12 +7,12 @@ use super::message::{
     BlockChecksumOptions, BlockChecksumType, BlockOpResponse, OpBlockChecksum, OpBlockChecksumResponse,
 };
 use super::read_block::{PACKET_DATA_BYTES, Pieces};
-use super::server::{Connection, Next, Shared, refusal, token_of};
+use super::server::{Connection, Next, Shared, refusal};
+use super::source::Source;
 use crate::proto::ChecksumType;
 use crc_fast::{CrcAlgorithm, Digest as Crc};
+use granary_protocol::Failure;
 use granary_protocol::checksum::CHUNK_BYTES;
-use granary_protocol::token::AccessMode;
-use granary_protocol::{ErrorCode, Failure, GenerationStamp};
 use md5::{Digest as _, Md5};
 use std::io;
 
@@ -39,11 +39,7 @@ async fn compute(
     kind: BlockChecksumType,
 ) -> Result<OpBlockChecksumResponse, Failure> {
     let block = &request.header.block;
-    let token = token_of(connection, shared, request.header.token.as_ref())?;
-    if token.block().0 != block.block_id || token.mode != AccessMode::Read {
-        return Err(Failure::new(ErrorCode::InvalidToken, "the block token is for something else"));
-    }
-    let source = shared.datanode.open_extent(GenerationStamp(block.generation_stamp), &token)?;
+    let source = Source::open(connection, shared, &request.header).await?;
     // A client that knows of fewer bytes than there are by now asks for the sum of those.
     let length = u32::try_from(block.num_bytes()).map_or(source.length(), |bytes| bytes.min(source.length()));
     let mut sums = BlockSums::new(kind);

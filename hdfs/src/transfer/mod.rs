@@ -18,6 +18,7 @@ mod packet;
 mod read_block;
 mod receiver;
 mod server;
+mod source;
 mod transfer_block;
 mod wire;
 mod write_block;

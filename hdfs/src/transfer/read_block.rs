@@ -6,14 +6,13 @@
 use super::checksum::ChunkChecksum;
 use super::message::{BareStatus, BlockOpResponse, OpReadBlock, PacketHeader, ReadOpChecksumInfo};
 use super::packet::{Packet, last_packet};
-use super::server::{Connection, Next, Shared, refusal, token_of, within};
+use super::server::{Connection, Next, Shared, refusal, within};
+use super::source::Source;
 use super::wire;
 use bytes::{Bytes, BytesMut};
-use granary_datanode::ExtentSource;
 use granary_protocol::checksum::CHUNK_BYTES;
 use granary_protocol::datanode::ReadStream;
-use granary_protocol::token::AccessMode;
-use granary_protocol::{ErrorCode, Failure, GenerationStamp};
+use granary_protocol::{ErrorCode, Failure};
 use std::io;
 use tokio::io::AsyncWriteExt;
 
@@ -38,7 +37,7 @@ pub(super) fn chunks_around(offset: u64, length: u64, available: u32) -> Option<
 /// Serves one request.
 pub(super) async fn serve(connection: &mut Connection, shared: &Shared, request: OpReadBlock) -> io::Result<Next> {
     let checksum = if request.send_checksums() { ChunkChecksum::STORED } else { ChunkChecksum::NONE };
-    let (range, stream) = match open(connection, shared, &request) {
+    let (range, stream) = match open(connection, shared, &request).await {
         Ok(opened) => opened,
         Err(failure) => {
             connection.respond(&refusal(&failure)).await?;
@@ -63,18 +62,10 @@ pub(super) async fn serve(connection: &mut Connection, shared: &Shared, request:
 
 type Opened = (ChunkRange, Option<Box<dyn ReadStream>>);
 
-fn open(connection: &Connection, shared: &Shared, request: &OpReadBlock) -> Result<Opened, Failure> {
-    let header = &request.header.base_header;
-    let token = token_of(connection, shared, header.token.as_ref())?;
-    if token.block().0 != header.block.block_id || token.mode != AccessMode::Read {
-        return Err(Failure::new(ErrorCode::InvalidToken, "the block token is for something else"));
-    }
-    let source = shared.datanode.open_extent(GenerationStamp(header.block.generation_stamp), &token)?;
-    read_range(&source, request.offset, request.len)
-}
-
-/// Opens the chunks around a range; no stream for no bytes.
-fn read_range(source: &ExtentSource, offset: u64, length: u64) -> Result<Opened, Failure> {
+/// Opens the chunks around the range asked for; no stream for no bytes.
+async fn open(connection: &Connection, shared: &Shared, request: &OpReadBlock) -> Result<Opened, Failure> {
+    let source = Source::open(connection, shared, &request.header.base_header).await?;
+    let (offset, length) = (request.offset, request.len);
     let Some(range) = chunks_around(offset, length, source.length()) else {
         let reason = format!(" Offset {offset} and length {length} don't match block of {} bytes", source.length());
         return Err(Failure::new(ErrorCode::InvalidRange, reason));

@@ -8,6 +8,7 @@ use crate::block_token;
 use crate::config::HdfsConfig;
 use crate::identity;
 use crate::proto::Token;
+use crate::sealed::SealedReads;
 use futures_util::future::BoxFuture;
 use granary_datanode::Datanode;
 use granary_protocol::token::BlockToken;
@@ -69,6 +70,7 @@ pub trait KnownDatanodes: Send + Sync + 'static {
 pub(super) struct Shared {
     pub settings: TransferSettings,
     pub known: Arc<dyn KnownDatanodes>,
+    pub sealed: Arc<SealedReads>,
     pub hdfs: Arc<HdfsConfig>,
     pub datanode: Arc<Datanode>,
 }
@@ -91,10 +93,11 @@ impl TransferServer {
         hdfs: Arc<HdfsConfig>,
         datanode: Arc<Datanode>,
         known: Arc<dyn KnownDatanodes>,
+        sealed: Arc<SealedReads>,
     ) -> io::Result<TransferServer> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        Ok(TransferServer { listener, address, shared: Arc::new(Shared { settings, known, hdfs, datanode }) })
+        Ok(TransferServer { listener, address, shared: Arc::new(Shared { settings, known, sealed, hdfs, datanode }) })
     }
 
     /// Where it listens.
@@ -224,11 +227,16 @@ async fn operate(connection: &mut Connection, shared: &Shared, op: Option<Op>) -
 /// The token of a request. Whether it allows anything is the datanode's to say. Tokens are what counts here; where they
 /// are carried in the clear, the machine's own network is asked for as well, as it is for names.
 pub(super) fn token_of(connection: &Connection, shared: &Shared, token: Option<&Token>) -> Result<BlockToken, Failure> {
-    identity::admit(&shared.hdfs, connection.peer)
-        .map_err(|refused| Failure::new(ErrorCode::InvalidToken, refused.message))?;
+    admit(connection, shared)?;
     token
         .and_then(block_token::from_hadoop)
         .ok_or_else(|| Failure::new(ErrorCode::InvalidToken, "a block token is needed"))
+}
+
+/// Refuses who may not come at all.
+pub(super) fn admit(connection: &Connection, shared: &Shared) -> Result<(), Failure> {
+    identity::admit(&shared.hdfs, connection.peer)
+        .map_err(|refused| Failure::new(ErrorCode::InvalidToken, refused.message))
 }
 
 /// What a client is told of a failure. Its text goes into the client's log.

@@ -7,16 +7,25 @@ use super::packet::{Packet, last_packet, read_packet};
 use super::server::{Connection, KnownDatanodes, TransferServer, TransferSettings};
 use super::wire::{self, Op};
 use crate::block_token;
+use crate::cluster_key::ClusterKey;
 use crate::config::HdfsConfig;
 use crate::proto::{DatanodeId, DatanodeInfo, ExtendedBlock};
+use crate::sealed::{SealedBlock, SealedReads};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use granary_client::{Client, ClientComponents, ClientConfig};
 use granary_datanode::{Components, Config, Datanode, SystemClock, VolumeConfig};
-use granary_protocol::block::{BLOCK_BYTES_MAX, DatanodeEndpoint, Extent, Media};
+use granary_protocol::block::{BLOCK_BYTES_MAX, DatanodeEndpoint, Extent, LocatedBlock, Media};
 use granary_protocol::datanode::{DatanodeConnector, DatanodeService};
-use granary_protocol::namenode::{NamenodeReply, NamenodeRequest, NamenodeService, ReplicaChange, ReplicaState};
+use granary_protocol::encryption::{EncryptionMode, ObjectEncryption, SealSalt, SealedRun};
+use granary_protocol::namenode::{
+    LocatedExtent, NamenodeReply, NamenodeRequest, NamenodeService, ReplicaChange, ReplicaState,
+};
 use granary_protocol::token::{AccessMode, BlockKey, BlockToken};
-use granary_protocol::{BlockId, ClusterId, ErrorCode, Failure, GenerationStamp, UnixMillis};
+use granary_protocol::user::TokenKey;
+use granary_protocol::{BlockId, ClusterId, ContentId, ErrorCode, Failure, GenerationStamp, UnixMillis};
+use granary_sealing::{DataKey, KeyDescription, KeyName, KeyStore, KeyStoreError, StreamSealer};
+use md5::{Digest, Md5};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestRunner};
 use std::sync::{Arc, Mutex};
@@ -28,6 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 const GEN: GenerationStamp = GenerationStamp(1001);
 const NEXT: GenerationStamp = GenerationStamp(1002);
+const CLUSTER_KEY: TokenKey = TokenKey([5; 32]);
 /// How long a busy machine may take for what takes no time otherwise.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// No datanode.
@@ -49,6 +59,8 @@ fn whole(block: u64) -> Extent {
 #[derive(Default)]
 struct FakeNamenode {
     finalized: Mutex<Vec<(BlockId, GenerationStamp, u32)>>,
+    /// The one content there is.
+    content: Mutex<Vec<LocatedExtent>>,
     heard: Notify,
 }
 
@@ -77,6 +89,17 @@ impl NamenodeService for FakeNamenode {
                 self.finalized.lock().unwrap().extend(finalized);
                 NamenodeReply::Done
             }
+            NamenodeRequest::GetTokenKey => NamenodeReply::TokenKey(CLUSTER_KEY),
+            NamenodeRequest::LocateContent { offset, length, .. } => {
+                let mut extents = self.content.lock().unwrap().clone();
+                for located in &mut extents {
+                    let skipped = (offset - located.content_offset) as u32;
+                    located.content_offset = offset;
+                    located.extent.offset += skipped;
+                    located.extent.length = length as u32;
+                }
+                NamenodeReply::Located(extents)
+            }
             _ => NamenodeReply::Done,
         };
         self.heard.notify_waiters();
@@ -85,6 +108,60 @@ impl NamenodeService for FakeNamenode {
 }
 
 struct Alone;
+
+/// One datanode, whoever is asked for.
+struct Itself(Arc<Datanode>);
+
+impl DatanodeConnector for Itself {
+    fn datanode(&self, _: &DatanodeEndpoint) -> Arc<dyn DatanodeService> {
+        self.0.clone()
+    }
+}
+
+/// Opens every data key of the store's own key as the same, and nothing else.
+struct OneKey;
+
+impl OneKey {
+    fn data_key() -> DataKey {
+        DataKey::new([9; 32])
+    }
+}
+
+impl KeyStore for OneKey {
+    fn wrap<'a>(
+        &'a self,
+        _: &'a KeyName,
+        _: &'a [u8],
+        _: &'a DataKey,
+    ) -> BoxFuture<'a, Result<Vec<u8>, KeyStoreError>> {
+        unreachable!("nothing is sealed here")
+    }
+
+    fn unwrap<'a>(
+        &'a self,
+        key: &'a KeyName,
+        _: &'a [u8],
+        _: &'a [u8],
+    ) -> BoxFuture<'a, Result<DataKey, KeyStoreError>> {
+        let opened = match key {
+            KeyName::Store => Ok(OneKey::data_key()),
+            KeyName::Kms(name) => Err(KeyStoreError::Disabled(name.clone())),
+        };
+        std::future::ready(opened).boxed()
+    }
+
+    fn create<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), KeyStoreError>> {
+        unreachable!("no key is made here")
+    }
+
+    fn list(&self, _: Option<String>, _: u32) -> BoxFuture<'_, Result<(Vec<KeyDescription>, bool), KeyStoreError>> {
+        unreachable!("no key is listed here")
+    }
+
+    fn set_disabled<'a>(&'a self, _: &'a str, _: bool) -> BoxFuture<'a, Result<(), KeyStoreError>> {
+        unreachable!("no key is changed here")
+    }
+}
 
 /// Everybody but one address is a datanode.
 struct AllBut(&'static str);
@@ -105,6 +182,7 @@ struct Node {
     datanode: Arc<Datanode>,
     info: DatanodeInfo,
     namenode: Arc<FakeNamenode>,
+    client: Client,
     stop: CancellationToken,
     _data: tempfile::TempDir,
 }
@@ -129,12 +207,22 @@ impl Node {
             ..TransferSettings::default()
         };
         let hdfs = Arc::<HdfsConfig>::default();
+        let components = ClientComponents {
+            namenode: namenode.clone(),
+            datanodes: Arc::new(Itself(datanode.clone())),
+            local_datanode: None,
+            holder: "reader".into(),
+            lanes_on: None,
+            shutdown: CancellationToken::new(),
+        };
+        let client = Client::start(ClientConfig { compaction: false, ..ClientConfig::default() }, components).unwrap();
         let server = TransferServer::bind(
             "127.0.0.1:0".parse().unwrap(),
             settings,
             hdfs,
             datanode.clone(),
             Arc::new(AllBut(STRANGER)),
+            Arc::new(SealedReads::new(client.clone(), Some(Arc::new(OneKey)), ClusterKey::new(namenode.clone()))),
         );
         let server = server.await.unwrap();
         let id = DatanodeId {
@@ -143,7 +231,7 @@ impl Node {
             ..DatanodeId::default()
         };
         tokio::spawn(server.run(stop.clone()));
-        Node { datanode, info: DatanodeInfo { id, ..DatanodeInfo::default() }, namenode, stop, _data: data }
+        Node { datanode, info: DatanodeInfo { id, ..DatanodeInfo::default() }, namenode, client, stop, _data: data }
     }
 
     async fn connect(&self) -> Connection {
@@ -167,13 +255,18 @@ impl Node {
 
     async fn stop(self) {
         self.stop.cancel();
+        self.client.stop().await;
         self.datanode.stop().await;
     }
 
-    /// All bytes of an extent, as a client reads them, and the raw bytes of the answer.
+    /// Bytes of an extent, as a client reads them.
     async fn read(&self, extent: Extent, offset: u64, len: u64) -> Result<Vec<u8>, BlockOpResponse> {
+        self.ask(read_request(extent, offset, len)).await
+    }
+
+    async fn ask(&self, request: OpReadBlock) -> Result<Vec<u8>, BlockOpResponse> {
+        let (offset, len) = (request.offset, request.len);
         let mut connection = self.connect().await;
-        let request = read_request(extent, offset, len);
         wire::write_request(&mut connection.writer, Op::ReadBlock, &request).await.unwrap();
         let response: BlockOpResponse = wire::read_message(&mut connection.reader).await.unwrap();
         let Some(info) = response.read_op_checksum_info else { return Err(response) };
@@ -506,6 +599,76 @@ async fn what_is_not_offered_is_refused() {
     }
     let append = write_request(14, Stage::PipelineSetupAppend, &[]);
     assert_eq!(status_of(Writer::open(&node, append).await), Status::Error);
+    node.stop().await;
+}
+
+/// A file of two runs, sealed one after another in one block; the request reads of the second.
+async fn sealed_file(node: &Node, plain: &[u8]) -> (SealedBlock, OpReadBlock) {
+    let salt = SealSalt([3; 16]);
+    let seal = |salt: SealSalt, plain: &[u8]| {
+        let mut sealer = StreamSealer::new(&OneKey::data_key(), &salt);
+        [sealer.push(plain), sealer.finish()].concat()
+    };
+    let before = seal(SealSalt([2; 16]), b"another part");
+    let stored = [before.as_slice(), &seal(salt, plain)].concat();
+    write_whole(node, 40, &[], &stored).await;
+    let located = LocatedBlock {
+        block: BlockId(40),
+        generation: GEN,
+        length: stored.len() as u32,
+        replicas: vec![node.datanode.location(node.datanode.volume_ids()[0])],
+        token: BlockToken::sign(&key(), whole(40), GEN, AccessMode::Read, UnixMillis(u64::MAX)),
+    };
+    let extent = Extent { length: stored.len() as u32, ..whole(40) };
+    *node.namenode.content.lock().unwrap() = vec![LocatedExtent { content_offset: 0, extent, located }];
+    let size = plain.len() as u64;
+    let block = SealedBlock {
+        block: BlockId(40),
+        expires: UnixMillis(u64::MAX),
+        content: ContentId(1),
+        run_starts_at: before.len() as u64,
+        run: SealedRun { salt, plain_size: size, offset: 0, length: size },
+        encryption: ObjectEncryption { mode: EncryptionMode::S3, wrapped_key: Vec::new(), salt },
+    };
+    (block, read_request(whole(40), 0, size))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_encrypted_file_is_read_in_clear_by_who_was_let() {
+    let (node, plain) = (Node::start().await, pattern(300_000));
+    let (block, request) = sealed_file(&node, &plain).await;
+    let with = |block: &SealedBlock, offset, len| {
+        let mut request = OpReadBlock { offset, len, ..request.clone() };
+        request.header.base_header.token = Some(block.to_hadoop(&CLUSTER_KEY));
+        request
+    };
+    for (offset, len) in [(0, 300_000), (0, 1), (70_000, 100_000), (65_535, 2), (299_999, 1)] {
+        let read = node.ask(with(&block, offset as u64, len as u64)).await.unwrap();
+        assert_eq!(read, &plain[offset..offset + len], "{len} bytes from {offset}");
+    }
+    assert_eq!(status_of(node.ask(with(&block, 0, 300_001)).await), Status::Error);
+    // A token is for what it says: a block of the middle begins there.
+    let middle = SealedBlock { run: SealedRun { offset: 131_072, length: 70_000, ..block.run }, ..block.clone() };
+    assert_eq!(node.ask(with(&middle, 10, 60_000)).await.unwrap(), &plain[131_082..191_082]);
+
+    let mut connection = node.connect().await;
+    let header = with(&block, 0, 0).header.base_header;
+    let checksum = OpBlockChecksum { header, block_checksum_options: None };
+    wire::write_request(&mut connection.writer, Op::BlockChecksum, &checksum).await.unwrap();
+    let response: BlockOpResponse = wire::read_message(&mut connection.reader).await.unwrap();
+    let expected: [u8; 16] = Md5::digest(ChunkChecksum::STORED.sums(&plain)).into();
+    assert_eq!(response.checksum_response.unwrap().block_checksum, expected);
+
+    let mut forged = with(&block, 0, 10);
+    forged.header.base_header.token = Some(middle.to_hadoop(&TokenKey([6; 32])));
+    let late = SealedBlock { expires: UnixMillis(1), ..block.clone() };
+    for refused in [forged, with(&late, 0, 10)] {
+        assert_eq!(status_of(node.ask(refused).await), Status::ErrorAccessToken);
+    }
+    let kms = EncryptionMode::Kms { key_id: "k".to_owned(), context: None, bucket_key: false };
+    let encryption = ObjectEncryption { mode: kms, ..block.encryption.clone() };
+    let refused = node.ask(with(&SealedBlock { encryption, ..block }, 0, 10)).await.unwrap_err();
+    assert_eq!((refused.status(), refused.message()), (Status::Error, "key \"k\" is disabled"));
     node.stop().await;
 }
 

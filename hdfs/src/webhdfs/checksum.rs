@@ -5,7 +5,6 @@
 //! file is cut into blocks.
 
 use super::error::WebError;
-use super::locations::locate;
 use super::request::Parameters;
 use super::service::WebHdfs;
 use crate::principal::Principal;
@@ -39,15 +38,12 @@ pub async fn file_checksum(
         Some("COMPOSITE_CRC") => BlockChecksumKind::CompositeCrc,
         Some(other) => return Err(WebError::parameter("combinemode", format!("{other} is not known"))),
     };
-    let file = locate(service, principal, &path, 0, u64::MAX).await?;
-    if file.encryption.is_some() {
-        return Err(WebError::unsupported(format!("{path} is encrypted; no checksum of it is shown")));
-    }
+    let found = service.locator.locate(principal, &path, 0, u64::MAX).await?;
     service.datanodes.refresh().await;
     let view = BlockView { cluster: service.cluster().await?, datanodes: &service.datanodes };
-    let mut sums = Vec::with_capacity(file.blocks.len());
-    for block in &file.blocks {
-        let message = view.block(block);
+    let mut sums = Vec::with_capacity(found.file.blocks.len());
+    for block in &found.file.blocks {
+        let message = view.block_of(&found, block);
         let reply = ask_block_checksum(&message, kind).await.map_err(|error| {
             WebError::io(format!("Fail to get block checksum for block {}: {error}", message.b.block_id))
         })?;

@@ -4,15 +4,14 @@
 //! renewed or taken back: it ends by itself after [`LIFETIME_MS`], and at once for a user that is disabled.
 
 use super::error::WebError;
+use crate::cluster_key::{ClusterKey, is_signed, sign};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use granary_protocol::namenode::{NamenodeReply, NamenodeRequest, NamenodeService};
+use granary_protocol::UnixMillis;
+use granary_protocol::namenode::NamenodeService;
 use granary_protocol::user::TokenKey;
-use granary_protocol::{ErrorCode, Failure, UnixMillis};
-use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 /// How long a token is good: one day, as Hadoop's without renewal.
 pub const LIFETIME_MS: u64 = 24 * 60 * 60 * 1000;
@@ -22,7 +21,6 @@ const KIND: &[u8] = b"WEBHDFS delegation";
 const DOMAIN: &[u8] = b"granary webhdfs delegation 1";
 /// The longest token taken, as text.
 const TEXT_BYTES_MAX: usize = 2048;
-const SIGNATURE_BYTES: usize = 32;
 
 /// What a token says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,24 +31,17 @@ struct Identifier {
 
 /// Makes and reads tokens under the cluster's key, which is asked for when it is first needed.
 pub struct DelegationKeys {
-    namenode: Arc<dyn NamenodeService>,
-    key: OnceLock<TokenKey>,
+    key: ClusterKey,
 }
 
 impl DelegationKeys {
     /// Keys that `namenode` hands out.
     pub fn new(namenode: Arc<dyn NamenodeService>) -> DelegationKeys {
-        DelegationKeys { namenode, key: OnceLock::new() }
+        DelegationKeys { key: ClusterKey::new(namenode) }
     }
 
     async fn key(&self) -> Result<&TokenKey, WebError> {
-        if let Some(key) = self.key.get() {
-            return Ok(key);
-        }
-        match self.namenode.call(NamenodeRequest::GetTokenKey).await? {
-            NamenodeReply::TokenKey(key) => Ok(self.key.get_or_init(|| key)),
-            _ => Err(Failure::from(ErrorCode::Internal).into()),
-        }
+        Ok(self.key.get().await?)
     }
 
     /// A token with which its bearer acts as `user`.
@@ -76,17 +67,10 @@ impl DelegationKeys {
     }
 }
 
-fn mac(key: &TokenKey, identifier: &[u8]) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key.0).expect("HMAC takes a key of any length");
-    mac.update(DOMAIN);
-    mac.update(identifier);
-    mac
-}
-
 /// `Token.encodeToUrlString`: identifier, password, kind and service, each behind its length.
 fn seal(key: &TokenKey, identifier: &Identifier) -> String {
     let identifier = postcard::to_stdvec(identifier).expect("plain data");
-    let password = mac(key, &identifier).finalize().into_bytes();
+    let password = sign(key, DOMAIN, &identifier);
     let mut bytes = Vec::new();
     for field in [identifier.as_slice(), password.as_slice(), KIND, b""] {
         write_vint(&mut bytes, field.len() as u32);
@@ -100,9 +84,8 @@ fn unseal(key: &TokenKey, text: &str) -> Option<Identifier> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
     let mut rest = bytes.as_slice();
     let identifier = take_field(&mut rest)?;
-    let password = take_field(&mut rest).filter(|password| password.len() == SIGNATURE_BYTES)?;
-    mac(key, identifier).verify_slice(password).ok()?;
-    postcard::from_bytes(identifier).ok()
+    let password = take_field(&mut rest)?;
+    is_signed(key, DOMAIN, identifier, password).then(|| postcard::from_bytes(identifier).ok()).flatten()
 }
 
 /// `WritableUtils.writeVInt` of a number that is not negative.

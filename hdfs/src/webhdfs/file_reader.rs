@@ -10,9 +10,11 @@ use crate::principal::Principal;
 use bytes::Bytes;
 use granary_client::{Client, ContentReader};
 use granary_protocol::block::Extent;
+use granary_protocol::encryption::ObjectEncryption;
 use granary_protocol::filesystem::{FsPath, FsReply, FsRequest, LocatedFile};
-use granary_protocol::namenode::LocatedExtent;
+use granary_protocol::namenode::{LocatedExtent, Window};
 use granary_protocol::{ErrorCode, Failure};
+use granary_sealing::ObjectReader;
 use std::sync::Arc;
 
 /// How often the same byte is asked for anew before the reader gives up.
@@ -27,6 +29,8 @@ pub struct FileReader {
     position: u64,
     end: u64,
     open: Option<ContentReader>,
+    /// Of an encrypted file, in place of `open`: all of the window.
+    sealed: Option<ObjectReader>,
     /// Attempts since a byte came.
     attempts: u32,
 }
@@ -46,9 +50,6 @@ impl FileReader {
     ) -> Result<FileReader, WebError> {
         let wanted = length.unwrap_or(u64::MAX - offset);
         let file = locate(&service, &principal, &path, offset, wanted).await?;
-        if file.encryption.is_some() {
-            return Err(WebError::unsupported(format!("{path} is encrypted; it is read through the S3 door")));
-        }
         if offset > file.length {
             return Err(WebError::io(format!(
                 "Offset={offset} out of the range [0, {}); OPEN, path={path}",
@@ -56,9 +57,13 @@ impl FileReader {
             )));
         }
         let end = file.length.min(offset.saturating_add(wanted));
+        let (position, encryption) = (offset, file.encryption.clone());
         let mut reader =
-            FileReader { service, client, principal, path, position: offset, end, open: None, attempts: 0 };
-        reader.open_blocks(file)?;
+            FileReader { service, client, principal, path, position, end, open: None, sealed: None, attempts: 0 };
+        match encryption {
+            Some(encryption) => reader.open_sealed(encryption).await?,
+            None => reader.open_blocks(file)?,
+        }
         Ok(reader)
     }
 
@@ -72,6 +77,11 @@ impl FileReader {
     /// # Errors
     /// The next byte cannot be had.
     pub async fn next(&mut self) -> Result<Option<Bytes>, WebError> {
+        if let Some(sealed) = &mut self.sealed {
+            let piece = sealed.next().await?;
+            self.position += piece.as_ref().map_or(0, |piece| piece.len() as u64);
+            return Ok(piece);
+        }
         while self.position < self.end {
             let Some(open) = &mut self.open else {
                 let file = locate(&self.service, &self.principal, &self.path, self.position, self.remaining()).await?;
@@ -84,6 +94,7 @@ impl FileReader {
                     self.attempts = 0;
                     return Ok(Some(piece));
                 }
+                // These blocks are read; the next ones are asked for.
                 Ok(None) => self.open = None,
                 Err(failure) => {
                     self.attempts += 1;
@@ -95,6 +106,22 @@ impl FileReader {
             }
         }
         Ok(None)
+    }
+
+    /// Opens the window of an encrypted file, which the principal may read, if it is still the same file.
+    async fn open_sealed(&mut self, encryption: ObjectEncryption) -> Result<(), WebError> {
+        if self.position == self.end {
+            return Ok(());
+        }
+        let Some(data) = &self.service.data else { return Err(WebError::unsupported("a datanode moves bytes")) };
+        let window = Window::Range { first: self.position, last: Some(self.end - 1) };
+        let read = self.service.locator.object(&self.path, window).await?;
+        if read.object.details.encryption.as_ref() != Some(&encryption) {
+            return Err(Failure::new(ErrorCode::Unavailable, format!("{} is being replaced", self.path)).into());
+        }
+        let data_key = data.sealed.data_key(&encryption).await?;
+        self.sealed = Some(ObjectReader::new(&self.client, read, Some(data_key)));
+        Ok(())
     }
 
     fn open_blocks(&mut self, file: LocatedFile) -> Result<(), WebError> {

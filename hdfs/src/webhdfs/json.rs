@@ -88,7 +88,7 @@ pub fn quota_usage(summary: &ContentSummary) -> Value {
 }
 
 /// `FsServerDefaults`.
-pub fn server_defaults(defaults: &ServerDefaults, trash_interval_minutes: u64) -> Value {
+pub fn server_defaults(defaults: &ServerDefaults) -> Value {
     json!({ "FsServerDefaults": {
         "blockSize": defaults.block_size,
         "bytesPerChecksum": 512,
@@ -98,7 +98,7 @@ pub fn server_defaults(defaults: &ServerDefaults, trash_interval_minutes: u64) -
         "fileBufferSize": 4096,
         "keyProviderUri": "",
         "replication": defaults.replication,
-        "trashInterval": trash_interval_minutes,
+        "trashInterval": defaults.trash_interval_minutes,
         "writePacketSize": 65_536,
     }})
 }

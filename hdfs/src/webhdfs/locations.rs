@@ -1,48 +1,22 @@
 //! Where a file's bytes are, as REST users read it to place their work.
 
 use super::error::WebError;
-use super::service::{WebHdfs, reply};
-use crate::principal::Principal;
+use super::service::WebHdfs;
 use crate::proto::{DatanodeInfo, LocatedBlock};
+use crate::sealed::ShownFile;
 use crate::translate::BlockView;
-use granary_protocol::filesystem::{FILE_BLOCKS_MAX, FsPath, FsReply, FsRequest, LocatedFile};
 use serde_json::{Value, json};
-
-/// All blocks with bytes of a range, however many answers of the namenode they take.
-pub async fn locate(
-    service: &WebHdfs,
-    principal: &Principal,
-    path: &FsPath,
-    offset: u64,
-    length: u64,
-) -> Result<LocatedFile, WebError> {
-    let end = offset.saturating_add(length);
-    let ask = |from: u64| FsRequest::Locate { path: path.clone(), offset: from, length: end - from };
-    let mut file = *reply!(service.call(principal, ask(offset)).await?, FsReply::Located(file) => file);
-    while let Some(last) = file.blocks.last() {
-        let from = last.offset + u64::from(last.extent.length);
-        if from >= end.min(file.length) || file.blocks.len() >= FILE_BLOCKS_MAX {
-            break;
-        }
-        let more = *reply!(service.call(principal, ask(from)).await?, FsReply::Located(file) => file);
-        if more.blocks.first().is_none_or(|block| block.offset < from) {
-            break;
-        }
-        file.blocks.extend(more.blocks);
-    }
-    Ok(file)
-}
 
 fn names(block: &LocatedBlock) -> Vec<String> {
     block.locs.iter().map(|node| format!("{}:{}", node.id.ip_addr, node.id.xfer_port)).collect()
 }
 
 /// `BlockLocations`.
-pub async fn block_locations(service: &WebHdfs, file: &LocatedFile) -> Result<Value, WebError> {
+pub async fn block_locations(service: &WebHdfs, file: &ShownFile) -> Result<Value, WebError> {
     service.datanodes.refresh().await;
     let view = BlockView { cluster: service.cluster().await?, datanodes: &service.datanodes };
     let location = |block: &granary_protocol::filesystem::FileBlock| {
-        let block = view.block(block);
+        let block = view.block_of(file, block);
         let names = names(&block);
         let rack = |node: &DatanodeInfo| node.location().to_owned();
         let topology = block.locs.iter().zip(&names).map(|(node, name)| format!("{}/{name}", rack(node)));
@@ -57,12 +31,12 @@ pub async fn block_locations(service: &WebHdfs, file: &LocatedFile) -> Result<Va
             "topologyPaths": topology.collect::<Vec<_>>(),
         })
     };
-    let all: Vec<Value> = file.blocks.iter().map(location).collect();
+    let all: Vec<Value> = file.file.blocks.iter().map(location).collect();
     Ok(json!({ "BlockLocations": { "BlockLocation": all } }))
 }
 
 /// `LocatedBlocks`, the older form. Tokens are not shown: nobody reads blocks with what this says.
-pub async fn located_blocks(service: &WebHdfs, file: &LocatedFile) -> Result<Value, WebError> {
+pub async fn located_blocks(service: &WebHdfs, file: &ShownFile) -> Result<Value, WebError> {
     service.datanodes.refresh().await;
     let view = BlockView { cluster: service.cluster().await?, datanodes: &service.datanodes };
     let located = view.file(file);

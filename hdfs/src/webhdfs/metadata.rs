@@ -4,7 +4,7 @@ use super::acl_spec::symbolic;
 use super::authenticate::Authenticated;
 use super::error::WebError;
 use super::json::{self, XAttrEncoding, named};
-use super::locations::{block_locations, locate, located_blocks};
+use super::locations::{block_locations, located_blocks};
 use super::operation::Operation;
 use super::request::{Parameters, WebRequest};
 use super::service::{WebHdfs, done, json as answer_json, reply};
@@ -19,6 +19,9 @@ use granary_protocol::filesystem::*;
 use http::header;
 use serde_json::{Value, json};
 use std::sync::Arc;
+
+/// The bucket of the users' homes.
+const HOMES: &str = "user";
 
 /// Answers one request.
 pub async fn answer(
@@ -42,11 +45,11 @@ pub async fn answer(
         Operation::GetContentSummary => json::content_summary(&summary(service, principal, path).await?),
         Operation::GetQuotaUsage => json::quota_usage(&summary(service, principal, path).await?),
         Operation::GetHomeDirectory => named("Path", home(principal)),
-        Operation::GetTrashRoot => named("Path", format!("{}/.Trash", home(principal))),
+        Operation::GetTrashRoot => named("Path", trash_root(principal, &path)),
         Operation::GetFileBlockLocations | Operation::GetBlockLocations => {
             let offset = parameters.number("offset")?.unwrap_or(0);
             let length = parameters.number("length")?.unwrap_or(i64::MAX as u64);
-            let file = locate(service, principal, &path, offset, length).await?;
+            let file = service.locator.locate(principal, &path, offset, length).await?;
             match operation {
                 Operation::GetFileBlockLocations => block_locations(service, &file).await?,
                 _ => located_blocks(service, &file).await?,
@@ -72,7 +75,7 @@ pub async fn answer(
         Operation::GetServerDefaults => {
             let reply = service.call(principal, FsRequest::ServerDefaults).await?;
             let defaults = reply!(reply, FsReply::ServerDefaults(defaults) => defaults);
-            json::server_defaults(&defaults, service.config.trash_interval_minutes)
+            json::server_defaults(&defaults)
         }
         Operation::GetStatus => {
             let reply = service.call(principal, FsRequest::Stats).await?;
@@ -114,7 +117,16 @@ pub(super) fn no_snapshots() -> WebError {
 }
 
 fn home(principal: &Principal) -> String {
-    format!("/user/{}", principal.fs.user)
+    format!("/{HOMES}/{}", principal.fs.user)
+}
+
+/// Where what is deleted at `path` is kept. Directories are not renamed from bucket to bucket, so each bucket has a trash of
+/// its own, named as Apache names that of an encryption zone; that of the homes' bucket lies in the home.
+fn trash_root(principal: &Principal, path: &FsPath) -> String {
+    match path.components().next() {
+        None | Some(HOMES) => format!("{}/.Trash", home(principal)),
+        Some(bucket) => format!("/{bucket}/.Trash/{}", principal.fs.user),
+    }
 }
 
 /// An entry that must be there.

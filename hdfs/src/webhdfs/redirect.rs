@@ -2,7 +2,6 @@
 
 use super::authenticate::Authenticated;
 use super::error::WebError;
-use super::locations::locate;
 use super::metadata::status;
 use super::operation::Operation;
 use super::request::{PREFIX, WebRequest};
@@ -71,7 +70,7 @@ async fn nearby(
     if operation == Operation::Open && offset > found.length && !found.under_construction {
         return Err(WebError::io(format!("Offset={offset} out of the range [0, {}); OPEN, path={path}", found.length)));
     }
-    let file = locate(service, &who.principal, path, offset, 1).await?;
+    let file = service.locator.locate(&who.principal, path, offset, 1).await?.file;
     let block = file.blocks.first();
     Ok(block.into_iter().flat_map(|block| &block.located.replicas).map(|replica| replica.datanode.id).collect())
 }

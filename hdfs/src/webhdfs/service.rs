@@ -11,6 +11,7 @@ use crate::config::HdfsConfig;
 use crate::datanode_directory::DatanodeDirectory;
 use crate::door::FileSystemDoor;
 use crate::principal::Principal;
+use crate::sealed::{Locator, SealedReads};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
@@ -31,6 +32,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct WebHdfs {
     pub(super) door: Arc<FileSystemDoor>,
     pub(super) datanodes: Arc<DatanodeDirectory>,
+    pub(super) locator: Arc<Locator>,
     pub(super) config: Arc<HdfsConfig>,
     pub(super) delegation: DelegationKeys,
     /// `host:port` of the Hadoop RPC port, as clients are told it.
@@ -46,6 +48,8 @@ pub struct DataSide {
     pub client: Client,
     /// Reaches the pipelines of new blocks.
     pub connector: Arc<dyn DatanodeConnector>,
+    /// Opens encrypted files.
+    pub sealed: Arc<SealedReads>,
     /// This machine, where the first replica of what is written should be.
     pub host: String,
 }
@@ -55,12 +59,13 @@ impl WebHdfs {
     pub fn new(
         door: Arc<FileSystemDoor>,
         datanodes: Arc<DatanodeDirectory>,
+        locator: Arc<Locator>,
         config: Arc<HdfsConfig>,
         delegation: DelegationKeys,
         rpc_address: String,
         data: Option<DataSide>,
     ) -> Arc<WebHdfs> {
-        Arc::new(WebHdfs { door, datanodes, config, delegation, rpc_address, data, cluster: OnceLock::new() })
+        Arc::new(WebHdfs { door, datanodes, locator, config, delegation, rpc_address, data, cluster: OnceLock::new() })
     }
 
     /// What an http port serves below `/webhdfs/v1`. Expects to find a [`Peer`] with each request.
