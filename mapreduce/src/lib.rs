@@ -1,6 +1,21 @@
-//! Batch jobs where the bytes are: which task runs on which node, and when it is better to wait for one.
+//! Batch jobs where the bytes are: what a job is, how its input is divided, which task runs where, and how a task runs.
 //!
-//! Owns the placement of tasks, as pure code. It reads no clock, draws no random number and does no I/O: whoever drives
-//! it (a job service, a simulator) says what happened and when, and carries out what was decided.
+//! - [`spec`]: a job as submitted, its limits and its checks. Pure.
+//! - [`plan`]: objects and their blocks into splits. Pure.
+//! - [`placement`]: which task runs on which node, and when it is better to wait for one. Pure: whoever drives it (a job
+//!   service, a simulator) says what happened and when, and carries out what was decided.
+//! - [`engine`]: one attempt of a task, from its input to its output, as blocking code; [`shuffle`] is what lies between
+//!   maps and reduces, [`sandbox`] how programs are kept apart.
+//!
+//! It does not know the store, the cluster or the clock: what it needs of them is in the traits of [`engine`].
 
+pub mod engine;
+mod input;
+mod operators;
 pub mod placement;
+pub mod plan;
+mod records;
+pub mod sandbox;
+pub mod shuffle;
+pub mod spec;
+mod streaming;

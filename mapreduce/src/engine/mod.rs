@@ -11,18 +11,27 @@
 //! - The same input gives the same output, byte for byte, if the program does: attempts can replace each other.
 
 mod cancel;
+mod cuts;
 mod failure;
+mod map_task;
+mod part;
 mod progress;
+mod reduce_task;
 mod store;
 
 pub use cancel::Cancel;
+pub use cuts::sample_cuts;
 pub use failure::TaskFailure;
 pub use progress::{Counter, Progress, ProgressReport, UserCounter};
 pub use store::{MapOutputs, TaskOutput, TaskStore};
 
+pub(crate) use part::Part;
+
+use crate::input::Source;
 use crate::plan::Split;
 use crate::sandbox::Execution;
-use crate::spec::JobSpec;
+use crate::shuffle::Scratch;
+use crate::spec::{JobSpec, SpecError};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -72,3 +81,36 @@ pub struct OutputFile {
     pub name: String,
     pub bytes: u64,
 }
+
+/// Runs the attempt to its end. Returns soon after `cancel` was thrown; until then its caller's thread is busy.
+///
+/// Whether it succeeded or not, its processes have ended and its threads too. Its scratch directory then holds the map
+/// output that it names, if any, and otherwise nothing of worth.
+pub fn run_attempt(attempt: &Attempt<'_>) -> Result<AttemptDone, TaskFailure> {
+    let scratch = Scratch::new(attempt.scratch, attempt.spec.resources.scratch_bytes);
+    let done = match attempt.input {
+        TaskInput::Map { split } => map_task::run(attempt, split, &scratch),
+        TaskInput::Reduce { partition, sources } => reduce_task::run(attempt, *partition, sources, &scratch),
+    };
+    if attempt.cancel.is_cancelled() { Err(TaskFailure::Cancelled) } else { done }
+}
+
+impl<'a> Attempt<'a> {
+    pub(crate) fn source(&self) -> Source<'a> {
+        Source {
+            store: self.store,
+            progress: self.progress,
+            cancel: self.cancel,
+            line_bytes_max: self.spec.line_bytes_max,
+        }
+    }
+}
+
+impl From<SpecError> for TaskFailure {
+    fn from(error: SpecError) -> Self {
+        TaskFailure::Malformed { what: "the specification".into(), given: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -104,6 +104,10 @@ impl Progress {
         self.total.store(units, Ordering::Relaxed);
     }
 
+    pub(crate) fn add_total(&self, units: u64) {
+        self.total.fetch_add(units, Ordering::Relaxed);
+    }
+
     pub(crate) fn advance(&self, units: u64) {
         self.done.fetch_add(units, Ordering::Relaxed);
         self.beat();

@@ -1,6 +1,7 @@
 //! What placement is told, and what it answers.
 
 use super::ids::{AttemptId, InputId, JobId, Millis, NodeId, RackId, UserId};
+use serde::{Deserialize, Serialize};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub struct MapPlan {
 }
 
 /// How near a task runs to its input. The names are those of Hadoop's counters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Locality {
     /// On a node that holds it, or there is none to hold.
     DataLocal,

@@ -1,7 +1,7 @@
 //! Splits: what each map reads, and on which nodes that lies.
 //!
 //! Pure: the caller lists the input objects with their blocks and gets splits. Invariants: every byte of every object is
-//! in exactly one split, splits are in the order of the objects and their bytes, and the same input gives the same splits.
+//! in exactly one split, and the same input gives the same splits.
 
 mod files;
 mod pack;
@@ -9,7 +9,6 @@ mod split;
 
 pub use split::{BlockLocation, InputFile, LocatedFile, Piece, PlannedSplit, Split};
 
-use crate::placement::{NodeId, RackId};
 use crate::spec::{JobSpec, Program, limits};
 use thiserror::Error;
 
@@ -22,18 +21,12 @@ pub enum PlanError {
     PartialRecord { url: String, length: u64, record_bytes: u64 },
 }
 
-/// The splits of a job over these objects. `rack_of` serves only to pack small objects that share no node.
-///
-/// Programs without input get their splits from their own figures: `maps_hint` of them, or fewer.
-pub fn plan(
-    spec: &JobSpec,
-    files: &[LocatedFile],
-    rack_of: &dyn Fn(NodeId) -> RackId,
-    maps_hint: u32,
-) -> Result<Vec<PlannedSplit>, PlanError> {
+/// The splits of a job over these objects. Programs without input get their splits from their own figures: `maps_hint` of
+/// them, or fewer.
+pub fn plan(spec: &JobSpec, files: &[LocatedFile], maps_hint: u32) -> Result<Vec<PlannedSplit>, PlanError> {
     let splits = match spec.program {
         Program::Teragen(rows) => split::rows(rows, maps_hint),
-        _ => files::splits(spec, files, rack_of)?,
+        _ => files::splits(spec, files)?,
     };
     if splits.len() > limits::MAPS_MAX {
         return Err(PlanError::TooManySplits { splits: splits.len() });

@@ -1,26 +1,23 @@
 //! Processes of tasks, kept apart from the daemon, from each other and from the machine.
 //!
 //! The daemon starts no program itself: it starts its own binary again as a *launcher*, which gives up what a task may not
-//! have and then becomes the program. So nothing has to be done between `fork` and `exec`.
+//! have and then starts the program. So nothing has to be done between `fork` and `exec`, and the daemon's own threads and
+//! rights stay as they are. What is given up, in this order, where the system lets it be done:
+//!
+//! - namespaces: processes (the task sees and can signal only its own, and all of them end with the launcher), network
+//!   (unless asked for), mounts, IPC, host name;
+//! - limits: address space, processor time, processes, open files, length of files, core dumps;
+//! - privileges: `no_new_privs`, another user where the daemon is root, and a seccomp filter that refuses what no
+//!   data program needs (tracing, mounting, kernel modules, keys, new namespaces, sockets of the network).
+//!
+//! Scratch space is measured while the process runs. The environment and the open files are the task's alone.
 
-use std::path::PathBuf;
+mod execution;
+mod launcher;
+mod plan;
+mod seccomp;
+mod watch;
 
-/// How processes of tasks are started on this node.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Execution {
-    /// The binary that acts as launcher when its first argument is [`LAUNCHER_ARGUMENT`]: that of the daemon.
-    pub launcher: PathBuf,
-    /// The user and group that tasks run as, if the daemon may change them. One for each slot, so that tasks cannot
-    /// touch each other.
-    pub account: Option<Account>,
-}
-
-/// The first argument of a launcher.
-pub const LAUNCHER_ARGUMENT: &str = "task-launcher";
-
-/// A user of the operating system, by number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Account {
-    pub user: u32,
-    pub group: u32,
-}
+pub use execution::{Account, Execution, LAUNCHER_ARGUMENT};
+pub use launcher::launcher_main;
+pub(crate) use watch::{Ended, Watch, widen_pipes};

@@ -167,11 +167,7 @@ impl Program {
             Program::Identity => 0,
             Program::Grep(grep) => u32::from(grep.count),
             Program::Distcp | Program::Checksum(_) | Program::Teragen(_) => 0,
-            Program::Wordcount
-            | Program::Sort
-            | Program::Terasort
-            | Program::Teravalidate
-            | Program::Streaming(_) => 1,
+            Program::Wordcount | Program::Sort | Program::Terasort | Program::Teravalidate | Program::Streaming(_) => 1,
         }
     }
 }

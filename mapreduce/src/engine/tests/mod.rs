@@ -1,0 +1,6 @@
+//! Whole jobs over a store in memory.
+
+mod fixture;
+mod jobs;
+mod lines;
+mod merging;

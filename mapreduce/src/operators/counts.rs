@@ -1,0 +1,84 @@
+//! Counting distinct byte strings in bounded memory: a hash table that empties itself into a collector.
+
+use crate::engine::TaskFailure;
+use crate::records::{Collector, CollectorSettings};
+use crate::shuffle::RunFile;
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use std::hash::BuildHasher;
+
+struct Entry {
+    offset: u32,
+    bytes: u32,
+    hash: u64,
+    count: u64,
+}
+
+/// How often each key came.
+pub(crate) struct Counts<'a> {
+    table: HashTable<Entry>,
+    keys: Vec<u8>,
+    /// Seeded anew each time, so that no input can be made to collide.
+    hasher: RandomState,
+    budget: usize,
+    collector: Collector<'a>,
+}
+
+impl<'a> Counts<'a> {
+    /// Half of the budget for the table, half for sorting what comes out of it.
+    pub fn new(mut settings: CollectorSettings<'a>) -> Self {
+        settings.budget /= 2;
+        let budget = usize::try_from(settings.budget).unwrap_or(usize::MAX).min(u32::MAX as usize);
+        Counts {
+            table: HashTable::new(),
+            keys: Vec::new(),
+            hasher: RandomState::default(),
+            budget,
+            collector: Collector::new(settings),
+        }
+    }
+
+    /// One more of this key.
+    pub fn add(&mut self, key: &[u8]) -> Result<(), TaskFailure> {
+        let hash = self.hasher.hash_one(key);
+        let keys = &self.keys;
+        let same = |entry: &Entry| entry.hash == hash && &keys[entry.offset as usize..][..entry.bytes as usize] == key;
+        if let Some(entry) = self.table.find_mut(hash, same) {
+            entry.count += 1;
+            return Ok(());
+        }
+        self.insert(hash, key)
+    }
+
+    #[cold]
+    fn insert(&mut self, hash: u64, key: &[u8]) -> Result<(), TaskFailure> {
+        // A table and a vector that grow are there twice for a moment, at up to twice the size.
+        let table = self.table.len().next_power_of_two() * 3 * size_of::<Entry>();
+        if 3 * (self.keys.len() + key.len()) + table > self.budget && !self.table.is_empty() {
+            self.empty()?;
+        }
+        if key.len() > self.budget {
+            return Err(TaskFailure::RecordTooLong { bytes: key.len() as u64, limit: self.budget as u64 });
+        }
+        let entry = Entry { offset: self.keys.len() as u32, bytes: key.len() as u32, hash, count: 1 };
+        self.keys.extend_from_slice(key);
+        self.table.insert_unique(hash, entry, |entry| entry.hash);
+        Ok(())
+    }
+
+    fn empty(&mut self) -> Result<(), TaskFailure> {
+        for entry in self.table.drain() {
+            let key = &self.keys[entry.offset as usize..][..entry.bytes as usize];
+            self.collector.emit(key, &entry.count.to_le_bytes())?;
+        }
+        self.keys.clear();
+        Ok(())
+    }
+
+    /// All counts, sorted.
+    pub fn finish(mut self) -> Result<RunFile, TaskFailure> {
+        self.empty()?;
+        (self.table, self.keys) = (HashTable::new(), Vec::new());
+        self.collector.finish()
+    }
+}

@@ -1,0 +1,117 @@
+//! One process: lines in, lines out, standard error to the reporter, and an end in any case.
+
+use super::{environment, reporter, workplace};
+use crate::engine::{Attempt, TaskFailure};
+use crate::plan::Piece;
+use crate::sandbox::{Ended, Watch};
+use crate::shuffle::Scratch;
+use std::io::{ErrorKind, Read, Write};
+use std::process::{ChildStdin, Stdio};
+use std::sync::Mutex;
+use std::thread;
+
+/// A program that is run for a task.
+pub(super) struct Process<'a> {
+    pub attempt: &'a Attempt<'a>,
+    pub scratch: &'a Scratch,
+    /// The program and its arguments.
+    pub words: &'a [String],
+    /// What it reads, if that is one piece of input.
+    pub piece: Option<&'a Piece>,
+    /// Whether an exit code other than zero is a failure.
+    pub exit_counts: bool,
+}
+
+/// The pipe to a process. A process that closes it wants no more, which is its right.
+pub(super) struct Feed {
+    pipe: Option<ChildStdin>,
+}
+
+impl Feed {
+    pub fn write(&mut self, bytes: &[u8]) -> Result<(), TaskFailure> {
+        let Some(pipe) = &mut self.pipe else { return Ok(()) };
+        match pipe.write_all(bytes) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                self.pipe = None;
+                Ok(())
+            }
+            Err(error) => Err(TaskFailure::Program { program: "the program".into(), how: error.to_string() }),
+        }
+    }
+
+    /// Whether the process still reads.
+    pub fn wanted(&self) -> bool {
+        self.pipe.is_some()
+    }
+}
+
+impl Process<'_> {
+    /// Runs the program: `feed` writes its input on this thread while `take` reads its output on another. Returns when the
+    /// process and everything it started have ended.
+    pub fn run(
+        &self,
+        feed: impl FnOnce(&mut Feed) -> Result<(), TaskFailure>,
+        take: impl FnOnce(&mut dyn Read) -> Result<(), TaskFailure> + Send,
+    ) -> Result<(), TaskFailure> {
+        let directory = workplace::prepare(self.attempt)?;
+        let variables = environment::variables(self.attempt, self.piece, &directory);
+        let mut command = self.attempt.execution.command(self.words, &directory, &self.attempt.spec.resources);
+        command.envs(variables).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().map_err(|error| self.not_started(&error.to_string()))?;
+        let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let (Some(stdin), Some(mut stdout), Some(stderr)) = pipes else {
+            return Err(self.not_started("no pipes"));
+        };
+        crate::sandbox::widen_pipes(&stdin, &stdout);
+        let watch = Watch::new(child, self.attempt.cancel, self.scratch);
+        // The first that went wrong: a process that is killed for it makes the other side fail too.
+        let first: Mutex<Option<TaskFailure>> = Mutex::new(None);
+        let note = |outcome: Result<(), TaskFailure>| {
+            if let Err(failure) = outcome {
+                first.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(failure);
+                watch.kill();
+            }
+        };
+        let ended = thread::scope(|scope| {
+            scope.spawn(|| reporter::listen(stderr, self.attempt.progress));
+            scope.spawn(|| {
+                note(take(&mut stdout));
+                // Whatever is left unread, the process is not to hang on it.
+                drop(stdout);
+            });
+            scope.spawn(|| note(watch.guard()));
+            let mut stdin = Feed { pipe: Some(stdin) };
+            note(feed(&mut stdin));
+            drop(stdin);
+            watch.wait()
+        });
+        if let Some(failure) = first.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            return Err(failure);
+        }
+        self.judge(&ended.map_err(|error| self.not_started(&error.to_string()))?)
+    }
+
+    fn judge(&self, ended: &Ended) -> Result<(), TaskFailure> {
+        match ended {
+            Ended::Code(0) => Ok(()),
+            Ended::NotStarted(reason) => Err(self.not_started(reason)),
+            Ended::Code(_) if !self.exit_counts => Ok(()),
+            Ended::Code(code) => Err(self.failed(format!("exited with code {code}"))),
+            Ended::CpuSpent => Err(TaskFailure::LimitReached {
+                what: "processor time".into(),
+                limit: format!("{} seconds", self.attempt.spec.resources.cpu_seconds),
+            }),
+            Ended::FileTooLarge => Err(self.scratch.exhausted()),
+            Ended::Signal(signal) => Err(self.failed(format!("was killed by signal {signal}"))),
+        }
+    }
+
+    fn failed(&self, how: String) -> TaskFailure {
+        TaskFailure::Program { program: self.words.join(" "), how }
+    }
+
+    fn not_started(&self, reason: &str) -> TaskFailure {
+        TaskFailure::ProgramNotStarted { program: self.words.join(" "), reason: reason.into() }
+    }
+}
