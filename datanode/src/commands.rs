@@ -1,7 +1,7 @@
 //! Carries out what the namenode orders, off the heartbeats' path.
 //!
-//! Three bounded queues (removals, finalizations, replicas to be made), one worker each, so that a long removal holds up neither a recovery nor a copy. A full queue
-//! drops the command: the namenode repeats whatever it does not see done.
+//! Three bounded queues (removals, finalizations, replicas to be made), one worker each, so that a long removal holds up
+//! neither a recovery nor a copy. A full queue drops the command: the namenode repeats whatever it does not see done.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};

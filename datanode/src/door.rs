@@ -7,7 +7,7 @@
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use granary_protocol::block::{BLOCK_BYTES_MAX, BlockKind, Extent};
+use granary_protocol::block::{BLOCK_BYTES_MAX, BlockKind, Extent, Media};
 use granary_protocol::datanode::ReadStream;
 use granary_protocol::token::{AccessMode, BlockToken};
 use granary_protocol::{BlockId, ErrorCode, Failure, GenerationStamp, VolumeId};
@@ -24,7 +24,7 @@ use crate::volume::{ReplicaSource, Volume};
 /// Where a new replica goes and how it begins.
 #[derive(Clone, Copy, Debug)]
 pub struct NewReplica {
-    /// The volume; without, the one with the most room.
+    /// The volume; without, the one with the most room, on archive media only where there are no others.
     pub volume: Option<VolumeId>,
     /// The generation it is written at.
     pub generation: GenerationStamp,
@@ -147,7 +147,8 @@ impl Datanode {
 
     fn roomiest_volume(&self) -> Result<Arc<Volume>, ReplicaError> {
         let in_service = self.node.volumes.all().iter().filter(|volume| volume.failed().is_none());
-        in_service.max_by_key(|volume| volume.report().free_bytes).cloned().ok_or(ReplicaError::NoSuchVolume)
+        let rank = |volume: &&Arc<Volume>| (volume.media != Media::Archive, volume.report().free_bytes);
+        in_service.max_by_key(rank).cloned().ok_or(ReplicaError::NoSuchVolume)
     }
 
     fn volume_of(&self, block: BlockId, generation: GenerationStamp) -> Result<Arc<Volume>, ReplicaError> {

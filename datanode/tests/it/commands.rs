@@ -48,13 +48,7 @@ async fn a_copy_of_a_corrupt_replica_leaves_nothing_behind() {
     cluster.namenode.order(copy(node.volume_ids()[0], block, data.len() as u32, vec![pipeline(&node)[1].clone()]));
     let corrupt = ReplicaChange::Corrupt(node.volume_ids()[0], block, GEN);
     cluster.namenode.wait("report of the damage", |told| told.changes.contains(&corrupt)).await;
-    for _ in 0..1000 {
-        if files(&cluster.path("b"), ".o").is_empty() {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    panic!("half a copy stays");
+    until("half a copy goes", || files(&cluster.path("b"), ".o").is_empty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

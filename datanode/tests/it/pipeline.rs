@@ -118,13 +118,7 @@ async fn a_member_that_cannot_be_reached_is_named() {
     let failure = node.write(request).await.err().unwrap();
     assert_eq!(failure.code, ErrorCode::DownstreamFailed { volume: missing.volume });
     // The replica made here meanwhile goes again.
-    for _ in 0..1000 {
-        if files(&cluster.path("a"), ".o").is_empty() {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    panic!("the empty replica stays");
+    until("the empty replica goes", || files(&cluster.path("a"), ".o").is_empty()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

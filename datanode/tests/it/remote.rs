@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::*;
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(60);
 
 fn encode(value: &impl Serialize) -> Bytes {
     postcard::to_stdvec(value).unwrap().into()

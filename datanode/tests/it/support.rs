@@ -45,6 +45,18 @@ pub struct Told {
     pub changes: Vec<ReplicaChange>,
 }
 
+/// How long a busy machine may take over anything.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Looks until something is so.
+pub async fn until(what: &str, reached: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while !reached() {
+        assert!(std::time::Instant::now() < deadline, "never: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 #[derive(Default)]
 pub struct FakeNamenode {
     pub told: Mutex<Told>,
@@ -66,7 +78,7 @@ impl FakeNamenode {
                 heard.await;
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
+        tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
     }
 
     pub fn order(&self, command: DatanodeCommand) {

@@ -126,14 +126,13 @@ async fn a_full_disk_is_an_error_of_one_replica_and_passes() {
     assert_eq!(read(&node, volume, BlockId(2), 0, 1_000_000).await.unwrap(), data);
     fs::remove_file(root.join("ballast")).unwrap();
     drop(open);
-    for _ in 0..1000 {
-        match node.write(write_request(BlockId(4), Owned, pipeline(&node))).await {
-            Ok(_) => return,
-            Err(failure) => assert_eq!(failure.code, ErrorCode::DiskFull),
+    let recovering = async {
+        while let Err(failure) = node.write(write_request(BlockId(4), Owned, pipeline(&node))).await {
+            assert_eq!(failure.code, ErrorCode::DiskFull);
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
-    panic!("the volume does not recover");
+    };
+    tokio::time::timeout(PATIENCE, recovering).await.expect("the volume recovers");
 }
 
 #[tokio::test(flavor = "multi_thread")]

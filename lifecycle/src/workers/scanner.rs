@@ -109,8 +109,9 @@ impl Scanner {
     }
 
     async fn turns(&mut self) -> Result<Turn, Failure> {
-        let (mut unfinished, mut next, mut after) = (false, None::<UnixMillis>, None);
-        self.settle_restores().await?;
+        let (mut next, mut after) = (None::<UnixMillis>, None);
+        // Many that are due at once are not kept waiting by pauses.
+        let mut unfinished = self.settle_restores().await?;
         loop {
             let (buckets, more) = self.list_buckets(after).await?;
             for bucket in &buckets {
@@ -333,10 +334,11 @@ impl Scanner {
         }
     }
 
-    async fn settle_restores(&self) -> Result<(), Failure> {
+    /// Announces restores that are due; whether there may be more.
+    async fn settle_restores(&self) -> Result<bool, Failure> {
         let request = NamenodeRequest::SettleRestores { limit: RESTORES_PER_REQUEST };
         match self.components.namenode.call(request).await? {
-            NamenodeReply::RestoresSettled(_) => Ok(()),
+            NamenodeReply::RestoresSettled(settled) => Ok(settled >= RESTORES_PER_REQUEST),
             other => Err(unexpected(&other)),
         }
     }
