@@ -1,6 +1,7 @@
 //! CompleteMultipartUpload: the named parts become the object. Only metadata move, so it is quick whatever the size.
 
 use super::Outcome;
+use super::bucket_lifecycle::{Expiring, insert_expiration};
 use super::checksums::{algorithm_of, checksum_of, kept_algorithm, kept_type, shown, type_of};
 use super::events::announce_write;
 use super::response_headers::describe_written_version;
@@ -42,21 +43,23 @@ pub(super) async fn complete_upload(state: &GatewayState, mut request: S3Request
     let document = request.document(spec, state.config.complete_xml_bytes_max).await?;
     let named = parse(&document)?;
     let etag = object_etag(&named)?;
-    let mut encryption = None;
-    let (checksum, size) = match stored_parts(state, &request, upload).await? {
+    // Gone: completed before, perhaps by this request's first attempt. The namenode knows.
+    let stored = stored_parts(state, &request, upload).await?;
+    let checksum = match &stored {
         Some((info, parts)) => {
-            encryption = info.details.encryption.clone();
-            check_upload_key(encryption.as_ref(), CustomerKey::of_object(&request.headers)?.as_ref())?;
-            (judge(&named, &info, &parts, &request.headers)?, Some(size_of(&named, &parts)))
+            let key = CustomerKey::of_object(&request.headers)?;
+            check_upload_key(info.details.encryption.as_ref(), key.as_ref())?;
+            judge(&named, info, parts, &request.headers)?
         }
-        // Gone: completed before, perhaps by this request's first attempt. The namenode knows.
-        None => (None, None),
+        None => None,
     };
+    let made = stored.map(|(info, parts)| (size_of(&named, &parts), info));
     let completed = named
         .into_iter()
         .map(|part| CompletedPart { number: part.number, md5: part.md5, checksum: part.checksum.map(named_checksum) })
         .collect();
     let settled = condition.settle(state, &request.bucket, &request.key).await?;
+    let settings = request.settings().clone();
     let (bucket, key) = (request.bucket, request.key);
     let completing =
         state.client.complete_upload(bucket.clone(), key.clone(), upload, completed, etag, checksum, settled.condition);
@@ -74,7 +77,13 @@ pub(super) async fn complete_upload(state: &GatewayState, mut request: S3Request
     }
     let mut response = xml.into_response();
     describe_written_version(response.headers_mut(), &outcome);
-    insert_encryption(response.headers_mut(), encryption.as_ref());
+    if let Some((size, info)) = &made {
+        let (tags, written) = (&info.details.tags, outcome.modified);
+        let completed = Expiring { key: key.as_str(), size: *size, tags, written, class: info.class };
+        insert_expiration(response.headers_mut(), &settings, &completed);
+        insert_encryption(response.headers_mut(), info.details.encryption.as_ref());
+    }
+    let size = made.map(|(size, _)| size);
     announce_write(&mut response, EventKind::CreatedComplete, &key, size, &outcome);
     Ok(response)
 }

@@ -4,6 +4,7 @@
 //! rewrites the bytes, and gives the copy of a multipart object the tag of a single PUT.)
 
 use super::Outcome;
+use super::bucket_lifecycle::{Expiring, insert_expiration};
 use super::checksums::{algorithm_of, shown};
 use super::copied_content::CopiedContent;
 use super::copy_source::Source;
@@ -60,10 +61,10 @@ pub(super) async fn copy_object(state: &GatewayState, request: S3Request) -> Out
         details.tags.clone_from(&object.details.tags);
     }
     details.encryption.clone_from(&content.encryption);
-    let (size, checksum) = (object.size, content.checksum);
+    let (size, checksum, tags) = (object.size, content.checksum, details.tags.clone());
     let new = NewObject { size, etag: content.etag, owner, class, checksum, lock, details };
     let (etag, source_version) = (object.etag, object.version);
-    let written_key = request.key.clone();
+    let (written_key, settings) = (request.key.clone(), request.settings().clone());
     let settled = condition.settle(state, &request.bucket, &request.key).await?;
     let (client, bucket, key) = (&state.client, request.bucket, request.key);
     let copied = match content.rewritten {
@@ -85,6 +86,8 @@ pub(super) async fn copy_object(state: &GatewayState, request: S3Request) -> Out
     }
     let mut response = xml.into_response();
     describe_written_version(response.headers_mut(), &outcome);
+    let written = Expiring { key: written_key.as_str(), size, tags: &tags, written: outcome.modified, class };
+    insert_expiration(response.headers_mut(), &settings, &written);
     insert_new_encryption(response.headers_mut(), content.encryption.as_ref());
     announce_write(&mut response, EventKind::CreatedCopy, &written_key, Some(size), &outcome);
     if source_version != VersionId::NULL

@@ -281,14 +281,26 @@ async fn answers_say_when_objects_and_uploads_end() {
                  </DaysAfterInitiation></AbortIncompleteMultipartUpload></Rule></LifecycleConfiguration>";
     assert_eq!(put(&mut connection, "lifecycle", rules).await.status, 200);
     let stored = connection.signed("PUT", "/bucket/a/k").body("x").send().await;
-    let expected = stored.header("x-amz-expiration").unwrap().to_owned();
-    assert!(expected.ends_with(" 00:00:00 GMT\", rule-id=\"one\""), "{expected}");
+    let ends = |header: Option<&str>| header.is_some_and(|text| text.ends_with(" 00:00:00 GMT\", rule-id=\"one\""));
+    assert!(ends(stored.header("x-amz-expiration")), "{:?}", stored.header("x-amz-expiration"));
     assert!(connection.signed("HEAD", "/bucket/a/k").send().await.header("x-amz-expiration").is_some());
     assert!(connection.signed("GET", "/bucket/a/k").send().await.header("x-amz-expiration").is_some());
     let other = connection.signed("PUT", "/bucket/k").body("x").send().await;
     assert_eq!(other.header("x-amz-expiration"), None);
+    let copy = connection.signed("PUT", "/bucket/a/copy").header("x-amz-copy-source", "/bucket/k").send().await;
+    assert!(copy.status == 200 && ends(copy.header("x-amz-expiration")), "{}", copy.text());
+    let away = connection.signed("PUT", "/bucket/copy").header("x-amz-copy-source", "/bucket/a/k").send().await;
+    assert_eq!((away.status, away.header("x-amz-expiration")), (200, None));
     let upload = connection.signed("POST", "/bucket/a/u?uploads").send().await;
     assert_eq!(upload.header("x-amz-abort-rule-id"), Some("one"));
     assert!(upload.header("x-amz-abort-date").is_some_and(|date| date.ends_with("00:00:00 GMT")));
+    let id = upload.element("UploadId").unwrap().to_owned();
+    let part = connection.signed("PUT", &format!("/bucket/a/u?partNumber=1&uploadId={id}")).body("x").send().await;
+    let parts = format!(
+        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part></CompleteMultipartUpload>",
+        part.header("etag").unwrap()
+    );
+    let completed = connection.signed("POST", &format!("/bucket/a/u?uploadId={id}")).body(parts).send().await;
+    assert!(completed.status == 200 && ends(completed.header("x-amz-expiration")), "{}", completed.text());
     world.stop().await;
 }
