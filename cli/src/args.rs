@@ -4,8 +4,10 @@ use clap::{Args, Parser, Subcommand};
 use granary_gateway::config::{NewBuckets, NotificationSettings, StoreDefault, TargetSettings};
 use granary_hdfs::config::HdfsConfig;
 use granary_lifecycle::LifecycleSettings;
+use granary_namenode::redundancy::ClassConfig;
+use granary_protocol::block::Media;
 use granary_protocol::object::StorageClass;
-use granary_protocol::redundancy::{NotAPolicy, RedundancyPolicy};
+use granary_protocol::redundancy::NotAPolicy;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -90,6 +92,9 @@ pub struct ServerOptions {
     /// metadata.
     #[arg(long, required = true, value_name = "DIR")]
     pub data: Vec<PathBuf>,
+    /// A directory on cheap, slow media, for the blocks of GLACIER and DEEP_ARCHIVE. May be repeated, one a disk.
+    #[arg(long, value_name = "DIR")]
+    pub archive: Vec<PathBuf>,
     /// Where S3 is served.
     #[arg(long, default_value = "127.0.0.1:9000", value_name = "ADDR:PORT")]
     pub s3: SocketAddr,
@@ -173,9 +178,9 @@ impl std::str::FromStr for ProxyUser {
 /// What storage classes ask for.
 #[derive(Clone, Debug, Default, Args)]
 pub struct RedundancyOptions {
-    /// How blocks of a storage class are kept: `STANDARD_IA=rs-6-3`, `STANDARD=replicas-2`. Without it the default for the
-    /// number of failure domains holds. May be repeated.
-    #[arg(long = "class", value_name = "CLASS=POLICY")]
+    /// How blocks of a storage class are kept, on which media, or both: `STANDARD_IA=rs-6-3`, `STANDARD=ssd`,
+    /// `GLACIER=rs-4-2,archive`. Without it the defaults for the number of failure domains hold. May be repeated.
+    #[arg(long = "class", value_name = "CLASS=POLICY,MEDIA")]
     pub classes: Vec<ClassPolicy>,
     /// How long a namenode that begins to lead waits before it codes blocks and removes surplus replicas.
     #[arg(long, default_value_t = 60, value_name = "SECONDS")]
@@ -188,32 +193,35 @@ pub struct RedundancyOptions {
 impl RedundancyOptions {
     /// Puts them into a namenode's settings.
     pub fn apply(&self, config: &mut granary_namenode::Config) {
-        let settings = |policy: &ClassPolicy| {
-            (policy.class.clone(), granary_namenode::redundancy::ClassConfig { redundancy: Some(policy.policy) })
-        };
-        config.classes = self.classes.iter().map(settings).collect();
+        config.classes = self.classes.iter().map(|policy| (policy.class.clone(), policy.settings)).collect();
         config.coding.settle_ms = self.coding_settle_s.saturating_mul(1_000);
         config.coding.patience_ms = self.coding_patience_s.saturating_mul(1_000);
     }
 }
 
-/// A storage class and its redundancy, written `CLASS=POLICY`.
+/// A storage class, its redundancy and its media, written `CLASS=POLICY`, `CLASS=MEDIA` or `CLASS=POLICY,MEDIA`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClassPolicy {
     pub class: String,
-    pub policy: RedundancyPolicy,
+    pub settings: ClassConfig,
 }
 
 impl std::str::FromStr for ClassPolicy {
     type Err = String;
 
     fn from_str(text: &str) -> Result<ClassPolicy, String> {
-        let (class, policy) = text.split_once('=').ok_or("a class's redundancy is written CLASS=POLICY")?;
+        let (class, words) = text.split_once('=').ok_or("a class's redundancy is written CLASS=POLICY")?;
         if StorageClass::from_name(class).is_none() {
             return Err(format!("S3 has no storage class {class:?}"));
         }
-        let policy = policy.parse().map_err(|error: NotAPolicy| error.to_string())?;
-        Ok(ClassPolicy { class: class.to_owned(), policy })
+        let mut settings = ClassConfig::default();
+        for word in words.split(',') {
+            match Media::from_name(word) {
+                Some(media) => settings.media = Some(media),
+                None => settings.redundancy = Some(word.parse().map_err(|error: NotAPolicy| error.to_string())?),
+            }
+        }
+        Ok(ClassPolicy { class: class.to_owned(), settings })
     }
 }
 
@@ -473,6 +481,9 @@ pub struct LocalUpOptions {
     /// Racks the datanodes are spread over.
     #[arg(long, default_value_t = 1)]
     pub racks: u16,
+    /// Of the datanodes so many, the first ones, get a second volume, for archives.
+    #[arg(long, default_value_t = 0)]
+    pub archives: u16,
     /// The first gateway's S3 port; further gateways and all other ports are free ones. 0 picks a free one too.
     #[arg(long, default_value_t = 0, value_name = "PORT")]
     pub s3_port: u16,

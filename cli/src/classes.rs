@@ -13,14 +13,15 @@ pub async fn show(connection: &Connection, json: bool) -> anyhow::Result<()> {
     }
     println!("{} failure domains in service, each a {}", report.domains, report.domain);
     println!(
-        "{:<20} {:<11} {:<10} {:>8} {:>8} {:>10} {:>10} {:>9}",
-        "class", "redundancy", "set by", "blocks", "coded", "kept", "stored", "per byte"
+        "{:<20} {:<11} {:<8} {:<8} {:>8} {:>8} {:>10} {:>10} {:>9}",
+        "class", "redundancy", "media", "set by", "blocks", "coded", "kept", "stored", "per byte"
     );
     for class in &report.classes {
         println!(
-            "{:<20} {:<11} {:<10} {:>8} {:>8} {:>10} {:>10} {:>9}",
+            "{:<20} {:<11} {:<8} {:<8} {:>8} {:>8} {:>10} {:>10} {:>9}",
             class.class,
             class.policy.to_string(),
+            class.media,
             if class.configured { "config" } else { "default" },
             class.blocks,
             class.coded_blocks,
@@ -29,8 +30,24 @@ pub async fn show(connection: &Connection, json: bool) -> anyhow::Result<()> {
             per_byte(class)
         );
     }
+    print_media(&report);
+    for class in report.classes.iter().filter(|class| !class.restore.is_empty()) {
+        println!("{} is read only after a restore: {}", class.class, class.restore);
+    }
     print_groups(&report);
     Ok(())
+}
+
+/// Which classes cannot be where they belong, or are not yet.
+fn print_media(report: &ClassReport) {
+    let wanting: Vec<&str> =
+        report.classes.iter().filter(|class| !class.has_media).map(|class| class.class.as_str()).collect();
+    if !wanting.is_empty() {
+        println!("no volume in service is of the media of {}: all volumes are used", wanting.join(", "));
+    }
+    for class in report.classes.iter().filter(|class| class.other_media_bytes > 0) {
+        println!("{}: {} on volumes of other media", class.class, bytes(class.other_media_bytes));
+    }
 }
 
 /// Bytes stored for every byte kept.

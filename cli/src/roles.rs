@@ -22,7 +22,6 @@ use granary_hdfs::datanode_directory::DatanodeDirectory;
 use granary_lifecycle::LifecycleSettings;
 use granary_namenode::peers::PeerDoor;
 use granary_namenode::server::NamenodeServer;
-use granary_protocol::block::Media;
 use granary_protocol::datanode::{DatanodeConnector, DatanodeService};
 use granary_protocol::namenode::NamenodeService;
 use granary_protocol::{DatanodeId, NodeName, Rack};
@@ -55,6 +54,7 @@ pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
     let server = listen(file.rpc, security.clone(), Arc::new(NamenodeServer::new(door.clone()))).await?;
     let serving = tokio::spawn(server.run(shutdown.clone()));
     let lifecycle = lifecycle::settings(file.lifecycle)?;
+    file.namenode.tiering.day_ms = lifecycle.calendar().day_ms();
     let components = granary_namenode::startup::Components {
         clock: Arc::new(granary_namenode::clock::SystemClock),
         security,
@@ -265,9 +265,8 @@ pub fn datanode_config(
     rack: &str,
     address: &str,
     http: &str,
-    volumes: &[PathBuf],
+    volumes: Vec<VolumeConfig>,
 ) -> granary_datanode::Config {
-    let volumes = volumes.iter().map(|path| VolumeConfig { path: path.clone(), media: Media::default() }).collect();
     let mut config = granary_datanode::Config::new(NodeName::from(name), volumes);
     config.rack = Rack::from(rack);
     config.address = address.to_owned();

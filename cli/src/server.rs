@@ -13,14 +13,17 @@ use crate::shutdown;
 use anyhow::Context;
 use granary_client::remote::RemoteDatanodes;
 use granary_client::{Client, ClientComponents, ClientConfig};
-use granary_datanode::Datanode;
+use granary_datanode::{Datanode, VolumeConfig};
 use granary_gateway::config::{EncryptionConfig, KmsConfig};
+use granary_lifecycle::LifecycleSettings;
 use granary_namenode::service::Namenode;
 use granary_protocol::NodeName;
+use granary_protocol::block::Media;
 use granary_protocol::datanode::{DatanodeConnector, DatanodeService};
 use granary_protocol::namenode::NamenodeService;
 use granary_rpc::{RpcClientConfig, Security, StorageThread};
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -50,7 +53,7 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
     let (stop_namenode, stop_datanode, stop_client) =
         (CancellationToken::new(), CancellationToken::new(), CancellationToken::new());
     let storage = StorageThread::start().context("starting the storage thread")?;
-    let namenode = start_namenode(&options, &first, stop_namenode.clone(), &storage).await?;
+    let namenode = start_namenode(&options, &first, &lifecycle, stop_namenode.clone(), &storage).await?;
     let datanode = start_datanode(&options, namenode.namenode.clone(), stop_datanode.clone()).await?;
     until("the namenode leads and the datanode is known to it", || roles_are_ready(&namenode.namenode, &datanode))
         .await?;
@@ -153,12 +156,14 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
 async fn start_namenode(
     options: &ServerOptions,
     first: &std::path::Path,
+    lifecycle: &LifecycleSettings,
     shutdown: CancellationToken,
     storage: &StorageThread,
 ) -> anyhow::Result<granary_namenode::startup::Running> {
     let mut config = granary_namenode::Config::single(first.join("namenode"));
     options.redundancy.apply(&mut config);
     hadoop::settle(&mut config, &options.hdfs.config());
+    config.tiering.day_ms = lifecycle.calendar().day_ms();
     let components = granary_namenode::startup::Components {
         clock: Arc::new(granary_namenode::clock::SystemClock),
         security: Security::Plaintext,
@@ -176,9 +181,11 @@ async fn start_datanode(
     namenode: Arc<Namenode>,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Arc<Datanode>> {
-    let volumes: Vec<_> = options.data.iter().map(|directory| directory.join("datanode")).collect();
-    let config =
-        roles::datanode_config("datanode-1", "/default-rack", "", &options.datanode_http.to_string(), &volumes);
+    let volume = |directory: &PathBuf, media| VolumeConfig { path: directory.join("datanode"), media };
+    let disks = options.data.iter().map(|directory| volume(directory, Media::default()));
+    let archives = options.archive.iter().map(|directory| volume(directory, Media::Archive));
+    let volumes = disks.chain(archives).collect();
+    let config = roles::datanode_config("datanode-1", "/default-rack", "", &options.datanode_http.to_string(), volumes);
     let components = granary_datanode::Components {
         clock: Arc::new(granary_datanode::SystemClock),
         namenodes: vec![namenode as Arc<dyn NamenodeService>],

@@ -25,7 +25,8 @@ pub async fn run(connection: &Connection, command: VolumeCommand) -> anyhow::Res
             for (name, volume) in &volumes {
                 let failed = volume.failed.as_ref().map_or(String::new(), |why| format!("  FAILED: {why}"));
                 println!(
-                    "{name}  {} in {} replicas{}{failed}",
+                    "{name}  {}  {} in {} replicas{}{failed}",
+                    volume.media.name(),
                     bytes(volume.used_bytes),
                     volume.replicas,
                     draining(volume)

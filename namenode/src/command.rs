@@ -208,6 +208,21 @@ pub enum Action {
     DropGroup {
         group: GroupId,
     },
+
+    /// Contents in INTELLIGENT_TIERING that were read.
+    NoteAccess {
+        contents: Vec<ContentId>,
+    },
+    /// Contents in INTELLIGENT_TIERING that were not read for so long are kept as infrequent ones.
+    SettleTiering {
+        idle_ms: u64,
+        limit: u32,
+    },
+    /// Blocks that changed their class: the class they are in now, and the replicas it asks for; `None` for those that are
+    /// gone.
+    SettleClasses {
+        blocks: Vec<(BlockId, Option<(StorageClass, u8)>)>,
+    },
 }
 
 /// What is done to the namespace as a file system.

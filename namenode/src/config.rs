@@ -56,6 +56,9 @@ pub struct Config {
     /// When replicas are moved from full volumes to emptier ones.
     #[serde(default)]
     pub balance: BalanceConfig,
+    /// When objects in INTELLIGENT_TIERING count as infrequently read.
+    #[serde(default)]
+    pub tiering: TieringConfig,
     /// How often the leader tells followers that it lives. Default 200 ms.
     #[serde(default = "default_heartbeat_interval_ms")]
     pub heartbeat_interval_ms: u64,
@@ -68,6 +71,22 @@ pub struct Config {
     /// Log entries after which the state is synced and the log purged. Default 20,000.
     #[serde(default = "default_snapshot_entries")]
     pub snapshot_entries: u64,
+}
+
+/// When objects in INTELLIGENT_TIERING count as infrequently read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TieringConfig {
+    /// A day, which is also how often a read of an object is noted at most. Default 86,400,000 ms.
+    pub day_ms: u64,
+    /// Days without a read after which an object is kept as those in STANDARD_IA are. Default 30.
+    pub infrequent_after_days: u32,
+}
+
+impl Default for TieringConfig {
+    fn default() -> Self {
+        TieringConfig { day_ms: 24 * 60 * 60 * 1000, infrequent_after_days: 30 }
+    }
 }
 
 /// A Raft peer.
@@ -108,6 +127,7 @@ impl Config {
             classes: BTreeMap::new(),
             coding: CodingConfig::default(),
             balance: BalanceConfig::default(),
+            tiering: TieringConfig::default(),
             heartbeat_interval_ms: default_heartbeat_interval_ms(),
             election_timeout_ms: default_election_timeout_ms(),
             log_bytes_max: default_log_bytes_max(),
@@ -151,6 +171,9 @@ impl Config {
         }
         if let Err(name) = self.policies() {
             return refuse(&format!("`classes` names {name:?}, which is no storage class of S3"));
+        }
+        if self.tiering.day_ms == 0 || self.tiering.infrequent_after_days == 0 {
+            return refuse("`tiering` needs days longer than nothing, and at least one of them");
         }
         if self.election_timeout_ms < 3 * self.heartbeat_interval_ms {
             return refuse("`election_timeout_ms` must be at least three times `heartbeat_interval_ms`");

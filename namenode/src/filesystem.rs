@@ -132,7 +132,10 @@ impl Namenode {
                     let why = "the file is archived: it can be read after RestoreObject through S3";
                     return Err(Failure::new(ErrorCode::FileSystemRefused, why));
                 }
-                Answer::File(found) => self.locate_file(&found, &host).map(|file| FsReply::Located(Box::new(file))),
+                Answer::File(found) => {
+                    self.note_read(found.class, found.content);
+                    self.locate_file(&found, &host).map(|file| FsReply::Located(Box::new(file)))
+                }
                 Answer::Listing(found) => self.locate_listing(found, &host).map(|page| FsReply::Listing(Some(page))),
             };
             if let Some(reply) = located {

@@ -9,6 +9,7 @@ use crate::file_recovery;
 use crate::service::Namenode;
 use crate::startup::NamenodeError;
 use crate::state;
+use crate::tiering;
 use granary_protocol::token::BlockKey;
 use granary_protocol::user::TokenKey;
 use granary_protocol::{ClusterId, Failure, UnixMillis};
@@ -112,10 +113,12 @@ impl Leader {
         }
         namenode.applied.with_blocks(|blocks| blocks.tick(now, REPAIRS_PER_TICK));
         if self.leading {
+            coding::settle_classes(namenode).await;
             coding::step(namenode, now).await;
             expire_leases(namenode, now).await;
             rotate_keys(namenode, now).await;
             file_recovery::step(namenode, now).await;
+            tiering::step(namenode, now).await;
         }
     }
 

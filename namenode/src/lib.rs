@@ -36,5 +36,6 @@ pub mod server;
 pub mod service;
 pub mod startup;
 pub mod state;
+mod tiering;
 
 pub use config::Config;

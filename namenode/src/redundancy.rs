@@ -1,8 +1,9 @@
 //! What storage classes ask for: the configuration, and defaults that fit the number of failure domains. Pure.
 //!
 //! Blocks of every class are written as whole copies first. Those of a coded class are put into groups after they were
-//! sealed, and rely on them from then on.
+//! sealed, and rely on them from then on. A class also says on which media its blocks belong.
 
+use granary_protocol::block::Media;
 use granary_protocol::object::StorageClass;
 use granary_protocol::redundancy::RedundancyPolicy;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,36 @@ impl Default for CodingConfig {
 pub struct ClassConfig {
     /// `replicas-3`, `rs-6-3` and so on; without it the default for the number of failure domains holds.
     pub redundancy: Option<RedundancyPolicy>,
+    /// On which volumes its blocks belong: `ssd`, `disk` or `archive`. Default: `archive` for GLACIER and DEEP_ARCHIVE,
+    /// anything but `archive` for the others.
+    pub media: Option<Media>,
+}
+
+/// On which media the blocks of a class belong. Where the cluster has none of them, all will do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediaRule {
+    /// On this one.
+    Only(Media),
+    /// On any but those for archives.
+    NotArchive,
+}
+
+impl MediaRule {
+    /// Whether blocks belong on such a volume.
+    pub fn suits(self, media: Media) -> bool {
+        match self {
+            MediaRule::Only(only) => media == only,
+            MediaRule::NotArchive => media != Media::Archive,
+        }
+    }
+
+    /// How reports call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            MediaRule::Only(media) => media.name(),
+            MediaRule::NotArchive => "any",
+        }
+    }
 }
 
 /// What every class asks for.
@@ -51,6 +82,7 @@ pub struct ClassConfig {
 pub struct ClassPolicies {
     replication: u8,
     configured: BTreeMap<StorageClass, RedundancyPolicy>,
+    media: BTreeMap<StorageClass, Media>,
 }
 
 impl ClassPolicies {
@@ -59,12 +91,22 @@ impl ClassPolicies {
     /// # Errors
     /// A name that is none.
     pub fn new(replication: u8, classes: &BTreeMap<String, ClassConfig>) -> Result<ClassPolicies, String> {
-        let mut configured = BTreeMap::new();
+        let (mut configured, mut media) = (BTreeMap::new(), BTreeMap::new());
         for (name, settings) in classes {
             let class = StorageClass::from_name(name).ok_or_else(|| name.clone())?;
             configured.extend(settings.redundancy.map(|policy| (class, policy)));
+            media.extend(settings.media.map(|only| (class, only)));
         }
-        Ok(ClassPolicies { replication, configured })
+        Ok(ClassPolicies { replication, configured, media })
+    }
+
+    /// On which media the blocks of a class belong.
+    pub fn media(&self, class: StorageClass) -> MediaRule {
+        match self.media.get(&class) {
+            Some(media) => MediaRule::Only(*media),
+            None if class.is_archive() => MediaRule::Only(Media::Archive),
+            None => MediaRule::NotArchive,
+        }
     }
 
     /// What sealed blocks of a class come to when there are so many failure domains.
@@ -89,7 +131,7 @@ impl ClassPolicies {
 
     /// Whether the configuration names the class.
     pub fn is_configured(&self, class: StorageClass) -> bool {
-        self.configured.contains_key(&class)
+        self.configured.contains_key(&class) || self.media.contains_key(&class)
     }
 
     /// Copies that a block of a class is written with, and has until it is in a group.
@@ -106,8 +148,25 @@ mod tests {
     use super::*;
     use StorageClass::*;
 
+    #[test]
+    fn archives_belong_on_archive_volumes_and_nothing_else_does_unless_told() {
+        let policies = policies(&[]);
+        for class in StorageClass::ALL {
+            let suits = |media| policies.media(class).suits(media);
+            assert_eq!(
+                Media::ALL.map(suits),
+                if class.is_archive() { [false, false, true] } else { [true, true, false] }
+            );
+        }
+        let settings = ClassConfig { redundancy: None, media: Some(Media::Ssd) };
+        let policies = ClassPolicies::new(3, &BTreeMap::from([("STANDARD".to_owned(), settings)])).unwrap();
+        assert_eq!(Media::ALL.map(|media| policies.media(Standard).suits(media)), [true, false, false]);
+        assert!(policies.is_configured(Standard));
+        assert_eq!(policies.policy(Standard, 9).to_string(), "replicas-3");
+    }
+
     fn policies(classes: &[(&str, &str)]) -> ClassPolicies {
-        let settings = |text: &str| ClassConfig { redundancy: Some(text.parse().unwrap()) };
+        let settings = |text: &str| ClassConfig { redundancy: Some(text.parse().unwrap()), media: None };
         let classes = classes.iter().map(|(name, text)| ((*name).to_owned(), settings(text))).collect();
         ClassPolicies::new(3, &classes).unwrap()
     }

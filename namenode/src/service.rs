@@ -19,6 +19,7 @@ use crate::raft::log_store::LogStore;
 use crate::raft::machine::AppliedStore;
 use crate::read_index::ReadIndex;
 use crate::state;
+use crate::tiering::Accesses;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use granary_protocol::admin::{ClusterStatus, ObjectBlocks, PeerList, PeerStatus, SpaceReport};
@@ -50,6 +51,8 @@ pub struct Namenode {
     pub(crate) reads: ReadIndex,
     pub(crate) leases: Arc<Mutex<LeaseTable>>,
     pub(crate) mover: Mutex<Mover>,
+    /// Contents in INTELLIGENT_TIERING that were read.
+    pub(crate) accesses: Accesses,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) quotas: crate::quotas::QuotaCounts,
@@ -242,6 +245,9 @@ impl Namenode {
         for _ in 0..READ_ATTEMPTS {
             let found = self.point_read(|view| state::get_object(view, bucket, key, version, window)).await?;
             let Some(extents) = self.locate_all(&found.extents) else { continue };
+            if found.length > 0 {
+                self.note_read(found.object.class, found.content);
+            }
             let read = ObjectRead {
                 object: found.object,
                 parts_count: found.parts_count,
@@ -325,7 +331,7 @@ impl Namenode {
         let (wanted, pipelines) = self.applied.with_blocks(|blocks| {
             let wanted = blocks.fresh_replicas(class);
             let pipelines: Vec<Vec<VolumeId>> = (0..count)
-                .map(|_| blocks.choose_targets(usize::from(wanted), writer, exclude))
+                .map(|_| blocks.choose_targets(usize::from(wanted), class, writer, exclude))
                 .filter(|targets| !targets.is_empty())
                 .collect();
             (wanted, pipelines)

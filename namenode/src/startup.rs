@@ -20,6 +20,7 @@ use crate::raft_log::RaftLogError;
 use crate::read_index::ReadIndex;
 use crate::service::Namenode;
 use crate::state::Effect;
+use crate::tiering::Accesses;
 use futures_util::FutureExt;
 use granary_protocol::{Clock, UnixMillis};
 use granary_rpc::{ClusterCa, EssentialTasks, Security, TaskDied, TlsError};
@@ -165,6 +166,7 @@ pub async fn start(config: Config, components: Components) -> Result<Running, Na
         reads,
         leases,
         mover: Mutex::default(),
+        accesses: Accesses::default(),
         clock,
         metrics,
         quotas: Default::default(),

@@ -36,16 +36,38 @@ pub enum BlockKind {
     Parity,
 }
 
-/// The media of a volume; placement policies name it.
+/// The media of a volume; storage classes name the ones their blocks belong on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Media {
     /// Flash.
+    #[serde(alias = "ssd")]
     Ssd,
     /// Spinning or unspecified.
     #[default]
+    #[serde(alias = "disk")]
     Disk,
     /// Cheap and slow, for archived classes.
+    #[serde(alias = "archive")]
     Archive,
+}
+
+impl Media {
+    /// Every media.
+    pub const ALL: [Media; 3] = [Media::Ssd, Media::Disk, Media::Archive];
+
+    /// The word for it in settings and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Media::Ssd => "ssd",
+            Media::Disk => "disk",
+            Media::Archive => "archive",
+        }
+    }
+
+    /// The media of this name.
+    pub fn from_name(name: &str) -> Option<Media> {
+        Media::ALL.into_iter().find(|media| media.name() == name)
+    }
 }
 
 /// How to reach a datanode and where it stands.

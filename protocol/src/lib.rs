@@ -34,7 +34,7 @@ pub use ids::*;
 /// Version of the messages between processes; a peer that names another one is refused when it connects. Raised when a
 /// message that there is changes its shape or meaning; variants that are added at the end do not raise it. Builds before
 /// version 3 said none.
-pub const MESSAGES_VERSION: u8 = 3;
+pub const MESSAGES_VERSION: u8 = 4;
 
 /// Version of the records of this crate on disk. A disk that names another one is refused.
 pub const LAYOUT_VERSION: u32 = 2;

@@ -182,8 +182,16 @@ pub struct ClassStatus {
     pub class: String,
     /// What sealed blocks of the class come to, with the domains there are.
     pub policy: RedundancyPolicy,
-    /// Whether the configuration names it, rather than the default for this number of domains.
+    /// Whether the configuration names it, rather than the defaults for this number of domains.
     pub configured: bool,
+    /// On which volumes its blocks belong: `ssd`, `disk`, `archive`, or `any`, which is all but `archive`.
+    pub media: String,
+    /// Whether there is such a volume; while there is none all volumes will do.
+    pub has_media: bool,
+    /// Failure domains that can take its blocks.
+    pub domains: u64,
+    /// How its objects come back: empty for those that can be read at once. Filled in by the gateway.
+    pub restore: String,
     /// Copies a block is written with.
     pub fresh_replicas: u8,
     /// Data blocks.
@@ -194,6 +202,8 @@ pub struct ClassStatus {
     pub live_bytes: u64,
     /// Bytes of all live replicas of data and parity blocks.
     pub stored_bytes: u64,
+    /// Of them, bytes on volumes of other media than the class belongs on: they are moved, as far as there is room.
+    pub other_media_bytes: u64,
 }
 
 /// Wanted against live members of every group.

@@ -7,10 +7,12 @@ use crate::credentials::RootCredentials;
 use crate::master_key;
 use crate::node_certificate;
 use anyhow::{Context, bail};
+use granary_datanode::VolumeConfig;
 use granary_gateway::config::{EncryptionConfig, KmsConfig, NotificationSettings};
 use granary_hdfs::config::HdfsConfig;
 use granary_lifecycle::LifecycleSettings;
 use granary_namenode::config::{JoinConfig, PeerConfig};
+use granary_protocol::block::Media;
 use granary_protocol::{NodeName, PeerId};
 use granary_rpc::{ClusterCa, ClusterName};
 use serde::{Deserialize, Serialize};
@@ -178,7 +180,11 @@ impl Cluster {
             };
             self.write_configuration(&node.name, &file)?;
         }
-        for node in &self.file.datanodes {
+        for (index, node) in self.file.datanodes.iter().enumerate() {
+            let mut volumes = vec![VolumeConfig { path: node.data.clone(), media: Media::default() }];
+            if index < usize::from(options.archives) {
+                volumes.push(VolumeConfig { path: self.dir.join(&node.name).join("archive"), media: Media::Archive });
+            }
             let file = DatanodeFile {
                 rpc: parse(&node.rpc)?,
                 advertise: None,
@@ -195,13 +201,7 @@ impl Cluster {
                     master_key_file: Some(self.dir.join(master_key::FILE)),
                 }),
                 hdfs: HdfsConfig::default(),
-                datanode: crate::roles::datanode_config(
-                    &node.name,
-                    &node.rack,
-                    &node.rpc,
-                    &node.http,
-                    std::slice::from_ref(&node.data),
-                ),
+                datanode: crate::roles::datanode_config(&node.name, &node.rack, &node.rpc, &node.http, volumes),
             };
             self.write_configuration(&node.name, &file)?;
         }

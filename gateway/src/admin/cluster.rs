@@ -5,10 +5,13 @@ use super::refusal::Refused;
 use super::signed::Signed;
 use crate::server::GatewayState;
 use axum::extract::State;
+use granary_lifecycle::LifecycleSettings;
 use granary_protocol::admin::{
     ClusterStatus, DatanodeIntentQuestion, PeerChange, PeerChangeProgress, SpaceReport, VolumeDrainQuestion,
 };
+use granary_protocol::lifecycle::RestoreTier;
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest};
+use granary_protocol::object::StorageClass;
 use granary_protocol::redundancy::ClassReport;
 use granary_protocol::{ErrorCode, Failure, NodeName};
 use std::sync::Arc;
@@ -57,5 +60,21 @@ pub(super) async fn space(State(state): State<Arc<GatewayState>>, _: Signed) -> 
 
 /// `GET /-/granary/v1/classes`
 pub(super) async fn classes(State(state): State<Arc<GatewayState>>, _: Signed) -> Result<Json<ClassReport>, Refused> {
-    Ok(Json(state.client.classes().await?))
+    let mut report = state.client.classes().await?;
+    for status in &mut report.classes {
+        if let Some(class) = StorageClass::from_name(&status.class).filter(|class| class.is_archive()) {
+            status.restore = restore_times(&state.config.lifecycle, class);
+        }
+    }
+    Ok(Json(report))
+}
+
+/// The tiers of a class, and how long each takes.
+fn restore_times(settings: &LifecycleSettings, class: StorageClass) -> String {
+    let tiers = [RestoreTier::Expedited, RestoreTier::Standard, RestoreTier::Bulk].into_iter();
+    let times = tiers.filter_map(|tier| {
+        let seconds = settings.restore_delay_ms(class, tier)? as f64 / 1000.0;
+        Some(format!("{} {seconds} s", tier.name()))
+    });
+    times.collect::<Vec<_>>().join(", ")
 }

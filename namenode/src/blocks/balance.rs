@@ -1,16 +1,22 @@
-//! The balancer: moves replicas from volumes that are fuller than the mean to emptier ones, slowly, when nothing is amiss.
+//! The balancer: moves replicas from volumes that are fuller than the mean to emptier ones, slowly, when nothing is amiss;
+//! and from media where their class does not belong to those where it does.
 //!
 //! A move is a copy to a better place, after which the replica at the old one is surplus and goes. At no moment are there
 //! fewer replicas than before, and the new place obeys the placement rules together with those that stay.
 
 use super::Blocks;
+use super::repair::DEFERRED_MS;
+use crate::state::GroupState;
 use granary_protocol::{BlockId, UnixMillis, VolumeId};
 use serde::{Deserialize, Serialize};
 
 /// Moves under way at once in the whole cluster.
 const MOVES_MAX: usize = 8;
-/// Blocks of a volume looked at for one that can be moved.
+/// Blocks of a volume looked at for one that can be moved, and blocks on the wrong media.
 const LOOKED_AT_MAX: usize = 64;
+/// A block that waits for a coded group is moved to its media only after so many times the patience of groups: the group
+/// takes most of its replicas anyway.
+const GROUP_PATIENCE: u64 = 4;
 /// How long unused allowance is saved up.
 const SAVED_MS: u64 = 2_000;
 
@@ -58,6 +64,7 @@ impl Blocks {
         self.balance.earn(config, now);
         let (pending, surplus) = (&self.pending, &self.surplus);
         self.balance.leaving.retain(|block, _| pending.contains_key(block) || surplus.contains(block));
+        self.plan_media(now);
         // Repair comes first, and a half-known cluster is not judged.
         let busy = self.redundancy().under_replicated_blocks > 0 || self.balance.leaving.len() >= MOVES_MAX;
         if config.threshold_percent == 0 || busy {
@@ -74,11 +81,7 @@ impl Blocks {
     }
 
     fn plan_move(&mut self, block: BlockId, source: VolumeId, mean_percent: u8, now: UnixMillis) {
-        let Some(tracked) = self.blocks.get(&block) else { return };
-        let length = u64::from(tracked.length);
-        let settled = tracked.open.is_none() && length > 0 && length <= self.balance.allowance;
-        let busy = self.pending.contains_key(&block) || self.deferred.contains_key(&block);
-        if !settled || busy || self.claims.contains_key(&block) || self.surplus.contains(&block) {
+        if !self.may_move(block) {
             return;
         }
         let good = self.live_good(block);
@@ -87,10 +90,75 @@ impl Blocks {
         }
         let staying: Vec<VolumeId> = good.iter().copied().filter(|volume| *volume != source).collect();
         let mut targets = self.targets(block, 1, &staying);
-        targets.retain(|target| self.volumes.used_percent(*target) < mean_percent);
-        if self.order_copy(block, &good, targets, now) {
-            self.balance.allowance -= length;
+        targets
+            .retain(|target| self.volumes.used_percent(*target) < mean_percent && self.is_on_its_media(block, *target));
+        self.order_move(block, source, &good, targets, now);
+    }
+
+    fn may_move(&self, block: BlockId) -> bool {
+        let Some(tracked) = self.blocks.get(&block) else { return false };
+        let length = u64::from(tracked.length);
+        let settled = tracked.open.is_none() && length > 0 && length <= self.balance.allowance;
+        let busy = self.pending.contains_key(&block) || self.deferred.contains_key(&block);
+        settled && !busy && !self.claims.contains_key(&block) && !self.surplus.contains(&block)
+    }
+
+    fn order_move(
+        &mut self,
+        block: BlockId,
+        source: VolumeId,
+        good: &[VolumeId],
+        targets: Vec<VolumeId>,
+        now: UnixMillis,
+    ) -> bool {
+        let length = self.blocks.get(&block).map_or(0, |tracked| u64::from(tracked.length));
+        let ordered = self.order_copy(block, good, targets, now);
+        if ordered {
+            self.balance.allowance = self.balance.allowance.saturating_sub(length);
             self.balance.leaving.insert(block, source);
         }
+        ordered
+    }
+
+    /// Moves replicas to the media of their class, where there is room on them.
+    fn plan_media(&mut self, now: UnixMillis) {
+        let waits = |block: &&BlockId| !self.deferred.contains_key(block) && !self.pending.contains_key(block);
+        let off: Vec<BlockId> = self.off_media.iter().filter(waits).take(LOOKED_AT_MAX).copied().collect();
+        for block in off {
+            if self.balance.leaving.len() >= MOVES_MAX {
+                return;
+            }
+            if self.may_move(block) && !self.plan_media_move(block, now) {
+                self.deferred.insert(block, UnixMillis(now.0 + DEFERRED_MS));
+            }
+        }
+    }
+
+    /// `false` if the block is better looked at later.
+    fn plan_media_move(&mut self, block: BlockId, now: UnixMillis) -> bool {
+        let grouping = match self.group_with(block) {
+            Some((_, group)) => group.record.state != GroupState::Coded,
+            None => {
+                let patience_ms = self.coding.patience_ms.saturating_mul(GROUP_PATIENCE);
+                self.waits_for_group(block).is_some_and(|since| now.0.saturating_sub(since.0) < patience_ms)
+            }
+        };
+        let good = self.live_good(block);
+        let Some(source) = good.iter().copied().find(|volume| !self.is_on_its_media(block, *volume)) else {
+            return false;
+        };
+        if grouping {
+            return false;
+        }
+        let staying: Vec<VolumeId> = good.iter().copied().filter(|volume| *volume != source).collect();
+        let (kept, lost) = (self.domains_of(&staying), self.volumes.domain_of(source));
+        let mut targets = self.targets(block, 1, &staying);
+        // The right media is not worth a failure domain.
+        targets.retain(|target| {
+            let domain = self.volumes.domain_of(*target);
+            let apart = domain.is_some_and(|domain| !kept.contains(&domain)) || lost.is_some_and(|d| kept.contains(&d));
+            apart && self.is_on_its_media(block, *target)
+        });
+        self.order_move(block, source, &good, targets, now)
     }
 }

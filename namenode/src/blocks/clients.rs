@@ -5,6 +5,7 @@ use super::{Blocks, whole};
 use granary_protocol::block::{BLOCK_BYTES_MAX, LocatedBlock, ReplicaLocation};
 use granary_protocol::filesystem::PipelineMember;
 use granary_protocol::namenode::{DatanodeCommand, ReplicaReport};
+use granary_protocol::object::StorageClass;
 use granary_protocol::token::{AccessMode, BlockToken, TOKEN_LIFETIME_MS};
 use granary_protocol::{BlockId, DatanodeId, GenerationStamp, UnixMillis, VolumeId};
 use std::collections::BTreeMap;
@@ -28,7 +29,7 @@ impl Blocks {
     pub fn choose_pipeline(&mut self, count: usize, host: &str, exclude: &[DatanodeId]) -> Vec<VolumeId> {
         let writer = self.datanode_at(host);
         let excluded: Vec<VolumeId> = exclude.iter().flat_map(|datanode| self.volumes.of_datanode(*datanode)).collect();
-        let targets = self.choose_targets(count, writer, &excluded);
+        let targets = self.choose_targets(count, StorageClass::Standard, writer, &excluded);
         self.distinct(targets, &[])
     }
 
@@ -39,7 +40,8 @@ impl Blocks {
         let nodes: Vec<DatanodeId> = datanodes.chain(exclude.iter().copied()).collect();
         let excluded: Vec<VolumeId> = nodes.iter().flat_map(|node| self.volumes.of_datanode(*node)).collect();
         let bytes = u64::from(BLOCK_BYTES_MAX);
-        let targets = self.volumes.place(count, None, existing, &excluded, bytes, self.seed);
+        let media = self.policies.media(StorageClass::Standard);
+        let targets = self.volumes.place(count, media, None, existing, &excluded, bytes, self.seed);
         let targets = self.distinct(targets, &nodes);
         self.volumes.scheduled(&targets);
         targets

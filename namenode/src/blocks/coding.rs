@@ -86,9 +86,12 @@ impl Blocks {
             exclude.extend(&own);
             self.seed = self.seed.wrapping_add(1);
             let needed = u64::from(member.length);
-            let mut found = self.volumes.place(1, None, &standing, &exclude, needed, self.seed);
+            let class = self.blocks.get(&member.block).map(|tracked| tracked.class).unwrap_or_default();
+            let media = self.policies.media(class);
+            let mut found = self.volumes.place(1, media, None, &standing, &exclude, needed, self.seed);
             if found.is_empty() && self.coding.share_domains {
-                found = self.volumes.place(1, None, &standing, &[own, standing.clone()].concat(), needed, self.seed);
+                let exclude = [own, standing.clone()].concat();
+                found = self.volumes.place(1, media, None, &standing, &exclude, needed, self.seed);
             }
             let Some(volume) = found.pop() else { continue };
             taken.extend(self.volumes.domain_of(volume));

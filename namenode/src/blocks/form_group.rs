@@ -93,7 +93,7 @@ impl Blocks {
 
     /// The data blocks of the next group of a class, and how many parity blocks they get.
     fn choose_group(&self, class: StorageClass, chosen: &[BlockId], now: UnixMillis) -> Option<(Vec<BlockId>, u8)> {
-        let domains = self.volumes.coding_domains();
+        let domains = self.class_domains(class);
         let policy = self.policies.policy(class, domains);
         let RedundancyPolicy::ReedSolomon { data, parity } = policy else { return None };
         if policy.domains() > domains {

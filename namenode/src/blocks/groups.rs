@@ -109,16 +109,36 @@ impl Blocks {
         record.members().enumerate().map(member).collect()
     }
 
-    /// For every member the volume that counts as its own, so that as many as possible stand on different domains. Those
-    /// on datanodes that are to go count only where there is no other.
+    /// For every member the volume that counts as its own, so that as many as possible stand on different domains, and of
+    /// those ways one where they are on the media of their class. Replicas on datanodes that are to go count only where
+    /// there is no other.
     pub(super) fn homes(&self, members: &[Member]) -> Vec<Option<VolumeId>> {
-        let choices: Vec<Vec<Domain>> = members.iter().map(|member| self.domains_of(&self.staying(member))).collect();
-        let domains = assign(&choices);
-        let on = |(member, domain): (&Member, Option<Domain>)| {
+        let staying: Vec<Vec<VolumeId>> = members.iter().map(|member| self.staying(member)).collect();
+        let on_media: Vec<Vec<VolumeId>> =
+            members.iter().zip(&staying).map(|(member, volumes)| self.on_its_media(member.block, volumes)).collect();
+        let best = self.homes_among(&on_media);
+        if best.iter().all(Option::is_some) || on_media == staying {
+            return best;
+        }
+        let all = self.homes_among(&staying);
+        let found = |homes: &[Option<VolumeId>]| homes.iter().flatten().count();
+        if found(&all) > found(&best) { all } else { best }
+    }
+
+    fn homes_among(&self, choices: &[Vec<VolumeId>]) -> Vec<Option<VolumeId>> {
+        let domains = assign(&choices.iter().map(|volumes| self.domains_of(volumes)).collect::<Vec<_>>());
+        let on = |(volumes, domain): (&Vec<VolumeId>, Option<Domain>)| {
             let domain = domain?;
-            self.staying(member).into_iter().find(|volume| self.volumes.domain_of(*volume) == Some(domain))
+            volumes.iter().copied().find(|volume| self.volumes.domain_of(*volume) == Some(domain))
         };
-        members.iter().zip(domains).map(on).collect()
+        choices.iter().zip(domains).map(on).collect()
+    }
+
+    /// Those of a block's volumes that are on the media of its class; all, if none is.
+    fn on_its_media(&self, block: BlockId, volumes: &[VolumeId]) -> Vec<VolumeId> {
+        let suited: Vec<VolumeId> =
+            volumes.iter().copied().filter(|volume| self.is_on_its_media(block, *volume)).collect();
+        if suited.is_empty() { volumes.to_vec() } else { suited }
     }
 
     fn staying(&self, member: &Member) -> Vec<VolumeId> {

@@ -25,6 +25,8 @@ pub(super) struct ShareKind {
     pub(super) live: u8,
     /// All live ones on one rack, though there are others.
     pub(super) one_rack: bool,
+    /// Live ones on media where the class does not belong.
+    pub(super) off_media: u8,
     /// There are further live ones on datanodes that are to go.
     pub(super) leaving: bool,
     /// It is parity, not data.
@@ -182,6 +184,7 @@ impl Ledger {
     pub(super) fn add_class(&self, class: StorageClass, status: &mut ClassStatus) {
         for (kind, &(blocks, bytes, live_bytes)) in self.kinds.iter().filter(|(kind, _)| kind.class == class) {
             status.stored_bytes += bytes * u64::from(kind.live);
+            status.other_media_bytes += bytes * u64::from(kind.off_media);
             if !kind.parity {
                 status.blocks += blocks;
                 status.live_bytes += live_bytes;

@@ -29,7 +29,7 @@ pub use volumes::LivenessConfig;
 use crate::redundancy::{ClassPolicies, CodingConfig};
 use crate::state::{BlockRecord, Effect};
 use granary_protocol::admin::{DatanodeIntent, DatanodeStatus, Redundancy, VolumeStatus};
-use granary_protocol::block::{BlockKind, DatanodeEndpoint, Extent, LocatedBlock, ReplicaLocation};
+use granary_protocol::block::{BlockKind, DatanodeEndpoint, Extent, LocatedBlock, Media, ReplicaLocation};
 use granary_protocol::namenode::{DatanodeCommand, ReplicaChange, ReplicaReport, VolumeReport};
 use granary_protocol::object::StorageClass;
 use granary_protocol::redundancy::{ClassReport, ClassStatus, GroupId, GroupLedger};
@@ -65,11 +65,13 @@ pub struct Blocks {
     wanting: BTreeSet<(u8, BlockId)>,
     /// Sealed blocks with more live replicas than their policy asks for.
     surplus: BTreeSet<BlockId>,
-    /// Sealed packed blocks worth rewriting.
     /// Sealed blocks whose live replicas all stand on one of several racks.
     misplaced: BTreeSet<BlockId>,
-    /// Whether there were several racks, and several nodes, when blocks were last judged.
-    judged_for: (bool, bool),
+    /// Sealed blocks with a live replica on a volume of other media than their class belongs on.
+    off_media: BTreeSet<BlockId>,
+    /// Whether there were several racks, and several nodes, and which media, when blocks were last judged.
+    judged_for: (bool, bool, BTreeSet<Media>),
+    /// Sealed packed blocks worth rewriting.
     compactable: BTreeSet<BlockId>,
     small: BTreeSet<BlockId>,
     /// Small blocks are being merged, until none is left.
@@ -125,7 +127,8 @@ impl Blocks {
             wanting: BTreeSet::new(),
             surplus: BTreeSet::new(),
             misplaced: BTreeSet::new(),
-            judged_for: (false, false),
+            off_media: BTreeSet::new(),
+            judged_for: (false, false, BTreeSet::new()),
             compactable: BTreeSet::new(),
             small: BTreeSet::new(),
             merging: false,
@@ -161,6 +164,7 @@ impl Blocks {
         self.wanting.clear();
         self.surplus.clear();
         self.misplaced.clear();
+        self.off_media.clear();
         self.compactable.clear();
         self.small.clear();
         self.claims.clear();
@@ -371,11 +375,18 @@ impl Blocks {
         self.now = now;
     }
 
-    /// Where a block of `count` replicas should be written; fewer volumes if there are no more.
-    pub fn choose_targets(&mut self, count: usize, writer: Option<DatanodeId>, exclude: &[VolumeId]) -> Vec<VolumeId> {
+    /// Where a block of a class with `count` replicas should be written; fewer volumes if there are no more.
+    pub fn choose_targets(
+        &mut self,
+        count: usize,
+        class: StorageClass,
+        writer: Option<DatanodeId>,
+        exclude: &[VolumeId],
+    ) -> Vec<VolumeId> {
         self.seed = self.seed.wrapping_add(1);
         let needed_bytes = u64::from(granary_protocol::block::BLOCK_BYTES_MAX);
-        let targets = self.volumes.place(count, writer, &[], exclude, needed_bytes, self.seed);
+        let media = self.policies.media(class);
+        let targets = self.volumes.place(count, media, writer, &[], exclude, needed_bytes, self.seed);
         self.volumes.scheduled(&targets);
         targets
     }
@@ -498,10 +509,15 @@ impl Blocks {
 
     /// What every class asks for and has, and the ledger of groups.
     pub fn class_report(&self) -> ClassReport {
-        let domains = self.volumes.coding_domains();
         let class = |class: StorageClass| {
+            let media = self.policies.media(class);
+            let domains = self.volumes.coding_domains(Some(media));
             let mut status = ClassStatus {
                 class: class.name().to_owned(),
+                media: media.name().to_owned(),
+                has_media: self.volumes.has_media(media),
+                restore: String::new(),
+                domains: domains as u64,
                 policy: self.policies.policy(class, domains),
                 configured: self.policies.is_configured(class),
                 fresh_replicas: self.policies.fresh_replicas(class, domains),
@@ -509,10 +525,12 @@ impl Blocks {
                 coded_blocks: 0,
                 live_bytes: 0,
                 stored_bytes: 0,
+                other_media_bytes: 0,
             };
             self.ledger.add_class(class, &mut status);
             status
         };
+        let domains = self.group_domains();
         ClassReport {
             domains: domains as u64,
             domain: if self.volumes.several_nodes() { "node" } else { "volume" }.to_owned(),
@@ -523,12 +541,22 @@ impl Blocks {
 
     /// The ledger of groups, of this moment.
     pub fn group_ledger(&self) -> GroupLedger {
-        self.ledger.groups(self.volumes.coding_domains())
+        self.ledger.groups(self.group_domains())
+    }
+
+    /// Failure domains that can take members of groups, whatever they are on.
+    fn group_domains(&self) -> usize {
+        self.volumes.coding_domains(None)
     }
 
     /// Copies that a block of the class is written with.
     pub fn fresh_replicas(&self, class: StorageClass) -> u8 {
-        self.policies.fresh_replicas(class, self.volumes.coding_domains())
+        self.policies.fresh_replicas(class, self.class_domains(class))
+    }
+
+    /// Failure domains that can take members of groups of a class.
+    fn class_domains(&self, class: StorageClass) -> usize {
+        self.volumes.coding_domains(Some(self.policies.media(class)))
     }
 
     /// Why this leader repairs nothing yet; `None` when it does.

@@ -2,8 +2,12 @@
 //!
 //! The default policy is HDFS's: the first replica on the writer's own node if it has a volume, the second on another
 //! rack, the third on that same rack but another node; no two replicas on one node while there are other nodes, none
-//! on one volume ever. Where the cluster is too small for a rule the rule is relaxed, and the ledger shows it.
+//! on one volume ever. Volumes of the media that the class belongs on come first: a replica goes to another media before
+//! it goes to a node that has one, and to another rack's node of the right media before either. Where the cluster is too
+//! small for a rule the rule is relaxed, and the ledger shows it.
 
+use crate::redundancy::MediaRule;
+use granary_protocol::block::Media;
 use granary_protocol::{DatanodeId, Rack, VolumeId};
 
 /// A volume that may take a replica.
@@ -15,6 +19,8 @@ pub struct Candidate {
     pub datanode: DatanodeId,
     /// The rack of that node.
     pub rack: Rack,
+    /// What it is on.
+    pub media: Media,
     /// Bytes free for replicas.
     pub free_bytes: u64,
     /// How full it is, 0 to 100.
@@ -32,6 +38,8 @@ pub struct Placement<'a> {
     pub existing: &'a [Candidate],
     /// Volumes not to use.
     pub exclude: &'a [VolumeId],
+    /// The media to choose while there is a choice; `None`: they are all the same.
+    pub media: Option<MediaRule>,
     /// The node of the writer.
     pub writer: Option<DatanodeId>,
     /// Bytes a replica needs.
@@ -57,6 +65,17 @@ enum Rule {
     Volume,
 }
 
+/// The order in which rules are tried, and whether the target must be on the right media.
+const RULES: [(Rule, bool); 7] = [
+    (Rule::WriterLocal, true),
+    (Rule::RackAndNode, true),
+    (Rule::Node, true),
+    (Rule::RackAndNode, false),
+    (Rule::Node, false),
+    (Rule::Volume, true),
+    (Rule::Volume, false),
+];
+
 impl Placement<'_> {
     /// Up to `count` volumes, in pipeline order. Fewer if there are no more that fit.
     pub fn choose(&self) -> Vec<VolumeId> {
@@ -72,15 +91,28 @@ impl Placement<'_> {
     }
 
     fn next_target<'c>(&'c self, chosen: &[&'c Candidate], random: &mut SplitMix64) -> Option<&'c Candidate> {
-        [Rule::WriterLocal, Rule::RackAndNode, Rule::Node, Rule::Volume]
-            .into_iter()
-            .find_map(|rule| self.best(rule, chosen, random))
+        // Where all media will do, nothing is found by trying twice.
+        let rules = RULES.into_iter().filter(|(_, right_media)| *right_media || self.media.is_some());
+        rules.into_iter().find_map(|(rule, right_media)| {
+            let media = self.media.filter(|_| right_media);
+            self.best(rule, media, chosen, random)
+        })
     }
 
-    /// The least loaded candidate that satisfies the rule, among a random sample in a large cluster.
-    fn best<'c>(&'c self, rule: Rule, chosen: &[&'c Candidate], random: &mut SplitMix64) -> Option<&'c Candidate> {
+    /// The least loaded candidate that satisfies the rules, among a random sample in a large cluster.
+    fn best<'c>(
+        &'c self,
+        rule: Rule,
+        media: Option<MediaRule>,
+        chosen: &[&'c Candidate],
+        random: &mut SplitMix64,
+    ) -> Option<&'c Candidate> {
         let placed: Vec<&Candidate> = self.existing.iter().chain(chosen.iter().copied()).collect();
-        let fits = |candidate: &&Candidate| self.usable(candidate, &placed) && self.obeys(rule, candidate, &placed);
+        let fits = |candidate: &&Candidate| {
+            media.is_none_or(|media| media.suits(candidate.media))
+                && self.usable(candidate, &placed)
+                && self.obeys(rule, candidate, &placed)
+        };
         let count = self.candidates.len();
         if count > PROBES {
             let sample = (0..PROBES).map(|_| random.below(count)).collect::<Vec<_>>();
@@ -170,6 +202,7 @@ mod tests {
                         volume: VolumeId(datanode * 100 + volume),
                         datanode: DatanodeId(datanode),
                         rack: Rack(format!("/rack-{rack}")),
+                        media: Media::Disk,
                         free_bytes: 1 << 40,
                         used_percent: 10,
                         scheduled: 0,
@@ -186,6 +219,7 @@ mod tests {
             candidates: all,
             existing: &[],
             exclude: &[],
+            media: None,
             writer: writer.map(DatanodeId),
             needed_bytes: 1,
             count,
@@ -229,6 +263,7 @@ mod tests {
                 candidates: &all,
                 existing: &existing,
                 exclude: &[VolumeId(10_100)],
+                media: None,
                 writer: None,
                 needed_bytes: 1,
                 count: 1,
@@ -236,6 +271,36 @@ mod tests {
                 seed,
             };
             assert_eq!(placement.choose(), [VolumeId(10_200)]);
+        }
+    }
+
+    #[test]
+    fn the_right_media_comes_before_racks_and_after_nodes() {
+        // Two volumes a node; the second of each node on the first rack is an archive.
+        let mut all = candidates(2, 2, 2);
+        all.iter_mut().filter(|c| c.rack.0 == "/rack-0" && c.volume.0 % 2 == 1).for_each(|c| c.media = Media::Archive);
+        let place = |media: Option<MediaRule>, count, seed| {
+            let placement = Placement {
+                candidates: &all,
+                existing: &[],
+                exclude: &[],
+                media,
+                writer: Some(DatanodeId(1)),
+                needed_bytes: 1,
+                count,
+                several_racks: true,
+                seed,
+            };
+            placement.choose()
+        };
+        for seed in 0..100 {
+            let archive = place(Some(MediaRule::Only(Media::Archive)), 3, seed);
+            assert_eq!(archive[..2].iter().copied().collect::<BTreeSet<_>>(), [VolumeId(1), VolumeId(101)].into());
+            assert!(archive[2].0 >= 10_000, "another node before another volume: {archive:?}");
+            let hot = place(Some(MediaRule::NotArchive), 3, seed);
+            assert!(hot.iter().all(|volume| !archive[..2].contains(volume)), "{hot:?}");
+            assert_eq!(hot[0], VolumeId(100), "the writer's own node comes first");
+            assert_eq!(place(Some(MediaRule::NotArchive), 9, seed).len(), 8, "any volume is better than none");
         }
     }
 

@@ -122,7 +122,10 @@ impl Blocks {
         let good = self.live_good(block);
         let mut targets = self.targets(block, 1, &good);
         let racks: Vec<_> = good.iter().filter_map(|volume| self.volumes.rack_of(*volume)).collect();
-        targets.retain(|target| self.volumes.rack_of(*target).is_some_and(|rack| !racks.contains(&rack)));
+        targets.retain(|target| {
+            self.is_on_its_media(block, *target)
+                && self.volumes.rack_of(*target).is_some_and(|rack| !racks.contains(&rack))
+        });
         self.order_copy(block, &good, targets, now)
     }
 
@@ -139,7 +142,14 @@ impl Blocks {
         taken.extend(self.volumes.in_domains(&self.domains_of_others(block)));
         taken.extend(self.unfit_of(block).iter().map(|(volume, _)| *volume));
         self.seed = self.seed.wrapping_add(1);
-        self.volumes.place(count, None, good, &taken, u64::from(tracked.length), self.seed)
+        let media = self.policies.media(tracked.class);
+        self.volumes.place(count, media, None, good, &taken, u64::from(tracked.length), self.seed)
+    }
+
+    /// Whether a block belongs on the media of a volume.
+    pub(super) fn is_on_its_media(&self, block: BlockId, volume: VolumeId) -> bool {
+        let Some(tracked) = self.blocks.get(&block) else { return false };
+        self.volumes.suits(self.policies.media(tracked.class), volume)
     }
 
     pub(super) fn order_copy(
@@ -202,7 +212,8 @@ impl Blocks {
         }
     }
 
-    /// Removes one surplus replica: from the rack that has most of them, then from the fullest volume. Only replicas that
+    /// Removes one surplus replica: from media where it does not belong, then from the rack that has most of them, then
+    /// from the fullest volume. Only replicas that
     /// their volumes have reported to this leader count. `false` if none may go.
     fn trim(&mut self, block: BlockId) -> bool {
         let Some(tracked) = self.blocks.get(&block) else { return false };
@@ -226,7 +237,10 @@ impl Blocks {
             }
         };
         let others = known.iter().copied().filter(|volume| Some(*volume) != home);
-        let fullest = others.max_by_key(|volume| (crowd(*volume), self.volumes.used_percent(*volume), volume.0));
+        let fullest = others.max_by_key(|volume| {
+            let elsewhere = !self.is_on_its_media(block, *volume);
+            (elsewhere, crowd(*volume), self.volumes.used_percent(*volume), volume.0)
+        });
         // Of a block that was moved, the replica it was moved away from: the others obey the rules without it.
         let moved = self.balance.leaving.get(&block).copied().filter(|volume| known.contains(volume));
         let Some(victim) = moved.or(fullest) else { return false };

@@ -6,7 +6,7 @@ use crate::state::{BlockRecord, BlockState, GroupState};
 use granary_protocol::block::BlockKind;
 use granary_protocol::namenode::{DatanodeCommand, ReplicaReport, ReplicaState};
 use granary_protocol::object::StorageClass;
-use granary_protocol::{BlockId, GenerationStamp, LeaseId, VolumeId};
+use granary_protocol::{BlockId, GenerationStamp, LeaseId, UnixMillis, VolumeId};
 
 /// How a replica was last heard of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,6 +198,7 @@ impl Blocks {
         }
         self.surplus.remove(&block);
         self.misplaced.remove(&block);
+        self.off_media.remove(&block);
         self.compactable.remove(&block);
         self.small.remove(&block);
         if let Some(place) = tracked.codable {
@@ -320,9 +321,9 @@ impl Blocks {
     }
 
     /// Volumes came, went or failed: their blocks' live counts change. All blocks are judged anew when the first second
-    /// rack appears or the last one goes.
+    /// rack, or a media, appears or the last of it goes.
     pub(super) fn recount_volumes(&mut self, volumes: &[VolumeId]) {
-        let judged_for = (self.volumes.several_racks(), self.volumes.several_nodes());
+        let judged_for = (self.volumes.several_racks(), self.volumes.several_nodes(), self.volumes.media().clone());
         if self.judged_for != judged_for {
             self.judged_for = judged_for;
             for block in self.blocks.keys().copied().collect::<Vec<_>>() {
@@ -335,6 +336,12 @@ impl Blocks {
                 self.recount(block);
             }
         }
+    }
+
+    /// Since when a block waits for a coded group, if it does.
+    pub(super) fn waits_for_group(&self, block: BlockId) -> Option<UnixMillis> {
+        let place = self.blocks.get(&block)?.codable?;
+        self.codable.get(&place).copied()
     }
 
     /// Brings the ledger and the work lists in line with what is known of the block, and of its group.
@@ -356,6 +363,10 @@ impl Blocks {
             live += away;
         }
         let live = live.min(usize::from(u8::MAX)) as u8;
+        let media = self.policies.media(tracked.class);
+        let elsewhere = |volume: &VolumeId| self.volumes.is_live(*volume) && !self.volumes.suits(media, *volume);
+        let off_media =
+            if sealed { tracked.good().filter(elsewhere).count().min(usize::from(u8::MAX)) as u8 } else { 0 };
         let one_rack = sealed && live > 1 && tracked.wanted > 1 && self.volumes.several_racks() && {
             let mut racks = tracked.good().filter_map(|volume| self.volumes.rack_of(volume));
             let first = racks.next();
@@ -371,6 +382,7 @@ impl Blocks {
             wanted: tracked.wanted,
             live,
             one_rack,
+            off_media,
             leaving,
             parity,
             coded,
@@ -415,6 +427,7 @@ impl Blocks {
         };
         let packed = sealed && tracked.kind == BlockKind::Packed;
         member(&mut self.misplaced, one_rack);
+        member(&mut self.off_media, off_media > 0 && !leaving);
         member(&mut self.surplus, sealed && live > tracked.wanted);
         member(&mut self.compactable, packed && tracked.live_bytes > 0 && tracked.mostly_dead());
         member(&mut self.small, packed && alone && tracked.length < SMALL_BLOCK_BYTES);

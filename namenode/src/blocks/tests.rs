@@ -6,6 +6,7 @@ mod compaction;
 mod fixture;
 mod leadership;
 mod ledger_model;
+mod media;
 mod repairing;
 mod reports;
 mod sealing;

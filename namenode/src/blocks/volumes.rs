@@ -5,12 +5,13 @@
 
 use super::placement::{Candidate, Placement};
 use super::slow;
+use crate::redundancy::MediaRule;
 use granary_protocol::admin::{DatanodeIntent, DatanodeStatus, VolumeStatus};
-use granary_protocol::block::{DatanodeEndpoint, ReplicaLocation};
+use granary_protocol::block::{DatanodeEndpoint, Media, ReplicaLocation};
 use granary_protocol::namenode::{DatanodeCommand, ReplicaReport, VolumeReport};
 use granary_protocol::{BlockId, DatanodeId, GenerationStamp, NodeName, UnixMillis, VolumeId};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 /// Commands handed out with one heartbeat at most, besides removals.
@@ -90,6 +91,8 @@ pub(super) struct Volumes {
     leading: bool,
     several_racks: bool,
     several_nodes: bool,
+    /// What the candidates are on.
+    media: BTreeSet<Media>,
 }
 
 impl Volumes {
@@ -107,6 +110,7 @@ impl Volumes {
             leading: false,
             several_racks: false,
             several_nodes: false,
+            media: BTreeSet::new(),
         }
     }
 
@@ -246,6 +250,7 @@ impl Volumes {
                 volume: *id,
                 datanode: volume.datanode,
                 rack: node.endpoint.rack.clone(),
+                media: volume.report.media,
                 free_bytes,
                 used_percent,
                 scheduled: before.map_or(0, |at| self.candidates[at].scheduled),
@@ -254,6 +259,7 @@ impl Volumes {
         let mut candidates: Vec<Candidate> = self.volumes.iter().filter_map(in_service).collect();
         candidates.sort_by_key(|candidate| candidate.volume);
         self.several_racks = candidates.iter().any(|candidate| candidate.rack != candidates[0].rack);
+        self.media = candidates.iter().map(|candidate| candidate.media).collect();
         self.candidates = candidates;
         let stays = |node: &&Node| !matches!(self.intents.get(&node.endpoint.name), Some(DatanodeIntent::Decommission));
         self.several_nodes = self.nodes.values().filter(stays).count() > 1;
@@ -353,9 +359,12 @@ impl Volumes {
         !self.intents.is_empty() && matches!(self.intent_of(volume), DatanodeIntent::Maintenance { .. })
     }
 
+    /// Chooses volumes for `count` replicas, on the right media while there is a choice.
+    #[expect(clippy::too_many_arguments, reason = "each is a fact of its own, and the callers have them apart")]
     pub(super) fn place(
         &self,
         count: usize,
+        media: MediaRule,
         writer: Option<DatanodeId>,
         existing: &[VolumeId],
         exclude: &[VolumeId],
@@ -368,6 +377,7 @@ impl Volumes {
             candidates: &self.candidates,
             existing: &existing,
             exclude,
+            media: self.has_media(media).then_some(media),
             writer,
             needed_bytes,
             count,
@@ -381,6 +391,24 @@ impl Volumes {
         let chosen = Placement { exclude: &and_slow, ..placement.clone() }.choose();
         // A slow replica is better than none.
         if chosen.len() < count { placement.choose() } else { chosen }
+    }
+
+    /// Whether some volume that may take replicas is of the media.
+    pub(super) fn has_media(&self, rule: MediaRule) -> bool {
+        self.media.iter().any(|media| rule.suits(*media))
+    }
+
+    /// What the volumes that may take replicas are on.
+    pub(super) fn media(&self) -> &BTreeSet<Media> {
+        &self.media
+    }
+
+    /// Whether blocks that belong on some media belong on this volume: where there is none of it, everywhere.
+    pub(super) fn suits(&self, rule: MediaRule, volume: VolumeId) -> bool {
+        // Most clusters have one media for all.
+        self.media.len() < 2
+            || !self.has_media(rule)
+            || self.volumes.get(&volume).is_some_and(|volume| rule.suits(volume.report.media))
     }
 
     /// Counts replicas that are about to be written, until the volume's own report shows them.
@@ -463,9 +491,11 @@ impl Volumes {
         self.several_nodes
     }
 
-    /// Failure domains that can take members of groups now.
-    pub(super) fn coding_domains(&self) -> usize {
-        let mut domains: Vec<Domain> = self.candidates.iter().filter_map(|c| self.domain_of(c.volume)).collect();
+    /// Failure domains that can take members of groups now, on the right media if there is any.
+    pub(super) fn coding_domains(&self, media: Option<MediaRule>) -> usize {
+        let suits = |volume| media.is_none_or(|media| self.suits(media, volume));
+        let suited = self.candidates.iter().filter(|candidate| suits(candidate.volume));
+        let mut domains: Vec<Domain> = suited.filter_map(|c| self.domain_of(c.volume)).collect();
         domains.sort_unstable();
         domains.dedup();
         domains.len()
@@ -499,12 +529,19 @@ impl Volumes {
         self.volumes.get(&volume).map_or(100, |volume| room(&volume.report).1)
     }
 
-    /// The fullest volume, if it is more than `threshold` points fuller than the mean, and the mean.
+    /// Of the volumes that are more than `threshold` points fuller than the mean of their media the fullest beside it,
+    /// and the mean.
     pub(super) fn overfull(&self, threshold: u8) -> Option<(VolumeId, u8)> {
-        let sum: u64 = self.candidates.iter().map(|candidate| u64::from(candidate.used_percent)).sum();
-        let mean = (sum / (self.candidates.len() as u64).max(1)) as u8;
-        let fullest = self.candidates.iter().max_by_key(|candidate| candidate.used_percent)?;
-        (fullest.used_percent > mean.saturating_add(threshold)).then_some((fullest.volume, mean))
+        let of_media = |media: &Media| {
+            let alike = || self.candidates.iter().filter(|candidate| candidate.media == *media);
+            let sum: u64 = alike().map(|candidate| u64::from(candidate.used_percent)).sum();
+            let mean = (sum / (alike().count() as u64).max(1)) as u8;
+            let fullest = alike().max_by_key(|candidate| candidate.used_percent)?;
+            let excess = fullest.used_percent.saturating_sub(mean);
+            (excess > threshold).then_some((excess, fullest.volume, mean))
+        };
+        let (_, volume, mean) = self.media.iter().filter_map(of_media).max_by_key(|(excess, _, _)| *excess)?;
+        Some((volume, mean))
     }
 
     pub(super) fn endpoint(&self, datanode: DatanodeId) -> Option<Arc<DatanodeEndpoint>> {

@@ -4,7 +4,7 @@ use super::records::{BlockRecord, GroupRecord};
 use super::transaction::Transaction;
 use super::{
     amend, blocks, buckets, classes, cluster, contents, datanodes, deletes, encryption_keys, events, filesystem,
-    groups, leases, lifecycle, objects, policies, rename, restores, settings, upload_complete, uploads, users,
+    groups, leases, lifecycle, objects, policies, rename, restores, settings, tiering, upload_complete, uploads, users,
 };
 use crate::command::{Action, Command, UserChange};
 use crate::error::{Rejection, StateError, refuse};
@@ -57,7 +57,7 @@ pub enum Effect {
 /// The engine cannot be read or holds damaged rows: the transaction must be dropped and the peer must stop. Never a
 /// refusal; those are replies.
 pub fn apply(tx: &mut Transaction<'_>, command: &Command) -> Result<Applied, StateError> {
-    tx.start_command();
+    tx.start_command(command.now);
     match perform(tx, command) {
         Ok(reply) => Ok(Applied { reply: Ok(reply), effects: tx.take_effects() }),
         Err(Rejection::Refused(failure)) => {
@@ -145,6 +145,9 @@ fn perform(tx: &mut Transaction<'_>, command: &Command) -> Result<NamenodeReply,
         Action::CommitGroup { group } => groups::commit(tx, *group),
         Action::ReleaseGroup { group, replicas_wanted } => groups::release(tx, *group, *replicas_wanted),
         Action::DropGroup { group } => groups::drop_group(tx, *group),
+        Action::SettleClasses { blocks } => blocks::settle_classes(tx, blocks),
+        Action::NoteAccess { contents } => tiering::note_access(tx, contents),
+        Action::SettleTiering { idle_ms, limit } => tiering::settle_idle(tx, *idle_ms, *limit),
     }
 }
 

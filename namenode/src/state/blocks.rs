@@ -38,13 +38,57 @@ pub(super) fn expect<V: View + ?Sized>(view: &V, block: BlockId) -> Result<Block
     get_block(view, block)?.ok_or_else(|| inconsistent(format!("a content is in block {block}, which is gone")))
 }
 
-/// Gives a block that one content owns another class; soft state gives it the redundancy of it.
+/// Gives a block that one content owns another class; the leader gives it the redundancy of that.
 pub(super) fn set_class(tx: &mut Transaction<'_>, block: BlockId, mut record: BlockRecord, class: StorageClass) {
     if record.class != class {
         record.class = class;
         tx.put_record(layout::block(block), &record);
+        tx.put(layout::class_changed(block), Vec::new());
         tx.block_changed(block, record);
     }
+}
+
+/// Blocks that changed their class and ask for the replicas of the old one yet, with their class now: `None` for one
+/// that is gone.
+///
+/// # Errors
+/// The engine's, or a damaged row.
+pub fn class_changes<V: View + ?Sized>(
+    view: &V,
+    limit: usize,
+) -> Result<Vec<(BlockId, Option<StorageClass>)>, StateError> {
+    let table = layout::table(layout::CLASS_CHANGED);
+    let mut changes = Vec::new();
+    for pair in view.scan(&table, Some(&layout::after_prefix(&table))).take(limit) {
+        let (key, _) = pair?;
+        let number = layout::last_number(&key).ok_or_else(|| view::undecodable(&key, "its key has no number"))?;
+        let block = BlockId(number);
+        changes.push((block, get_block(view, block)?.map(|record| record.class)));
+    }
+    Ok(changes)
+}
+
+/// Blocks that changed their class ask for the replicas of the new one, if that is what they are in still. One in a coded
+/// group relies on that.
+pub(super) fn settle_classes(
+    tx: &mut Transaction<'_>,
+    settled: &[(BlockId, Option<(StorageClass, u8)>)],
+) -> Result<NamenodeReply, Rejection> {
+    if settled.len() > ALLOCATED_BLOCKS_MAX {
+        return Err(refuse(ErrorCode::InvalidArgument, format!("more than {ALLOCATED_BLOCKS_MAX} blocks")));
+    }
+    for (block, asks) in settled {
+        let record = get_block(tx, *block)?;
+        if record.as_ref().map(|record| record.class) != asks.map(|(class, _)| class) {
+            continue;
+        }
+        tx.delete(layout::class_changed(*block));
+        let (Some(record), Some((_, replicas))) = (record, asks) else { continue };
+        if record.replicas_wanted != *replicas && *replicas > 0 && groups::group_of(tx, *block)?.is_none() {
+            set_wanted(tx, *block, *replicas)?;
+        }
+    }
+    Ok(NamenodeReply::Done)
 }
 
 /// Hands every block to `f`, by id. This is how soft state begins.

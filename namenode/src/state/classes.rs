@@ -3,6 +3,7 @@
 //! A content can be shared by versions of several classes; its bytes belong where the warmest of them is, so that nobody
 //! waits for what somebody else has archived. Versions in other classes than STANDARD are counted here, a row a content;
 //! what refers to a content and is not counted (versions in STANDARD, parts, slices) holds its bytes where they are.
+//! Those in INTELLIGENT_TIERING follow how they are read ([`super::tiering`]).
 //!
 //! Bytes follow in two ways. A block that one content owns changes its class by its record alone. A record in a packed
 //! block waits in `content_move` until a mover has written it into a packed block of the class.
@@ -11,6 +12,7 @@ use super::blocks;
 use super::contents;
 use super::layout;
 use super::records::{ContentData, ContentRecord};
+use super::tiering;
 use super::transaction::Transaction;
 use super::view::{self, View, undecodable};
 use crate::error::StateError;
@@ -27,6 +29,9 @@ type Referrers = Vec<(StorageClass, u32)>;
 pub(super) fn refer(tx: &mut Transaction<'_>, content: ContentId, class: StorageClass) -> Result<(), StateError> {
     if class == StorageClass::Standard {
         return Ok(());
+    }
+    if class == StorageClass::IntelligentTiering {
+        tiering::watch(tx, content)?;
     }
     let mut referrers = referrers(tx, content)?;
     match referrers.iter_mut().find(|(other, _)| *other == class) {
@@ -45,6 +50,9 @@ pub(super) fn unrefer(tx: &mut Transaction<'_>, content: ContentId, class: Stora
     let mut referrers = referrers(tx, content)?;
     let Some((_, count)) = referrers.iter_mut().find(|(other, _)| *other == class) else { return Ok(()) };
     *count -= 1;
+    if class == StorageClass::IntelligentTiering && *count == 0 {
+        tiering::forget(tx, content)?;
+    }
     referrers.retain(|(_, count)| *count > 0);
     match referrers.is_empty() {
         true => tx.delete(layout::content_classes(content)),
@@ -68,7 +76,8 @@ pub(super) fn settle(tx: &mut Transaction<'_>, content: ContentId) -> Result<(),
     if counted < record.references {
         return Ok(());
     }
-    send(tx, content, &record, warmest)
+    let class = tiering::kept_as(tx, content, warmest)?;
+    send(tx, content, &record, class)
 }
 
 /// Sends the bytes of a content to a class that is at least as warm as all that its versions are in.

@@ -43,6 +43,9 @@
 //! | 92 | content_move | content | the class its record is to be written into |
 //! | 93 | restore | version sequence | [`RestoreRecord`](super::records::RestoreRecord) |
 //! | 94 | restore_due | Unix milliseconds, version sequence | empty: then a restore is announced or forgotten |
+//! | 95 | tiering | content | [`Tiering`](super::records::Tiering) of a content in INTELLIGENT_TIERING |
+//! | 96 | tiering_idle | Unix milliseconds, content | empty: a frequent content, by its last access |
+//! | 97 | class_changed | block | empty: the block changed its class, and asks for the replicas of the old one yet |
 //! | 68 | quota | directory | the limits of a directory |
 //! | 69 | quota_count | – | how many directories have limits |
 //! | 70 | small_file | content | when the small file that Hadoop wrote was closed: it waits to be packed |
@@ -124,6 +127,9 @@ pub(super) const CONTENT_CLASSES: u8 = 91;
 pub(super) const CONTENT_MOVE: u8 = 92;
 pub(super) const RESTORE: u8 = 93;
 pub(super) const RESTORE_DUE: u8 = 94;
+pub(super) const TIERING: u8 = 95;
+pub(super) const TIERING_IDLE: u8 = 96;
+pub(super) const CLASS_CHANGED: u8 = 97;
 pub(super) const QUOTA: u8 = 68;
 pub(super) const QUOTA_COUNT: u8 = 69;
 pub(super) const SMALL_FILE: u8 = 70;
@@ -349,6 +355,20 @@ pub(super) fn restore_due(due: UnixMillis, sequence: u64) -> Vec<u8> {
     key
 }
 
+pub(super) fn tiering(content: ContentId) -> Vec<u8> {
+    number(TIERING, content.0)
+}
+
+pub(super) fn tiering_idle(accessed: UnixMillis, content: ContentId) -> Vec<u8> {
+    let mut key = number(TIERING_IDLE, accessed.0);
+    key.extend_from_slice(&content.0.to_be_bytes());
+    key
+}
+
+pub(super) fn class_changed(block: BlockId) -> Vec<u8> {
+    number(CLASS_CHANGED, block.0)
+}
+
 /// The row of `name` in a table whose keys are names.
 pub(super) fn named(table: u8, name: &str) -> Vec<u8> {
     text(table, name.as_bytes())
@@ -474,6 +494,9 @@ pub(super) fn table_name(table: u8) -> &'static str {
         CONTENT_MOVE => "content_move",
         RESTORE => "restore",
         RESTORE_DUE => "restore_due",
+        TIERING => "tiering",
+        TIERING_IDLE => "tiering_idle",
+        CLASS_CHANGED => "class_changed",
         QUOTA => "quota",
         QUOTA_COUNT => "quota_count",
         SMALL_FILE => "small_file",

@@ -37,6 +37,7 @@ mod rename;
 mod restores;
 mod sealed;
 mod settings;
+mod tiering;
 mod transaction;
 mod upload_complete;
 mod uploads;
@@ -50,7 +51,7 @@ mod walk;
 mod tests;
 
 pub use apply::{Applied, Effect, apply};
-pub use blocks::{for_each_block, get_block};
+pub use blocks::{class_changes, for_each_block, get_block};
 pub use buckets::{bucket_counts, get_bucket, list_buckets};
 pub use classes::{WaitingMoves, list_moves, moves_waiting};
 pub use cluster::{
@@ -72,6 +73,7 @@ pub use reads::{ObjectFound, get_object, list_object_parts};
 pub use records::{BlockRecord, BlockState, BucketCounts, Counters, GroupMember, GroupRecord, GroupState, LeaseRecord};
 pub use restores::{count_restores, get_restores, restores_due};
 pub use settings::get_bucket_settings;
+pub use tiering::{is_any_idle, tiering_of};
 pub use transaction::Transaction;
 pub use uploads::{get_upload, list_parts, list_uploads};
 pub use users::{find_access_key, find_owners, get_user, list_users};

@@ -387,6 +387,15 @@ impl RestoreRecord {
     }
 }
 
+/// What is known of a content in INTELLIGENT_TIERING.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tiering {
+    /// When it was last read, or written; a read less than a day later may not be noted.
+    pub accessed: UnixMillis,
+    /// Whether it was not read for so long that its bytes are kept as those of STANDARD_IA.
+    pub infrequent: bool,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct EventRecord {
     /// From when on it may be claimed: its place in `event_due`.

@@ -10,7 +10,7 @@ use super::view::{self, View, encode};
 use crate::engine::{Engine, EngineError, Pair, Scan, WriteBatch};
 use crate::error::StateError;
 use bytes::Bytes;
-use granary_protocol::BlockId;
+use granary_protocol::{BlockId, UnixMillis};
 use serde::Serialize;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, btree_map};
@@ -33,6 +33,8 @@ pub struct Transaction<'e> {
     /// Rows of the engine that nearly every command reads and hardly any writes: buckets and leases.
     read: RefCell<BTreeMap<Vec<u8>, Option<Bytes>>>,
     effects: Vec<Effect>,
+    /// When the current command was proposed.
+    now: UnixMillis,
     /// Where in `effects` a block's change is: a block that changes a thousand times in one command is told of once.
     changed: BTreeMap<BlockId, usize>,
 }
@@ -54,6 +56,7 @@ impl<'e> Transaction<'e> {
             formatted: stored.is_some(),
             read: RefCell::default(),
             effects: Vec::new(),
+            now: UnixMillis(0),
             changed: BTreeMap::new(),
         })
     }
@@ -86,6 +89,11 @@ impl<'e> Transaction<'e> {
 
     pub(super) fn set_formatted(&mut self) {
         self.formatted = true;
+    }
+
+    /// When the current command was proposed.
+    pub(super) fn now(&self) -> UnixMillis {
+        self.now
     }
 
     pub(super) fn counters(&mut self) -> &mut Counters {
@@ -130,7 +138,8 @@ impl<'e> Transaction<'e> {
         }
     }
 
-    pub(super) fn start_command(&mut self) {
+    pub(super) fn start_command(&mut self, now: UnixMillis) {
+        self.now = now;
         self.undo.clear();
         self.effects.clear();
         self.changed.clear();

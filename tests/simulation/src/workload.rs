@@ -6,6 +6,7 @@
 use crate::random::Random;
 use granary_mapreduce::placement::{InputId, JobId, JobPlan, MapPlan, NodeId, UserId};
 use granary_namenode::blocks::placement::{Candidate, Placement};
+use granary_protocol::block::Media;
 use granary_protocol::{DatanodeId, Rack, VolumeId};
 
 /// Maps of a job, and the part of the jobs in percent.
@@ -132,6 +133,7 @@ fn dataset(shape: &Shape, blocks: u64, random: &mut Random) -> Vec<Vec<NodeId>> 
             volume: VolumeId(u64::from(node)),
             datanode: DatanodeId(u64::from(node)),
             rack: Rack(format!("/rack-{}", shape.rack(node))),
+            media: Media::Disk,
             free_bytes: u64::MAX,
             used_percent: 0,
             scheduled: 0,
@@ -143,6 +145,7 @@ fn dataset(shape: &Shape, blocks: u64, random: &mut Random) -> Vec<Vec<NodeId>> 
                 candidates: &candidates,
                 existing: &[],
                 exclude: &[],
+                media: None,
                 writer: Some(DatanodeId(random.below(u64::from(shape.nodes)))),
                 needed_bytes: BLOCK_BYTES,
                 count: REPLICAS,

@@ -29,7 +29,11 @@ struct Sim {
 
 impl Sim {
     fn new(nodes: Vec<(u64, &'static str, u64)>) -> Sim {
-        let world = World::with_nodes(nodes);
+        Sim::with_archives(nodes, &[])
+    }
+
+    fn with_archives(nodes: Vec<(u64, &'static str, u64)>, archives: &[u64]) -> Sim {
+        let world = World::with_archives(nodes, archives);
         let volumes: Vec<u64> = world.ids().into_iter().flat_map(|node| world.volumes_of(node)).collect();
         Sim {
             world,
@@ -265,6 +269,26 @@ fn six_alike_blocks_come_to_one_and_a_half_times_their_bytes() {
     assert_eq!((report.domain.as_str(), report.domains), ("node", 9));
     assert_eq!(sim.jobs.len(), 1);
     assert_eq!(sim.jobs[0].targets.len(), 3, "all parity in one go");
+}
+
+#[test]
+fn coded_blocks_that_are_archived_move_to_archive_volumes_and_stay_apart() {
+    let archives: Vec<u64> = (1..=9).map(|node| node * 10 + 1).collect();
+    let mut sim = Sim::with_archives((1..=9).map(|node| (node, "/rack-1", 2)).collect(), &archives);
+    // Each on two nodes, so that all can stand apart.
+    let blocks = [1, 4, 7, 10, 13, 16];
+    blocks.into_iter().for_each(|block| sim.write(block, 100));
+    let on_archives = |sim: &Sim, block: u64| {
+        sim.disks.iter().filter(|(volume, disk)| **volume % 10 == 1 && disk.contains(&block)).count()
+    };
+    sim.seconds(60);
+    sim.assert_at_rest();
+    assert!(sim.records.keys().all(|block| on_archives(&sim, *block) == 0), "{:?}", sim.disks);
+    blocks.into_iter().for_each(|block| sim.store(block, |record| record.class = StorageClass::Glacier));
+    sim.seconds(120);
+    sim.assert_at_rest();
+    assert!(blocks.into_iter().all(|block| on_archives(&sim, block) == 1), "{:?}", sim.disks);
+    assert_eq!(sim.ledger().groups, 1, "the group has not changed");
 }
 
 #[test]

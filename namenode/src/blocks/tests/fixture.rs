@@ -9,7 +9,7 @@ use granary_protocol::namenode::{DatanodeCommand, ReplicaChange, ReplicaReport, 
 use granary_protocol::object::StorageClass;
 use granary_protocol::token::{AccessMode, BlockKey};
 use granary_protocol::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) const LEASE: LeaseId = LeaseId(7);
 /// Longer than a new leader waits before it removes surplus.
@@ -20,6 +20,8 @@ pub(super) struct World {
     pub now: UnixMillis,
     /// Per datanode: rack and number of volumes. Volume `v` of datanode `d` has the id `10 d + v`.
     nodes: Vec<(u64, &'static str, u64)>,
+    /// Volumes for archives.
+    archives: BTreeSet<u64>,
     reports: u64,
 }
 
@@ -79,11 +81,22 @@ impl World {
     }
 
     pub fn with_nodes(nodes: Vec<(u64, &'static str, u64)>) -> World {
+        World::with_archives(nodes, &[])
+    }
+
+    /// As `with_nodes`, with some volumes for archives.
+    pub fn with_archives(nodes: Vec<(u64, &'static str, u64)>, archives: &[u64]) -> World {
         let liveness = LivenessConfig { stale_after_ms: 3_000, dead_after_ms: 10_000 };
         let policies = ClassPolicies::new(3, &BTreeMap::new()).unwrap();
         let mut blocks = Blocks::new(liveness, BalanceConfig::default(), policies, CodingConfig::default(), 1);
         blocks.set_keys(vec![key(1, u64::MAX / 2)]);
-        let mut world = World { blocks, now: UnixMillis(1_000_000), nodes, reports: 0 };
+        let mut world = World {
+            blocks,
+            now: UnixMillis(1_000_000),
+            nodes,
+            archives: archives.iter().copied().collect(),
+            reports: 0,
+        };
         world.blocks.set_leading(true, world.now);
         for node in world.ids() {
             world.register(node);
@@ -115,13 +128,19 @@ impl World {
     }
 
     pub fn register(&mut self, node: u64) {
-        let reports = self.volumes_of(node).into_iter().map(volume_report).collect();
+        let reports = self.volume_reports(node);
         assert!(self.blocks.register(self.endpoint(node), reports, self.now));
+    }
+
+    fn volume_reports(&self, node: u64) -> Vec<VolumeReport> {
+        let media = |volume| if self.archives.contains(&volume) { Media::Archive } else { Media::Disk };
+        let report = |volume| VolumeReport { media: media(volume), ..volume_report(volume) };
+        self.volumes_of(node).into_iter().map(report).collect()
     }
 
     /// `None`: the datanode must register.
     pub fn heartbeat(&mut self, node: u64) -> Option<Vec<DatanodeCommand>> {
-        let reports = self.volumes_of(node).into_iter().map(volume_report).collect();
+        let reports = self.volume_reports(node);
         let known = self.blocks.heartbeat(DatanodeId(node), reports, self.now);
         known.then(|| self.blocks.take_commands(DatanodeId(node)))
     }

@@ -3,6 +3,7 @@
 use super::fixture::*;
 use granary_protocol::admin::DatanodeIntent;
 use granary_protocol::namenode::{DatanodeCommand, ReplicaChange};
+use granary_protocol::object::StorageClass;
 use granary_protocol::{BlockId, GenerationStamp, VolumeId};
 
 #[test]
@@ -184,10 +185,10 @@ fn placement_follows_the_space_that_heartbeats_report() {
     let mut world = World::new(3);
     let nearly_full = granary_protocol::namenode::VolumeReport { free_bytes: 1 << 20, ..volume_report(20) };
     assert!(world.blocks.heartbeat(granary_protocol::DatanodeId(2), vec![nearly_full], world.now));
-    let targets = world.blocks.choose_targets(3, None, &[]);
+    let targets = world.blocks.choose_targets(3, StorageClass::Standard, None, &[]);
     assert_eq!(sorted(&targets.iter().map(|v| v.0).collect::<Vec<_>>()), [10, 30]);
     world.heartbeat(2);
-    assert_eq!(world.blocks.choose_targets(3, None, &[]).len(), 3);
+    assert_eq!(world.blocks.choose_targets(3, StorageClass::Standard, None, &[]).len(), 3);
 }
 
 #[test]
@@ -317,7 +318,7 @@ fn a_datanode_that_is_to_go_is_emptied_by_copies_and_read_until_then() {
     assert_eq!((world.located(1), world.located(2)), (vec![10, 20, 30], vec![10]));
     assert_eq!((world.sums().under_replicated_blocks, world.sums().missing_blocks), (2, 0));
     assert_eq!(left_on(&world, 1), 2);
-    assert!(!world.blocks.choose_targets(4, None, &[]).contains(&VolumeId(10)));
+    assert!(!world.blocks.choose_targets(4, StorageClass::Standard, None, &[]).contains(&VolumeId(10)));
     world.tick();
     let copies: Vec<_> = world
         .commands()
@@ -385,7 +386,7 @@ fn a_volume_is_emptied_by_copies_and_takes_replicas_again_when_that_is_taken_bac
     drain(&mut world, true);
     assert_eq!((left(&world), world.sums().under_replicated_blocks), ((true, 1), 1));
     assert_eq!(world.located(1), [10, 20, 30], "it is read until then");
-    assert!(!world.blocks.choose_targets(4, None, &[]).contains(&VolumeId(10)));
+    assert!(!world.blocks.choose_targets(4, StorageClass::Standard, None, &[]).contains(&VolumeId(10)));
     world.tick();
     assert_eq!(the_copy(&world.commands()).2, [40]);
     world.changed(40, finalized(1, 1, 100));
@@ -395,7 +396,7 @@ fn a_volume_is_emptied_by_copies_and_takes_replicas_again_when_that_is_taken_bac
     assert_eq!(left(&world), (true, 0));
     drain(&mut world, false);
     assert_eq!((left(&world), world.sums().over_replicated_blocks), ((false, 0), 1));
-    assert!(world.blocks.choose_targets(4, None, &[]).contains(&VolumeId(10)));
+    assert!(world.blocks.choose_targets(4, StorageClass::Standard, None, &[]).contains(&VolumeId(10)));
 }
 
 #[test]
@@ -417,10 +418,12 @@ fn a_slow_volume_is_avoided_while_there_are_others_and_read_last() {
     beat(&mut world, first.0 / 10, 0);
     assert_eq!(first_asked(&world), first);
     beat(&mut world, 1, 900);
-    assert!((0..20).all(|_| !world.blocks.choose_targets(3, None, &[]).contains(&VolumeId(10))));
-    assert_eq!(world.blocks.choose_targets(4, None, &[]).len(), 4, "better than none");
+    assert!(
+        (0..20).all(|_| !world.blocks.choose_targets(3, StorageClass::Standard, None, &[]).contains(&VolumeId(10)))
+    );
+    assert_eq!(world.blocks.choose_targets(4, StorageClass::Standard, None, &[]).len(), 4, "better than none");
     beat(&mut world, 1, 3);
-    assert!((0..20).any(|_| world.blocks.choose_targets(3, None, &[]).contains(&VolumeId(10))));
+    assert!((0..20).any(|_| world.blocks.choose_targets(3, StorageClass::Standard, None, &[]).contains(&VolumeId(10))));
 }
 
 #[test]

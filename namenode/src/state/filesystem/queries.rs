@@ -19,8 +19,8 @@ use granary_protocol::filesystem::{
     FileId, FileStatus, FsCaller, FsPath, FsReply, FsRequest, LISTING_ENTRIES_MAX, OpenFile,
 };
 use granary_protocol::lifecycle::Restore;
-use granary_protocol::object::ObjectDetails;
-use granary_protocol::{BucketName, ErrorCode, UnixMillis};
+use granary_protocol::object::{ObjectDetails, StorageClass};
+use granary_protocol::{BucketName, ContentId, ErrorCode, UnixMillis};
 
 /// The most open files of one answer.
 const OPEN_FILES_MAX: u32 = 1_000;
@@ -54,6 +54,9 @@ pub struct FoundFile {
     pub encryption: Option<ObjectEncryption>,
     /// Of a file in an archive class.
     pub archived: Option<Archived>,
+    /// Its class and its bytes, unless it is being written.
+    pub class: StorageClass,
+    pub content: Option<ContentId>,
 }
 
 /// A file that cannot be read but while it is restored.
@@ -175,7 +178,13 @@ fn of_object<V: View + ?Sized>(
     offset: u64,
     length: u64,
 ) -> Result<FoundFile, StateError> {
-    let mut found = FoundFile { length: head.size, encryption: details.encryption.clone(), ..FoundFile::default() };
+    let mut found = FoundFile {
+        length: head.size,
+        encryption: details.encryption.clone(),
+        class: head.class,
+        content: head.content,
+        ..FoundFile::default()
+    };
     if head.class.is_archive() {
         found.archived = Some(Archived { restore: restores::restore_of(view, head)? });
     }

@@ -228,6 +228,16 @@ fn check_classes(engine: &dyn Engine) {
     let stored: BTreeMap<u64, BTreeMap<StorageClass, u32>> =
         stored.into_iter().map(|(content, classes)| (content, classes.into_iter().collect())).collect();
     assert_eq!(stored, counted);
+    let watched: BTreeMap<u64, Tiering> = records(engine, layout::TIERING);
+    let is_tiered = |content: &u64| {
+        counted.get(content).is_some_and(|classes| classes.contains_key(&StorageClass::IntelligentTiering))
+    };
+    assert!(watched.keys().all(is_tiered), "a content is watched that is in another class: {watched:?}");
+    let idle: BTreeSet<Vec<u8>> = rows(engine, layout::TIERING_IDLE).iter().map(|(key, _)| key.to_vec()).collect();
+    let frequent = watched.iter().filter(|(_, tiering)| !tiering.infrequent);
+    let expected: BTreeSet<Vec<u8>> =
+        frequent.map(|(content, tiering)| layout::tiering_idle(tiering.accessed, ContentId(*content))).collect();
+    assert_eq!(idle, expected);
 }
 
 /// Each restore has its place in time, and nothing else has one.

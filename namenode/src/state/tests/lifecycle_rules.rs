@@ -232,6 +232,34 @@ fn owned_blocks_change_their_class_and_packed_records_wait_for_a_mover() {
 }
 
 #[test]
+fn a_block_that_changes_its_class_asks_for_the_replicas_of_the_new_one() {
+    use StorageClass::{OnezoneIa, Standard, StandardIa};
+    let mut store = Store::new();
+    let mut writer = Writer::new(&mut store, "writer");
+    let large = writer.own(&mut store, &[64]);
+    let block = large.extents[0].block;
+    store.put_outcome(put("k", Some(large), 64));
+    let changes = |store: &Store| state::class_changes(store.view(), 10).unwrap();
+    let wanted = |store: &Store| store.block(block).unwrap().replicas_wanted;
+    let before = wanted(&store);
+    assert_eq!(changes(&store), []);
+    assert_eq!(move_to(&mut store, "k", OnezoneIa), Ok(()));
+    assert_eq!(changes(&store), [(block, Some(OnezoneIa))]);
+    // It went on meanwhile: what was planned is not what it is.
+    store.done(Action::SettleClasses { blocks: vec![(block, Some((StandardIa, 7)))] });
+    assert_eq!((changes(&store).len(), wanted(&store)), (1, before));
+    store.done(Action::SettleClasses { blocks: vec![(block, Some((OnezoneIa, 1)))] });
+    assert_eq!((changes(&store).len(), wanted(&store)), (0, 1));
+    copy_in(&mut store, "k", "k", 64, Standard);
+    assert_eq!(changes(&store), [(block, Some(Standard))]);
+    store.delete("k", None);
+    assert_eq!(changes(&store), [(block, None)]);
+    store.done(Action::SettleClasses { blocks: vec![(block, None)] });
+    assert_eq!(changes(&store), []);
+    invariants::check(store.view(), &store.told);
+}
+
+#[test]
 fn shared_bytes_are_where_the_warmest_of_their_versions_is() {
     use StorageClass::{Glacier, Standard, StandardIa};
     let mut store = Store::new();
@@ -273,6 +301,63 @@ fn a_multipart_object_takes_its_parts_along() {
     assert_eq!(move_to(&mut store, "k", StorageClass::GlacierIr), Ok(()));
     assert_eq!(store.block(block).unwrap().class, StorageClass::GlacierIr);
     assert_eq!(waiting(&store).waiting, [(content, StorageClass::GlacierIr)]);
+    invariants::check(store.view(), &store.told);
+}
+
+/// Bytes that are watched.
+const WATCHED: u32 = 200_000;
+const IDLE_MS: u64 = 30_000;
+
+#[test]
+fn what_is_not_read_is_kept_as_infrequent_until_it_is() {
+    use StorageClass::{IntelligentTiering, StandardIa};
+    let mut store = Store::new();
+    let mut writer = Writer::new(&mut store, "writer");
+    let large = writer.own(&mut store, &[WATCHED]);
+    let (content, block) = (large.content, large.extents[0].block);
+    put_in(&mut store, "large", large, u64::from(WATCHED), IntelligentTiering);
+    let packed = writer.pack(&mut store, WATCHED);
+    let record = packed.content;
+    put_in(&mut store, "packed", packed, u64::from(WATCHED), IntelligentTiering);
+    let small = writer.pack(&mut store, 50);
+    let unwatched = small.content;
+    put_in(&mut store, "small", small, 50, IntelligentTiering);
+    let settle = |store: &mut Store| store.done(Action::SettleTiering { idle_ms: IDLE_MS, limit: 10 });
+    let is_idle =
+        |store: &Store| state::is_any_idle(store.view(), UnixMillis(store.now().0.saturating_sub(IDLE_MS))).unwrap();
+    let tiering = |store: &Store, content| state::tiering_of(store.view(), content).unwrap();
+    store.advance(IDLE_MS / 2);
+    store.done(Action::NoteAccess { contents: vec![content, unwatched] });
+    store.advance(IDLE_MS / 2);
+    assert!(is_idle(&store), "the packed one was not read");
+    settle(&mut store);
+    assert!(!is_idle(&store));
+    assert_ne!(store.block(block).unwrap().class, StandardIa, "it was read meanwhile");
+    assert!(tiering(&store, record).unwrap().infrequent && tiering(&store, unwatched).is_none());
+    store.advance(IDLE_MS);
+    settle(&mut store);
+    assert_eq!(store.block(block).unwrap().class, StandardIa);
+    assert!(waiting(&store).waiting.contains(&(record, StandardIa)), "{:?}", waiting(&store));
+    assert!(scan(&store, 10).iter().all(|version| version.class == IntelligentTiering), "clients see no change");
+    invariants::check(store.view(), &store.told);
+    // A read brings it back; one of what is no longer there does nothing.
+    store.delete("packed", None);
+    store.done(Action::NoteAccess { contents: vec![content, record] });
+    assert_eq!(store.block(block).unwrap().class, IntelligentTiering);
+    assert_eq!(tiering(&store, record), None);
+    store.advance(IDLE_MS);
+    settle(&mut store);
+    assert_eq!(store.block(block).unwrap().class, StandardIa);
+    // So does a copy in the class; and leaving the class ends it.
+    copy_in(&mut store, "large", "copy", u64::from(WATCHED), IntelligentTiering);
+    assert_eq!(store.block(block).unwrap().class, IntelligentTiering);
+    store.delete("copy", None);
+    assert_eq!(move_to(&mut store, "large", StorageClass::Glacier), Ok(()));
+    assert_eq!((store.block(block).unwrap().class, tiering(&store, content)), (StorageClass::Glacier, None));
+    store.delete("large", None);
+    store.delete("small", None);
+    store.advance(IDLE_MS);
+    assert!(!is_idle(&store));
     invariants::check(store.view(), &store.told);
 }
 
