@@ -150,49 +150,70 @@ pub(super) fn delete_page(
     // So that the directory is still there for the last step.
     directories::put_marker(tx, place.bucket()?, &place.marker_key(), now)?;
     let prefix = place.marker_key().0;
-    let keys = keys_after(tx, &place, &prefix, after)?;
-    let next = keys.last().cloned().filter(|_| keys.len() == OBJECTS_PER_PAGE);
-    for key in &keys {
+    let page = next_page(tx, &place, id, &prefix, after)?;
+    // While the directories are still shown: those of deleted objects are not come across again.
+    if !discard_open(tx, &page.directories)? {
+        return Ok(FsReply::Progress { after: Some(after.unwrap_or(&prefix).to_owned()) });
+    }
+    let next = page.keys.last().cloned().filter(|_| page.keys.len() == OBJECTS_PER_PAGE);
+    for key in &page.keys {
         delete::remove_key(tx, place.bucket()?, &ObjectKey::from(key.as_str()), now)?;
     }
-    discard_open(tx, id)?;
     Ok(FsReply::Progress { after: next })
 }
 
-/// Keys of the tree, but for its own marker.
-fn keys_after(
+/// A part of a tree that one command deletes.
+struct TreePage {
+    /// But for the marker of the tree itself.
+    keys: Vec<String>,
+    /// The directories that these are in, as far as no earlier page has them.
+    directories: Vec<DirectoryId>,
+}
+
+fn next_page(
     tx: &Transaction<'_>,
     place: &Place<'_>,
+    tree: DirectoryId,
     prefix: &str,
     after: Option<&str>,
-) -> Result<Vec<String>, Rejection> {
+) -> Result<TreePage, Rejection> {
+    let mut page = TreePage { keys: Vec::new(), directories: vec![tree] };
     let root = place.bucket()?.head.root;
-    let Some(mut walk) = Walk::of_prefix(tx, root, prefix.as_bytes(), Shown::Objects)? else { return Ok(Vec::new()) };
+    let Some(mut walk) = Walk::of_prefix(tx, root, prefix.as_bytes(), Shown::Objects)? else { return Ok(page) };
     let from = format!("{}\0", after.unwrap_or(prefix));
     walk.seek(from.as_bytes())?;
-    let mut keys = Vec::new();
-    while keys.len() < OBJECTS_PER_PAGE
+    while page.keys.len() < OBJECTS_PER_PAGE
         && let Some(row) = walk.next()?
     {
         match row {
-            EntryRow::Directory(record) => walk.enter(record.id),
-            EntryRow::Object(_) => keys.push(String::from_utf8_lossy(walk.path()).into_owned()),
+            EntryRow::Directory(record) => {
+                page.directories.push(record.id);
+                walk.enter(record.id);
+            }
+            EntryRow::Object(_) => page.keys.push(String::from_utf8_lossy(walk.path()).into_owned()),
         }
     }
-    Ok(keys)
+    Ok(page)
 }
 
-/// Gives up what is being written in a directory itself.
-fn discard_open(tx: &mut Transaction<'_>, directory: DirectoryId) -> Result<(), Rejection> {
-    for (key, value) in page(tx, &layout::open_name(directory, b""), OBJECTS_PER_PAGE)? {
-        let id: FileId = view::decode(&key, &value)?;
-        let record = resolve::open_file(tx, id)?;
-        if let Some(opened) = open::reach(tx, id, record, None)? {
-            content::discard(tx, &opened.record)?;
-            open::remove_rows(tx, &opened.bucket, id, &opened.record, &opened.key)?;
+/// Gives up what is being written in these directories; whether that is all of it.
+fn discard_open(tx: &mut Transaction<'_>, directories: &[DirectoryId]) -> Result<bool, Rejection> {
+    let mut budget = OBJECTS_PER_PAGE;
+    for directory in directories {
+        for (key, value) in page(tx, &layout::open_name(*directory, b""), budget)? {
+            budget -= 1;
+            let id: FileId = view::decode(&key, &value)?;
+            let record = resolve::open_file(tx, id)?;
+            if let Some(opened) = open::reach(tx, id, record, None)? {
+                content::discard(tx, &opened.record)?;
+                open::remove_rows(tx, &opened.bucket, id, &opened.record, &opened.key)?;
+            }
+        }
+        if budget == 0 {
+            return Ok(false);
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Refuses unless the caller may do everything in every directory of a tree that has entries, as HDFS asks.
