@@ -28,7 +28,7 @@ fn closed_file<'a>(
     let path = place.path;
     match &place.found {
         Found::File { head, details, .. } => {
-            check_plain(path, details)?;
+            check_plain(path, head, details)?;
             Ok(head)
         }
         Found::Open { record, .. } => {
@@ -42,11 +42,15 @@ fn closed_file<'a>(
     }
 }
 
-/// Refuses bytes that cannot be joined with others: those that are sealed as a whole.
-pub(super) fn check_plain(path: &FsPath, details: &ObjectDetails) -> Result<(), Rejection> {
+/// Refuses bytes that cannot be joined with others: those that are sealed as a whole, and those that nobody may read
+/// before they are restored.
+pub(super) fn check_plain(path: &FsPath, head: &ObjectHead, details: &ObjectDetails) -> Result<(), Rejection> {
+    let refused =
+        |why: &str| Err(refuse(ErrorCode::Unsupported, format!("{path} is {why}: its bytes cannot be changed")));
     match details.encryption {
+        Some(_) => refused("encrypted"),
+        None if head.class.is_archive() => refused("archived"),
         None => Ok(()),
-        Some(_) => Err(refuse(ErrorCode::Unsupported, format!("{path} is encrypted: its bytes cannot be changed"))),
     }
 }
 

@@ -84,7 +84,7 @@ fn check_shape(target: &FsPath, sources: &[FsPath]) -> Result<(), Rejection> {
 fn closed<'a>(place: &'a Place<'_>) -> Result<&'a ObjectHead, Rejection> {
     match &place.found {
         Found::File { head, details, .. } => {
-            append::check_plain(place.path, details)?;
+            append::check_plain(place.path, head, details)?;
             Ok(head)
         }
         Found::Open { .. } => {
