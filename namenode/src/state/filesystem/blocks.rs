@@ -216,6 +216,10 @@ pub(super) fn complete(
     {
         seal_last(tx, path, &mut record, named)?;
     }
+    if let Some(open) = record.last.filter(|open| open.visible > 0) {
+        // Readers were promised bytes of it: only a call that names it may say where it ends.
+        return Err(unexpected(path, open.block));
+    }
     if let Some(empty) = record.last.take() {
         block_records::let_go(tx, FILESYSTEM_LEASE, empty.block)?;
     }
