@@ -3,31 +3,60 @@
 
 use crate::command::FileSystemAction;
 use crate::service::Namenode;
-use crate::state::filesystem::{anything_detached, expired_holders, recovering};
+use crate::state::filesystem::{EXPIRED_HOLDERS_MAX, anything_detached, expired_holders, recovering};
+use granary_protocol::filesystem::FileId;
 use granary_protocol::{Advice, Failure, UnixMillis};
 
 /// Steps of reclaiming at one tick at most: deleted trees go while others work.
 const RECLAIM_STEPS_PER_TICK: usize = 20;
 
-/// One look.
-pub(crate) async fn step(namenode: &Namenode, now: UnixMillis) {
-    if let Err(failure) = expire(namenode, now).await {
-        tracing::debug!(%failure, "writers of files cannot be expired now");
-    }
-    if let Err(failure) = recover(namenode, now).await {
-        tracing::debug!(%failure, "files cannot be recovered now");
-    }
-    if let Err(failure) = reclaim(namenode).await {
-        tracing::debug!(%failure, "deleted trees cannot be reclaimed now");
-    }
+/// Where the last look ended. The next one goes on there, so that what cannot be done now keeps nothing else waiting.
+#[derive(Debug, Default)]
+pub(crate) struct FileRecovery {
+    holder: String,
+    file: FileId,
 }
 
-async fn expire(namenode: &Namenode, now: UnixMillis) -> Result<(), Failure> {
-    for holder in namenode.look(|view| expired_holders(view, now))? {
-        tracing::info!(%holder, "a writer of files has been silent beyond the hard limit");
-        order_for_one(namenode, FileSystemAction::ExpireHolder { holder }).await?;
+impl FileRecovery {
+    /// One look.
+    pub(crate) async fn step(&mut self, namenode: &Namenode, now: UnixMillis) {
+        if let Err(failure) = self.expire(namenode, now).await {
+            tracing::debug!(%failure, "writers of files cannot be expired now");
+        }
+        if let Err(failure) = self.recover(namenode, now).await {
+            tracing::debug!(%failure, "files cannot be recovered now");
+        }
+        if let Err(failure) = reclaim(namenode).await {
+            tracing::debug!(%failure, "deleted trees cannot be reclaimed now");
+        }
     }
-    Ok(())
+
+    async fn expire(&mut self, namenode: &Namenode, now: UnixMillis) -> Result<(), Failure> {
+        let holders = namenode.look(|view| expired_holders(view, &self.holder, now))?;
+        self.holder = match holders.last() {
+            Some(last) if holders.len() == EXPIRED_HOLDERS_MAX => last.clone(),
+            _ => String::new(),
+        };
+        for holder in holders {
+            tracing::debug!(%holder, "a writer of files has been silent beyond the hard limit");
+            order_for_one(namenode, FileSystemAction::ExpireHolder { holder }).await?;
+        }
+        Ok(())
+    }
+
+    async fn recover(&mut self, namenode: &Namenode, now: UnixMillis) -> Result<(), Failure> {
+        let (files, next) = namenode.look(|view| recovering(view, self.file))?;
+        self.file = next.unwrap_or_default();
+        for file in files {
+            let measured =
+                namenode.applied.with_blocks(|blocks| blocks.measure(file.block, file.generation, file.visible, now));
+            let Some((length, members)) = measured else { continue };
+            tracing::info!(file = file.file.0, block = %file.block, length, "a file is recovered from its silent writer");
+            let (file, block) = (file.file, file.block);
+            order_for_one(namenode, FileSystemAction::FinishRecovery { file, block, length, members }).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Orders what concerns one writer or file. If it is refused, the others must not wait for it.
@@ -39,18 +68,6 @@ async fn order_for_one(namenode: &Namenode, action: FileSystemAction) -> Result<
         }
         outcome => outcome.map(|_| ()),
     }
-}
-
-async fn recover(namenode: &Namenode, now: UnixMillis) -> Result<(), Failure> {
-    for file in namenode.look(|view| recovering(view))? {
-        let measured =
-            namenode.applied.with_blocks(|blocks| blocks.measure(file.block, file.generation, file.visible, now));
-        let Some((length, members)) = measured else { continue };
-        tracing::info!(file = file.file.0, block = %file.block, length, "a file is recovered from its silent writer");
-        let (file, block) = (file.file, file.block);
-        order_for_one(namenode, FileSystemAction::FinishRecovery { file, block, length, members }).await?;
-    }
-    Ok(())
 }
 
 async fn reclaim(namenode: &Namenode) -> Result<(), Failure> {

@@ -281,6 +281,11 @@ impl Namenode {
         let FsRequest::Delete { path, .. } = &call.request else {
             return Err(Failure::new(ErrorCode::Internal, "another call was taken for a delete"));
         };
+        let now = self.clock.now();
+        if let Some(reply) = self.point_read(|view| Ok(rows::recalled(view, &call, now)?)).await? {
+            // What has been put there since is nobody's to delete.
+            return Ok(reply);
+        }
         if self.point_read(|view| rows::is_deleted_by_pages(view, path)).await? {
             let (caller, path) = (call.caller.clone(), path.clone());
             let mut after = None;
@@ -297,13 +302,18 @@ impl Namenode {
 
     /// Small files that are worth packing, located, claimed for this lease for a while.
     pub(crate) async fn claim_small_files(&self, lease: LeaseId) -> Result<NamenodeReply, Failure> {
-        self.reads.admit().await?;
         let (now, replicas) = (self.clock.now(), self.config.replication);
-        let found = self.look(|view| rows::small_contents(view, now, replicas))?;
+        let position = || self.small_files_after.lock().expect("held for assignments only");
+        let after = *position();
+        let (found, next) = self.scan(move |view| Ok(rows::small_contents(view, after, now, replicas)?)).await?;
         let files = self.applied.with_blocks(|blocks| {
             let claimed =
                 found.iter().filter(|small| blocks.claim(small.extent.block, lease, now)).take(SMALL_FILES_MAX);
             let claimed: Vec<_> = claimed.collect();
+            *position() = match claimed.last() {
+                Some(last) if claimed.len() == SMALL_FILES_MAX => last.content,
+                _ => next.unwrap_or_default(),
+            };
             let located = |small: &&rows::SmallContent| {
                 let located = blocks.locate(small.extent, AccessMode::Read, now)?;
                 let located = LocatedExtent { content_offset: 0, extent: small.extent, located };

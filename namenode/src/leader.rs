@@ -5,7 +5,7 @@
 use crate::blocks::KEY_ROTATION_MS;
 use crate::coding;
 use crate::command::{Action, Format};
-use crate::file_recovery;
+use crate::file_recovery::FileRecovery;
 use crate::service::Namenode;
 use crate::startup::NamenodeError;
 use crate::state;
@@ -37,7 +37,7 @@ pub(crate) async fn run(
     essential: EssentialTasks,
 ) {
     let clock = (namenode.clock.now(), Instant::now());
-    let mut leader = Leader { namenode, authority, leading: false, clock };
+    let mut leader = Leader { namenode, authority, leading: false, files: FileRecovery::default(), clock };
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // Changes with the leader only, where the other changes with every entry.
@@ -82,6 +82,7 @@ struct Leader {
     namenode: Arc<Namenode>,
     authority: Option<ClusterCa>,
     leading: bool,
+    files: FileRecovery,
     /// The clock at the last look, and when that was.
     clock: (UnixMillis, Instant),
 }
@@ -117,8 +118,8 @@ impl Leader {
             coding::step(namenode, now).await;
             expire_leases(namenode, now).await;
             rotate_keys(namenode, now).await;
-            file_recovery::step(namenode, now).await;
             tiering::step(namenode, now).await;
+            self.files.step(namenode, now).await;
         }
     }
 

@@ -53,6 +53,8 @@ pub struct Namenode {
     pub(crate) mover: Mutex<Mover>,
     /// Contents in INTELLIGENT_TIERING that were read.
     pub(crate) accesses: Accesses,
+    /// Where the next look for small files goes on.
+    pub(crate) small_files_after: Mutex<ContentId>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) quotas: crate::quotas::QuotaCounts,

@@ -167,6 +167,7 @@ pub async fn start(config: Config, components: Components) -> Result<Running, Na
         leases,
         mover: Mutex::default(),
         accesses: Accesses::default(),
+        small_files_after: Mutex::default(),
         clock,
         metrics,
         quotas: Default::default(),

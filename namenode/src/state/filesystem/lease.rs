@@ -21,7 +21,7 @@ const RENEWAL_STEP_MS: u64 = 5_000;
 /// Files taken from one writer by one command at most.
 const EXPIRED_FILES_MAX: usize = 100;
 /// Writers expired at a time at most.
-const EXPIRED_HOLDERS_MAX: usize = 16;
+pub const EXPIRED_HOLDERS_MAX: usize = 16;
 
 /// A writer shows that it lives, by beginning to write or by saying so.
 pub(super) fn renew(tx: &mut Transaction<'_>, holder: &str, now: UnixMillis) -> Result<(), Rejection> {
@@ -55,14 +55,17 @@ pub(super) fn renewed<V: View + ?Sized>(view: &V, holder: &str) -> Result<UnixMi
     Ok(record.map_or(UnixMillis(0), |record| record.renewed))
 }
 
-/// Writers that have been silent beyond the hard limit, a few of them.
+/// Writers that have been silent beyond the hard limit, by name, from the first behind `after` on; at most
+/// [`EXPIRED_HOLDERS_MAX`].
 ///
 /// # Errors
 /// The engine's, or a damaged row.
-pub fn expired_holders<V: View + ?Sized>(view: &V, now: UnixMillis) -> Result<Vec<String>, StateError> {
-    let table = layout::table(layout::FILE_LEASE);
+pub fn expired_holders<V: View + ?Sized>(view: &V, after: &str, now: UnixMillis) -> Result<Vec<String>, StateError> {
+    let mut from = layout::file_lease(after);
+    from.push(0);
+    let table_end = layout::after_prefix(&layout::table(layout::FILE_LEASE));
     let mut expired = Vec::new();
-    for pair in view.scan(&table, Some(&layout::after_prefix(&table))) {
+    for pair in view.scan(&from, Some(&table_end)) {
         let (key, value) = pair?;
         let record: FileLeaseRecord = view::decode(&key, &value)?;
         if record.renewed.0 + LEASE_HARD_LIMIT_MS < now.0 {

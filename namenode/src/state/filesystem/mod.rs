@@ -40,12 +40,13 @@ mod xattrs;
 
 pub(super) use attributes::{forget_directory, forget_file};
 pub use blocks::{UnplacedBlock, block_to_place, placement_of};
-pub use lease::expired_holders;
+pub use lease::{EXPIRED_HOLDERS_MAX, expired_holders};
 pub(crate) use perform::perform;
 pub use queries::{Answer, FoundBlock, FoundFile, FoundListing, query};
 pub use quota::{LimitedDirectory, any_limits, limits_on, missing_names, taken};
 pub use reclaim::{anything_detached, is_deleted_by_pages};
 pub use recovery::{RecoveringFile, recovering};
+pub use retry::recalled;
 pub(super) use small::forget as forget_small;
 pub use small::{SmallContent, small_contents};
 

@@ -47,7 +47,7 @@ fn answer(
     replication: u16,
     now: UnixMillis,
 ) -> Result<FsReply, Rejection> {
-    let remembered = call.retry.filter(|_| call.request.at_most_once());
+    let remembered = retry::remembered_as(call);
     if let Some(id) = remembered
         && let Some(reply) = retry::recall(tx, id, now)?
     {

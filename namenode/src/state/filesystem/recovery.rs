@@ -33,23 +33,33 @@ pub struct RecoveringFile {
     pub visible: u32,
 }
 
-/// Files under recovery, some of them.
+/// Files under recovery whose number is above `after`, some of them; and the last one looked at, if there are more. One
+/// whose replicas are all lost stays for as long as they are, and must not keep others waiting.
 ///
 /// # Errors
 /// The engine's, or a damaged row.
-pub fn recovering<V: View + ?Sized>(view: &V) -> Result<Vec<RecoveringFile>, StateError> {
-    let table = layout::table(layout::RECOVERING);
+pub fn recovering<V: View + ?Sized>(
+    view: &V,
+    after: FileId,
+) -> Result<(Vec<RecoveringFile>, Option<FileId>), StateError> {
+    let from = layout::recovering(FileId(after.0.saturating_add(1)));
+    let table_end = layout::after_prefix(&layout::table(layout::RECOVERING));
     let mut files = Vec::new();
-    for pair in view.scan(&table, Some(&layout::after_prefix(&table))).take(RECOVERING_MAX) {
+    let mut last_looked_at = after;
+    for (looked_at, pair) in view.scan(&from, Some(&table_end)).enumerate() {
         let (key, _) = pair?;
+        if looked_at == RECOVERING_MAX {
+            return Ok((files, Some(last_looked_at)));
+        }
         let id = FileId(layout::last_number(&key).ok_or_else(|| undecodable(&key, "its key has no number"))?);
+        last_looked_at = id;
         let record = resolve::open_file(view, id)?;
         if let Some(last) = record.last {
             let OpenBlock { block, visible, promised: generation } = last;
             files.push(RecoveringFile { file: id, block, generation, visible });
         }
     }
-    Ok(files)
+    Ok((files, None))
 }
 
 /// `recoverLease`: whether the file is closed.

@@ -1,7 +1,7 @@
 //! The memory of at-most-once calls: a call that comes again is answered as the first time.
 //!
-//! Rows are kept by ten-minute slots of the commands' time, so that the oldest are the first of the table and new ones
-//! now and then take old ones along. An outcome is remembered for one to two slots. Refusals are not remembered: doing the call
+//! Rows are kept by ten-minute slots of the commands' time, so that the oldest are the first of the table and each new
+//! one takes old ones along. An outcome is remembered for one to two slots. Refusals are not remembered: doing the call
 //! again is refused again, or works by then, as in HDFS.
 
 use crate::error::StateError;
@@ -9,22 +9,36 @@ use crate::state::layout;
 use crate::state::transaction::Transaction;
 use crate::state::view::{self, View, undecodable};
 use granary_protocol::UnixMillis;
-use granary_protocol::filesystem::{FsReply, RETRY_MEMORY_MS, RetryId};
+use granary_protocol::filesystem::{FsCall, FsReply, RETRY_MEMORY_MS, RetryId};
 
-/// Every so many calls of a client the oldest outcomes are looked at.
-const CALLS_PER_SWEEP: i32 = 16;
-/// Forgotten outcomes removed by a look.
-const FORGOTTEN_PER_SWEEP: usize = 64;
+/// Forgotten outcomes removed for each that is added: more than one, so that there are never many.
+const FORGOTTEN_PER_CALL: usize = 4;
 
 fn slot(now: UnixMillis) -> u64 {
     now.0 / RETRY_MEMORY_MS
 }
 
+/// What a call was answered the first time, if it is one that is remembered.
+///
+/// # Errors
+/// The engine's, or a damaged row.
+pub fn recalled<V: View + ?Sized>(view: &V, call: &FsCall, now: UnixMillis) -> Result<Option<FsReply>, StateError> {
+    match remembered_as(call) {
+        Some(id) => recall(view, id, now),
+        None => Ok(None),
+    }
+}
+
+/// By what the outcome of a call is remembered.
+pub(super) fn remembered_as(call: &FsCall) -> Option<RetryId> {
+    call.retry.filter(|_| call.request.at_most_once())
+}
+
 /// What the call was answered the first time.
-pub(super) fn recall(tx: &Transaction<'_>, id: RetryId, now: UnixMillis) -> Result<Option<FsReply>, StateError> {
+pub(super) fn recall<V: View + ?Sized>(view: &V, id: RetryId, now: UnixMillis) -> Result<Option<FsReply>, StateError> {
     let current = slot(now);
     for slot in [Some(current), current.checked_sub(1)].into_iter().flatten() {
-        if let Some(reply) = view::read(tx, &layout::retry(slot, id))? {
+        if let Some(reply) = view::read(view, &layout::retry(slot, id))? {
             return Ok(Some(reply));
         }
     }
@@ -38,10 +52,8 @@ pub(super) fn remember(
     now: UnixMillis,
 ) -> Result<(), StateError> {
     let current = slot(now);
-    if id.call % CALLS_PER_SWEEP == 0 {
-        for key in forgotten(tx, current)? {
-            tx.delete(key);
-        }
+    for key in forgotten(tx, current)? {
+        tx.delete(key);
     }
     tx.put_record(layout::retry(current, id), reply);
     Ok(())
@@ -50,7 +62,7 @@ pub(super) fn remember(
 fn forgotten(tx: &Transaction<'_>, current: u64) -> Result<Vec<Vec<u8>>, StateError> {
     let table = layout::table(layout::RETRY);
     let mut old = Vec::new();
-    for pair in tx.scan(&table, Some(&layout::after_prefix(&table))).take(FORGOTTEN_PER_SWEEP) {
+    for pair in tx.scan(&table, Some(&layout::after_prefix(&table))).take(FORGOTTEN_PER_CALL) {
         let (key, _) = pair?;
         let of = layout::retry_slot(&key).ok_or_else(|| undecodable(&key, "its key has no slot"))?;
         if of + 1 >= current {

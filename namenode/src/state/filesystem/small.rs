@@ -8,7 +8,7 @@ use crate::state::contents;
 use crate::state::layout;
 use crate::state::records::{BlockState, ContentData};
 use crate::state::transaction::Transaction;
-use crate::state::view::{self, View, undecodable};
+use crate::state::view::{View, decode, undecodable};
 use granary_protocol::block::{BlockKind, Extent, PACKED_OBJECT_BYTES_MAX};
 use granary_protocol::object::StorageClass;
 use granary_protocol::{ContentId, UnixMillis};
@@ -44,24 +44,32 @@ pub(in crate::state) fn forget(tx: &mut Transaction<'_>, content: ContentId) -> 
     Ok(())
 }
 
-/// Contents that have rested and want at least `replicas`, oldest first, some of them.
+/// Contents behind `after` that have rested and want at least `replicas`, oldest first, some of them; and the last one
+/// looked at, if there are more. Those that want fewer stay for as long as they do, and must not keep others waiting.
 ///
 /// # Errors
 /// The engine's, or a damaged row.
 pub fn small_contents<V: View + ?Sized>(
     view: &V,
+    after: ContentId,
     now: UnixMillis,
     replicas: u8,
-) -> Result<Vec<SmallContent>, StateError> {
-    let table = layout::table(layout::SMALL_FILE);
+) -> Result<(Vec<SmallContent>, Option<ContentId>), StateError> {
+    let from = layout::small_file(ContentId(after.0.saturating_add(1)));
+    let table_end = layout::after_prefix(&layout::table(layout::SMALL_FILE));
     let mut found = Vec::new();
-    for pair in view.scan(&table, Some(&layout::after_prefix(&table))).take(LOOKED_AT_MAX) {
+    let mut last_looked_at = after;
+    for (looked_at, pair) in view.scan(&from, Some(&table_end)).enumerate() {
         let (key, value) = pair?;
-        let closed: UnixMillis = view::decode(&key, &value)?;
+        let closed: UnixMillis = decode(&key, &value)?;
         if closed.0 + REST_MS > now.0 {
             break;
         }
+        if looked_at == LOOKED_AT_MAX {
+            return Ok((found, Some(last_looked_at)));
+        }
         let content = ContentId(layout::last_number(&key).ok_or_else(|| undecodable(&key, "its key has no number"))?);
+        last_looked_at = content;
         let Some(record) = contents::get(view, content)? else { continue };
         let ContentData::Extents(extents) = record.data else { continue };
         let [extent] = extents.as_slice() else { continue };
@@ -70,5 +78,5 @@ pub fn small_contents<V: View + ?Sized>(
             found.push(SmallContent { content, extent: *extent, class: block.class });
         }
     }
-    Ok(found)
+    Ok((found, None))
 }

@@ -145,11 +145,29 @@ fn a_call_that_comes_again_is_answered_as_the_first_time() {
     let created = store.fs_call(call(3, create("/bucket/h", "w"))).unwrap();
     assert_eq!(store.fs_call(call(3, create("/bucket/h", "w"))), Ok(created));
     let delete = FsRequest::Delete { path: path("/bucket/g"), recursive: false };
+    let recalled = |store: &Store, call| filesystem::recalled(store.view(), &call, store.now()).unwrap();
+    assert_eq!(recalled(&store, call(4, delete.clone())), None);
     assert_eq!(store.fs_call(call(4, delete.clone())), Ok(FsReply::Flag(true)));
+    // Who deletes a tree page by page asks before it begins.
+    assert_eq!(recalled(&store, call(4, delete.clone())), Some(FsReply::Flag(true)));
     assert_eq!(store.fs_call(call(4, delete.clone())), Ok(FsReply::Flag(true)));
     store.advance(2 * RETRY_MEMORY_MS);
     assert_eq!(store.fs_call(call(4, delete)), Ok(FsReply::Flag(false)), "it is forgotten");
     invariants::check(store.view(), &store.told);
+}
+
+#[test]
+fn outcomes_of_clients_that_call_once_are_forgotten_too() {
+    let mut store = Store::new();
+    let mut call_once = |client: u8| {
+        let request = FsRequest::Delete { path: path("/bucket/none"), recursive: false };
+        let retry = Some(RetryId { client: [client; 16], call: 1 });
+        store.fs_call(FsCall { caller: superuser(), retry, request }).unwrap();
+        store.advance(RETRY_MEMORY_MS / 10);
+        store.view().scan(&[crate::state::layout::RETRY], Some(&[crate::state::layout::RETRY + 1])).count()
+    };
+    let remembered: Vec<usize> = (0..100).map(&mut call_once).collect();
+    assert!(*remembered.iter().max().unwrap() <= 2 * 10 + 1, "{remembered:?}");
 }
 
 #[test]
@@ -165,7 +183,8 @@ fn a_silent_writer_loses_its_file_at_the_length_all_members_have() {
     let recover = FileSystemAction::RecoverPath { path: path("/bucket/f") };
     assert_eq!(store.fs_action(recover), Ok(FsReply::Flag(false)), "a block is open");
     assert_eq!(store.code(add_block("/bucket/f", id, "w", Some(second))), ErrorCode::FileLeaseExpired);
-    let files = filesystem::recovering(store.view()).unwrap();
+    let (files, more) = filesystem::recovering(store.view(), FileId(0)).unwrap();
+    assert_eq!(more, None);
     assert_eq!((files.len(), files[0].block), (1, second.block));
     let finish = FileSystemAction::FinishRecovery {
         file: id,
@@ -302,12 +321,17 @@ fn a_small_file_waits_to_be_packed_and_moves_as_a_record() {
     let mut store = Store::new();
     store.write("/bucket/small", &[1000]);
     store.write("/bucket/large", &[9 << 20]);
-    let small = |store: &Store| filesystem::small_contents(store.view(), store.now(), 2).unwrap();
+    let wanting = |store: &Store, replicas| {
+        let (found, more) = filesystem::small_contents(store.view(), ContentId(0), store.now(), replicas).unwrap();
+        assert_eq!(more, None);
+        found
+    };
+    let small = |store: &Store| wanting(store, 2);
     assert_eq!(small(&store), [], "it rests first");
     store.advance(60_000);
     let found = small(&store);
     assert_eq!(found.len(), 1);
-    assert_eq!(filesystem::small_contents(store.view(), store.now(), 3).unwrap(), [], "it wants two replicas");
+    assert_eq!(wanting(&store, 3), [], "it wants two replicas");
     let mut writer = Writer::new(&mut store, "gateway");
     let to = writer.place(&mut store, 1000);
     let step = granary_protocol::namenode::ContentMove { content: found[0].content, from: found[0].extent, to };

@@ -5,6 +5,7 @@ use super::file_calls::*;
 use super::fixture::*;
 use super::invariants;
 use crate::command::FileSystemAction;
+use crate::state::filesystem;
 use granary_protocol::bucket::Versioning;
 use granary_protocol::filesystem::*;
 use granary_protocol::namenode::{ListAfter, Window};
@@ -216,4 +217,117 @@ fn marker_of(store: &Store, key: &str) -> VersionId {
         Err(ErrorCode::DeleteMarker { version, .. }) => version,
         other => panic!("{other:?}"),
     }
+}
+
+#[test]
+fn what_cannot_be_recovered_keeps_nothing_else_waiting() {
+    let mut store = Store::new();
+    let mut ids = Vec::new();
+    for number in 0..300 {
+        let (name, holder) = (format!("/bucket/f{number}"), format!("w{number:03}"));
+        let id = store.id(create(&name, &holder));
+        store.new_block(add_block(&name, id, &holder, None), 0);
+        ids.push(id);
+    }
+    store.advance(LEASE_HARD_LIMIT_MS + 1);
+    let expired = |store: &Store, after: &str| filesystem::expired_holders(store.view(), after, store.now()).unwrap();
+    let first = expired(&store, "");
+    assert_eq!((first.len(), first[0].as_str()), (filesystem::EXPIRED_HOLDERS_MAX, "w000"));
+    assert_eq!(expired(&store, first.last().unwrap())[0], "w016");
+    assert_eq!(expired(&store, "w299"), Vec::<String>::new());
+    for number in 0..300 {
+        store.fs_action(expire(&format!("w{number:03}"))).unwrap();
+    }
+    let (mut seen, mut after, mut looks) = (Vec::new(), FileId(0), 0);
+    loop {
+        let (files, next) = filesystem::recovering(store.view(), after).unwrap();
+        seen.extend(files.iter().map(|file| file.file));
+        looks += 1;
+        match next {
+            Some(next) => after = next,
+            None => break,
+        }
+    }
+    ids.sort();
+    assert_eq!((seen, looks), (ids, 2));
+}
+
+#[test]
+fn small_files_that_want_few_replicas_keep_no_other_from_being_packed() {
+    let mut store = Store::new();
+    for number in 0..600 {
+        store.write(&format!("/bucket/f{number}"), &[1000]);
+    }
+    for number in 0..590 {
+        let path = path(&format!("/bucket/f{number}"));
+        store.fs(FsRequest::SetReplication { path, replication: 1 }).unwrap();
+    }
+    store.advance(60_000);
+    let look = |after| filesystem::small_contents(store.view(), after, store.now(), 2).unwrap();
+    let (found, next) = look(ContentId(0));
+    assert_eq!(found, []);
+    let (found, next) = look(next.expect("there are more"));
+    assert_eq!((found.len(), next), (10, None));
+}
+
+#[test]
+fn a_tree_of_a_bucket_with_versions_goes_with_what_is_written_in_it() {
+    let mut store = Store::new();
+    store.set_versioning(Versioning::Enabled);
+    store.fs(mkdirs("/bucket/d/e/f")).unwrap();
+    let inner = store.id(create("/bucket/d/e/f/inner", "one"));
+    for number in 0..600 {
+        store.id(create(&format!("/bucket/d/e/{number}"), "two"));
+    }
+    let mut after = None;
+    let mut pages = 0;
+    loop {
+        let page = FileSystemAction::DeletePage { caller: superuser(), path: path("/bucket/d"), after };
+        pages += 1;
+        match store.fs_action(page).unwrap() {
+            FsReply::Progress { after: Some(next) } => after = Some(next),
+            FsReply::Progress { after: None } => break,
+            other => panic!("{other:?}"),
+        }
+        assert!(pages < 10);
+    }
+    assert_eq!(store.fs(delete("/bucket/d", true)), Ok(FsReply::Flag(true)));
+    assert_eq!(store.code(close("/bucket/d/e/f/inner", inner, "one", None)), ErrorCode::FileNotFound);
+    store.advance(LEASE_HARD_LIMIT_MS + 1);
+    for holder in ["one", "two"] {
+        store.fs_action(expire(holder)).unwrap();
+    }
+    assert_eq!(store.status("/bucket/d"), None, "nothing comes back");
+    invariants::check(store.view(), &store.told);
+}
+
+#[test]
+fn a_file_is_not_closed_without_the_block_that_readers_have_seen_bytes_of() {
+    let mut store = Store::new();
+    let id = store.id(create("/bucket/f", "w"));
+    let block = store.new_block(add_block("/bucket/f", id, "w", None), 70);
+    let fsync = FsRequest::Fsync { path: path("/bucket/f"), file: id, holder: "w".to_owned(), length: Some(50) };
+    assert_eq!(store.fs(fsync), Ok(FsReply::Done));
+    assert_eq!(store.code(close("/bucket/f", id, "w", None)), ErrorCode::FileSystemRefused);
+    assert_eq!(store.fs(close("/bucket/f", id, "w", Some(block))), Ok(FsReply::Flag(true)));
+    assert_eq!(store.status("/bucket/f").unwrap().length, 70);
+    invariants::check(store.view(), &store.told);
+}
+
+#[test]
+fn archived_bytes_are_not_made_readable_by_joining_them() {
+    let mut store = Store::new();
+    let mut writer = Writer::new(&mut store, "gateway");
+    s3_put(&mut store, &mut writer, "standard", 10);
+    let content = writer.pack(&mut store, 20);
+    let crate::command::Action::PutObject(mut archived) = put("archived", Some(content), 20) else { unreachable!() };
+    archived.object.class = object::StorageClass::Glacier;
+    store.put_outcome(crate::command::Action::PutObject(archived));
+    let concat = |target: &str, source: &str| FsRequest::Concat { target: path(target), sources: vec![path(source)] };
+    assert_eq!(store.code(concat("/bucket/standard", "/bucket/archived")), ErrorCode::Unsupported);
+    assert_eq!(store.code(concat("/bucket/archived", "/bucket/standard")), ErrorCode::Unsupported);
+    assert_eq!(store.code(append("/bucket/archived", "w")), ErrorCode::Unsupported);
+    let truncate = FsRequest::Truncate { path: path("/bucket/archived"), length: 5, holder: "w".to_owned() };
+    assert_eq!(store.code(truncate), ErrorCode::Unsupported);
+    invariants::check(store.view(), &store.told);
 }
