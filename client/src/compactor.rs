@@ -95,9 +95,9 @@ impl Compactor {
                 break;
             }
             records += batch.len();
-            let bytes = batch.iter().map(|record| record.payload.len() + HEADER_BYTES).sum();
+            let bytes = batch.iter().map(|record| (record.payload.len() + HEADER_BYTES) as u64).sum();
             moved += self.move_living(batch, class).await?;
-            self.keep_to_rate(bytes, started).await;
+            self.shared.keep_to_rate(bytes, started).await;
         }
         info!(block = %block.block, records, moved, "packed block compacted");
         Ok(true)
@@ -134,11 +134,6 @@ impl Compactor {
             NamenodeReply::Alive(happened) => Ok(happened.into_iter().filter(|happened| *happened).count()),
             other => Err(unexpected(&other)),
         }
-    }
-
-    async fn keep_to_rate(&self, bytes: usize, started: Instant) {
-        let rate = self.shared.config.compaction_bytes_per_second as f64;
-        tokio::time::sleep_until(started + Duration::from_secs_f64(bytes as f64 / rate)).await;
     }
 }
 

@@ -6,6 +6,7 @@
 //! compaction takes.
 
 use crate::error::unexpected;
+use crate::pace::batches;
 use crate::reader::ContentReader;
 use crate::shared::Shared;
 use futures_util::StreamExt as _;
@@ -22,8 +23,6 @@ use tracing::{debug, warn};
 
 /// Contents read at once.
 const READS_MAX: usize = 16;
-/// Bytes in hand: a batch of contents is written and reported when it has as many, give or take one content.
-const BATCH_BYTES: u64 = 32 << 20;
 
 pub(crate) struct Mover {
     shared: Arc<Shared>,
@@ -64,11 +63,11 @@ impl Mover {
             let claimed = self.claim(after).await?;
             let Some(last) = claimed.last() else { return Ok(moved) };
             after = Some(last.content);
-            for batch in batches(claimed) {
+            for batch in batches(claimed, |content| u64::from(content.from.length)) {
                 let started = Instant::now();
                 let bytes = batch.iter().map(|content| u64::from(content.from.length)).sum();
                 moved += self.move_batch(batch).await?;
-                self.keep_to_rate(bytes, started).await;
+                self.shared.keep_to_rate(bytes, started).await;
             }
         }
     }
@@ -126,23 +125,4 @@ impl Mover {
         }
         Ok(self.shared.packer(class).store(&self.shared, payload, Some(content)).await?.extent)
     }
-
-    async fn keep_to_rate(&self, bytes: u64, started: Instant) {
-        let rate = self.shared.config.compaction_bytes_per_second as f64;
-        tokio::time::sleep_until(started + Duration::from_secs_f64(bytes as f64 / rate)).await;
-    }
-}
-
-/// Divides what was claimed so that each batch has a bounded number of bytes.
-fn batches(claimed: Vec<ClaimedMove>) -> Vec<Vec<ClaimedMove>> {
-    let (mut batches, mut bytes) = (vec![Vec::new()], 0);
-    for content in claimed {
-        if bytes >= BATCH_BYTES {
-            batches.push(Vec::new());
-            bytes = 0;
-        }
-        bytes += u64::from(content.from.length);
-        batches.last_mut().expect("there is always one").push(content);
-    }
-    batches
 }

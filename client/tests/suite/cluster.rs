@@ -31,6 +31,8 @@ pub struct State {
     /// Packets taken, over all pipelines.
     pub packets: u64,
     pub located: u64,
+    /// Bytes of each relocation.
+    pub relocated: Vec<u64>,
 }
 
 pub struct Block {
@@ -68,6 +70,8 @@ pub struct Faults {
     /// Datanodes refuse to finalize for a writer.
     pub write_tokens_expired: bool,
     pub compact: Vec<BlockId>,
+    /// What the next claim of small files is answered with.
+    pub small_files: Vec<ContentId>,
     pub seal: Vec<BlockId>,
 }
 

@@ -2,8 +2,9 @@
 
 use crate::cluster::*;
 use granary_client::ClientConfig;
-use granary_protocol::{BlockId, VolumeId};
+use granary_protocol::{BlockId, ContentId, VolumeId};
 use std::time::Duration;
+use tokio::time::Instant;
 
 #[tokio::test(start_paused = true)]
 async fn only_living_records_move() {
@@ -47,4 +48,32 @@ async fn only_living_records_move() {
     let rewritten: usize =
         state.replicas.iter().filter(|((_, block), _)| *block != old).map(|(_, replica)| replica.data.len()).sum();
     assert_eq!(rewritten, 2 * living, "two replicas of the living records and nothing else");
+}
+
+#[tokio::test(start_paused = true)]
+async fn small_files_are_packed_with_few_bytes_in_hand_and_no_faster_than_allowed() {
+    const FILES: usize = 12;
+    const FILE_BYTES: usize = 4 << 20;
+    let cluster = Cluster::new(3, 2);
+    let writer = cluster.client();
+    for index in 0..FILES {
+        put(&writer, &format!("k{index}"), &body(FILE_BYTES, index as u64)).await.unwrap();
+    }
+    writer.stop().await;
+    let contents: Vec<ContentId> = cluster.state().objects.values().map(|content| content.unwrap()).collect();
+    cluster.state().faults.small_files = contents;
+    let rate = 1 << 20;
+    let started = Instant::now();
+    let packing = cluster.client_with(ClientConfig { compaction_bytes_per_second: rate, ..ClientConfig::default() });
+    let wait = async {
+        while cluster.state().relocated.len() < 2 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(600), wait).await.expect("both batches are packed");
+    assert_eq!(cluster.state().relocated, [32 << 20, 16 << 20]);
+    assert!(started.elapsed() >= Duration::from_secs(32), "{:?}", started.elapsed());
+    for index in 0..FILES {
+        assert!(get(&packing, &format!("k{index}")).await.unwrap() == body(FILE_BYTES, index as u64));
+    }
 }

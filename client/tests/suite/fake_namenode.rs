@@ -55,7 +55,16 @@ fn answer(state: &mut State, request: NamenodeRequest) -> Result<NamenodeReply, 
             state.located += 1;
             locate(state, content, offset, length).map(NamenodeReply::Located)
         }
-        NamenodeRequest::ClaimSmallFiles { .. } => Ok(NamenodeReply::SmallFiles(Vec::new())),
+        NamenodeRequest::ClaimSmallFiles { .. } => {
+            let contents = std::mem::take(&mut state.faults.small_files);
+            let file = |content: &ContentId| {
+                let extent = state.contents[content][0];
+                let located = state.located(extent.block, extent, AccessMode::Read);
+                let located = LocatedExtent { content_offset: 0, extent, located };
+                SmallFile { content: *content, located, class: StorageClass::Standard }
+            };
+            Ok(NamenodeReply::SmallFiles(contents.iter().map(file).collect()))
+        }
         NamenodeRequest::ClaimCompaction { .. } => {
             let Some(id) = state.faults.compact.pop() else { return Ok(NamenodeReply::Compaction(None)) };
             let length = state.blocks[&id].sealed.expect("a sealed block");
@@ -69,6 +78,7 @@ fn answer(state: &mut State, request: NamenodeRequest) -> Result<NamenodeReply, 
             Ok(NamenodeReply::Alive(records.iter().map(is_alive).collect()))
         }
         NamenodeRequest::RelocateContents { moves, .. } => {
+            state.relocated.push(moves.iter().map(|change| u64::from(change.to.length)).sum());
             let happened = moves.into_iter().map(|change| {
                 check_durable(state, &change.to, None);
                 match state.contents.get_mut(&change.content) {
