@@ -185,6 +185,8 @@ impl ContentReader {
         if self.shared.suspects.contains(volume) && self.group_stalled.is_none() {
             if let Ok(Degraded::Open(stream)) = self.open_group().await {
                 self.open = Some(stream_of(stream, extent, self.position));
+                // If it fails before it brings anything, the suspect is asked after all.
+                self.group_stalled.get_or_insert_with(Instant::now);
                 return Ok(None);
             }
         }
@@ -212,8 +214,8 @@ impl ContentReader {
     async fn failed(&mut self, volume: VolumeId, failure: Failure) -> Result<(), Failure> {
         debug!(%volume, %failure, position = self.position, "reading a replica failed");
         self.open = None;
-        if volume != REBUILT && suspicious(&failure.code) {
-            self.shared.suspects.add(volume);
+        if volume != REBUILT {
+            self.shared.suspects.failed(volume, &failure.code);
         }
         self.tried.push(volume);
         let extent = self.extents.front().expect("a replica of it has just failed");
@@ -363,11 +365,6 @@ async fn open(
         Err(_) => return Err(silent()),
     };
     Ok(OpenReplica { volume: replica.volume, stream, left: length })
-}
-
-/// Whether the failure says something about the volume rather than about this one replica or request.
-fn suspicious(code: &ErrorCode) -> bool {
-    matches!(code, ErrorCode::Unavailable | ErrorCode::DeadlineExceeded | ErrorCode::DiskFailed | ErrorCode::Malformed)
 }
 
 fn silent() -> Failure {

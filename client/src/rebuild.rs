@@ -121,7 +121,7 @@ impl Wanted {
             for (place, attempt) in places.into_iter().zip(attempts) {
                 match attempt {
                     Ok(source) => opened.push((place, source)),
-                    Err(volume) => self.member_failed(volume),
+                    Err((volume, failure)) => self.member_failed(volume, &failure),
                 }
             }
         }
@@ -134,21 +134,21 @@ impl Wanted {
         Ok(Sources { lockstep: Lockstep::new(inputs, self.left), combination, volumes })
     }
 
-    fn member_failed(&mut self, volume: VolumeId) {
-        tracing::debug!(%volume, group = %self.group.group, "a member of a coded group cannot be read");
-        self.shared.suspects.add(volume);
+    fn member_failed(&mut self, volume: VolumeId, failure: &Failure) {
+        tracing::debug!(%volume, group = %self.group.group, %failure, "a member of a coded group cannot be read");
+        self.shared.suspects.failed(volume, &failure.code);
         self.failed.push(volume);
     }
 
-    /// Opens the first replica that has not failed. The error is the volume that did.
-    async fn open_member(&self, member: &CodingSource) -> Result<Source, VolumeId> {
+    /// Opens the first replica that has not failed. The error names the volume that did.
+    async fn open_member(&self, member: &CodingSource) -> Result<Source, (VolumeId, Failure)> {
         let bytes = self.bytes_of(member);
         if bytes == 0 {
             return Ok(Source { stream: None, bytes: 0, volume: None });
         }
         let located = &member.located;
         let replica = located.replicas.iter().find(|replica| !self.failed.contains(&replica.volume));
-        let replica = replica.ok_or(VolumeId::default())?;
+        let replica = replica.ok_or((VolumeId::default(), ErrorCode::ReplicaNotFound.into()))?;
         let request = ReadBlock {
             volume: replica.volume,
             generation: located.generation,
@@ -160,7 +160,8 @@ impl Wanted {
             Ok(Ok(stream)) => {
                 Ok(Source { stream: Some(Box::new(Patient(stream))), bytes, volume: Some(replica.volume) })
             }
-            Ok(Err(_)) | Err(_) => Err(replica.volume),
+            Ok(Err(failure)) => Err((replica.volume, failure)),
+            Err(_) => Err((replica.volume, silent())),
         }
     }
 }
@@ -182,10 +183,10 @@ impl Rebuilt {
                     return Ok(Some(made.freeze()));
                 }
                 Ok(None) => return Err(Failure::new(ErrorCode::Internal, "a group's members ended early")),
-                Err((input, _)) => {
+                Err((input, failure)) => {
                     let volume = sources.volumes[input].unwrap_or_default();
                     self.sources = None;
-                    self.wanted.member_failed(volume);
+                    self.wanted.member_failed(volume, &failure);
                 }
             }
         }
@@ -197,6 +198,10 @@ impl ReadStream for Rebuilt {
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Bytes>, Failure>> {
         Box::pin(self.next_bytes())
     }
+}
+
+fn silent() -> Failure {
+    Failure::new(ErrorCode::DeadlineExceeded, "a member was silent")
 }
 
 /// An input of the code.
@@ -211,9 +216,6 @@ struct Patient(Box<dyn ReadStream>);
 
 impl ReadStream for Patient {
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Bytes>, Failure>> {
-        Box::pin(async move {
-            let silent = || Failure::new(ErrorCode::DeadlineExceeded, "a member was silent");
-            timeout(MEMBER_PATIENCE, self.0.next()).await.unwrap_or_else(|_elapsed| Err(silent()))
-        })
+        Box::pin(async move { timeout(MEMBER_PATIENCE, self.0.next()).await.unwrap_or_else(|_elapsed| Err(silent())) })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A hint, not a verdict: only the namenode decides which replicas count. Entries expire by themselves.
 
-use granary_protocol::VolumeId;
+use granary_protocol::{ErrorCode, VolumeId};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,6 +25,15 @@ impl Suspects {
         self.change(|until| {
             until.insert(volume, Instant::now() + self.lifetime);
         });
+    }
+
+    /// A request to the volume has failed. Not every failure says something about the volume rather than about this one
+    /// replica or request.
+    pub fn failed(&self, volume: VolumeId, code: &ErrorCode) {
+        use ErrorCode::*;
+        if matches!(code, Unavailable | DeadlineExceeded | DiskFailed | Malformed) {
+            self.add(volume);
+        }
     }
 
     /// The volume has just answered.
@@ -65,6 +74,16 @@ impl Suspects {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_no_ground_for_suspicion() {
+        let suspects = Suspects::new(Duration::from_secs(30));
+        for code in [ErrorCode::InvalidToken, ErrorCode::StaleGeneration, ErrorCode::ReplicaNotFound] {
+            suspects.failed(VolumeId(1), &code);
+        }
+        suspects.failed(VolumeId(2), &ErrorCode::DeadlineExceeded);
+        assert_eq!(suspects.all(), [VolumeId(2)]);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn suspicion_passes() {

@@ -138,3 +138,18 @@ async fn ranges_are_rebuilt_alone() {
     }
     assert!(get_range(&client, "k3", 5_002, None).await.unwrap() == bodies[3][5_002..]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_suspect_is_asked_again_where_its_group_opens_and_brings_nothing() {
+    let (cluster, bodies) = coded();
+    let client = cluster.client();
+    cluster.state().faults.dead.insert(VolumeId(1));
+    assert!(get(&client, "k0").await.unwrap() == bodies[0], "from the group; the volume is a suspect now");
+    cluster.state().faults.dead.clear();
+    for volume in 2..=9 {
+        let fault = ReadFault { after: 0, how: ReadFaultKind::Fails("bad checksum") };
+        cluster.state().faults.reads.insert(VolumeId(volume), fault);
+    }
+    let read = tokio::time::timeout(Duration::from_secs(5), get(&client, "k0"));
+    assert!(read.await.expect("it does not go round and round").unwrap() == bodies[0]);
+}
