@@ -7,7 +7,6 @@ use granary_protocol::namenode::{NamenodeReply, NamenodeRequest, NodeRole};
 use granary_protocol::{ErrorCode, Failure};
 use granary_rpc::{NodeCertificate, NodeKey, NodeName, RpcClient, RpcError, Security, TlsMaterial};
 use std::sync::Arc;
-use std::time::Duration;
 
 fn denied<T: std::fmt::Debug>(outcome: Result<T, Failure>) {
     assert_eq!(outcome.unwrap_err().code, ErrorCode::AccessDenied);
@@ -70,7 +69,7 @@ async fn a_certificate_of_another_role_is_refused() {
         }
     }
     let mut stream = gateway.open_stream(203, bytes::Bytes::from_static(b"anything"), CALL_DEADLINE).await.unwrap();
-    assert!(stream.recv(Duration::from_secs(5)).await.is_err(), "a snapshot of a gateway is cut off");
+    assert!(stream.recv(CALL_DEADLINE).await.is_err(), "a snapshot of a gateway is cut off");
 
     let namenode = RpcClient::new(cluster.address(0), security(&cluster.authority, "namenode-9", &["namenode"]));
     denied(ask(&namenode, writer.put_request("object")).await);

@@ -48,7 +48,6 @@ async fn list(cluster: &Cluster, at: usize) -> PeerList {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "in one process among other tests an election can stall for minutes; `tests/faults/run replace` does it with processes"]
 async fn all_three_are_replaced_one_by_one_and_the_last_to_go_takes_nothing_along() {
     let (mut cluster, mut writer) = small_log().await;
     for number in 0..300 {
