@@ -24,8 +24,8 @@ use granary_protocol::redundancy::GroupId;
 use granary_protocol::token::BlockKey;
 use granary_protocol::user::{SecretKey, TokenKey};
 use granary_protocol::{
-    BlockId, BucketName, CanonicalId, ClusterId, ContentId, LeaseId, NodeName, ObjectKey, PeerId, UnixMillis, UploadId,
-    VersionId, VolumeId,
+    BlockId, BucketName, CanonicalId, ClusterId, ContentId, LeaseId, NodeName, ObjectKey, PeerId, RequestId,
+    UnixMillis, UploadId, VersionId, VolumeId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -222,6 +222,13 @@ pub enum Action {
     /// gone.
     SettleClasses {
         blocks: Vec<(BlockId, Option<(StorageClass, u8)>)>,
+    },
+
+    /// An action that its client may have sent before: it is carried out once and answered as the first time. Never one of
+    /// these inside another.
+    Once {
+        id: RequestId,
+        action: Box<Action>,
     },
 }
 

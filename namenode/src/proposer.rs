@@ -56,8 +56,9 @@ impl Proposer {
     /// Returns once the command is committed and applied.
     ///
     /// # Errors
-    /// `NotLeader` and `Unavailable` mean that it did not take effect; `DeadlineExceeded` that it may have;
-    /// `InvalidArgument` that it is larger than a command may be.
+    /// `Unavailable` means that it did not take effect, `InvalidArgument` that it is larger than a command may be.
+    /// `DeadlineExceeded` means that it may have, and `NotLeader` too: the peer may have lost its leadership with the command
+    /// in its log, from where a later leader can still commit it.
     pub async fn propose(&self, action: Action) -> Outcome {
         let bytes = postcard::serialize_with_flavor(&action, postcard::ser_flavors::Size::default())
             .map_err(|error| Failure::new(ErrorCode::InvalidArgument, error.to_string()))?;
@@ -97,6 +98,7 @@ async fn drive(raft: Raft, clock: Arc<dyn Clock>, metrics: Arc<Metrics>, mut wai
             let (commands, waiters) = next_batch(&mut gathered, last);
             metrics.batch_proposed(commands.len());
             let metrics = metrics.clone();
+            let led = raft.server_metrics().borrow().state.is_leader();
             match raft.client_write_ff(CommandBatch(Arc::new(commands))).await {
                 Ok(written) => {
                     let raft = raft.clone();
@@ -106,7 +108,7 @@ async fn drive(raft: Raft, clock: Arc<dyn Clock>, metrics: Arc<Metrics>, mut wai
                             written = written => written.ok(),
                             () = leadership_lost(&raft) => None,
                         };
-                        if !deliver(written, waiters) {
+                        if !deliver(written, led, waiters) {
                             metrics.batch_failed();
                         }
                     });
@@ -145,12 +147,14 @@ fn next_batch(gathered: &mut Vec<Proposal>, now: UnixMillis) -> (Vec<Command>, V
 fn keys_changed(action: &Action) -> usize {
     match action {
         Action::DeleteObjects(delete) => delete.objects.len(),
+        Action::Once { action, .. } => keys_changed(action),
         _ => 1,
     }
 }
 
-/// `false` when the batch did not take effect or may not have.
-fn deliver(written: Option<Written>, waiters: Vec<Waiter>) -> bool {
+/// Hands out the outcome of a batch that was proposed when the peer `led`, as far as was known. `false` when it did not take
+/// effect or may not have.
+fn deliver(written: Option<Written>, led: bool, waiters: Vec<Waiter>) -> bool {
     match written {
         Some(Ok(response)) => {
             let BatchReply(replies) = response.data;
@@ -161,6 +165,8 @@ fn deliver(written: Option<Written>, waiters: Vec<Waiter>) -> bool {
             }
             return true;
         }
+        // It was in this peer's log and had to give way there; another peer may have it still.
+        Some(Err(ClientWriteError::ForwardToLeader(_))) if led => refuse(waiters, &unknown()),
         Some(Err(ClientWriteError::ForwardToLeader(forward))) => {
             let leader = forward.leader_node.map(|node| node.address);
             refuse(waiters, &Failure::new(ErrorCode::NotLeader { leader }, "this namenode does not lead"));
@@ -168,12 +174,13 @@ fn deliver(written: Option<Written>, waiters: Vec<Waiter>) -> bool {
         Some(Err(ClientWriteError::ChangeMembershipError(error))) => {
             refuse(waiters, &Failure::new(ErrorCode::Internal, error.to_string()));
         }
-        None => refuse(
-            waiters,
-            &Failure::new(ErrorCode::DeadlineExceeded, "this namenode ceased to lead while the command was on its way"),
-        ),
+        None => refuse(waiters, &unknown()),
     }
     false
+}
+
+fn unknown() -> Failure {
+    Failure::new(ErrorCode::DeadlineExceeded, "this namenode ceased to lead while the command was on its way")
 }
 
 fn refuse(waiters: Vec<Waiter>, failure: &Failure) {

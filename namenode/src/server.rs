@@ -9,7 +9,7 @@ use crate::raft::network::{self, method as raft_method};
 use crate::service::Namenode;
 use bytes::Bytes;
 use granary_protocol::namenode::{NamenodeRequest, NamenodeService, method};
-use granary_protocol::{ErrorCode, Failure};
+use granary_protocol::{ErrorCode, Failure, RequestId};
 use granary_rpc::{BoxFuture, DuplexStream, PeerIdentity, RpcHandler};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -40,6 +40,12 @@ impl NamenodeServer {
                 let request: NamenodeRequest = decode(&body)?;
                 authorize(peer, &request, namenode)?;
                 encode(&namenode.call(request).await?)
+            }
+            method::CALL_ONCE => {
+                let namenode = self.door.namenode().ok_or_else(not_ready)?;
+                let (id, request): (RequestId, NamenodeRequest) = decode(&body)?;
+                authorize(peer, &request, namenode)?;
+                encode(&namenode.call_once(id, request).await?)
             }
             peer_method::INTRODUCE => {
                 require(peer, ROLE_NAMENODE)?;

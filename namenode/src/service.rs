@@ -69,6 +69,10 @@ impl NamenodeService for Namenode {
     fn call(&self, request: NamenodeRequest) -> BoxFuture<'_, Result<NamenodeReply, Failure>> {
         Box::pin(self.answer(request))
     }
+
+    fn call_once(&self, id: RequestId, request: NamenodeRequest) -> BoxFuture<'_, Result<NamenodeReply, Failure>> {
+        Box::pin(self.answer_once(id, request))
+    }
 }
 
 impl Namenode {
@@ -154,7 +158,7 @@ impl Namenode {
             }
             Q::DescribeBlocks { bucket, key } => self.describe_blocks(&bucket, &key).await,
             Q::CreateJoinToken { name, lifetime_ms } => self.create_join_token(name, lifetime_ms).await,
-            Q::Enrol { secret, name, role, csr_pem } => self.enrol(&secret, name, role, &csr_pem).await,
+            Q::Enrol { secret, name, role, csr_pem } => self.enrol(None, &secret, name, role, &csr_pem).await,
 
             mutation @ (Q::CreateBucket { .. }
             | Q::DeleteBucket { .. }
@@ -199,6 +203,28 @@ impl Namenode {
                 }
                 Err(_) => Err(Failure::new(ErrorCode::Internal, "a mutation without a command")),
             },
+        }
+    }
+
+    /// A mutation that its client may have sent before, here or to another peer.
+    async fn answer_once(&self, id: RequestId, request: NamenodeRequest) -> Result<NamenodeReply, Failure> {
+        if let NamenodeRequest::Enrol { secret, name, role, csr_pem } = request {
+            return self.enrol(Some(id), &secret, name, role, &csr_pem).await;
+        }
+        let action = Action::try_from(request)
+            .map_err(|_| Failure::new(ErrorCode::InvalidArgument, "a request that is no command carries no number"))?;
+        if let Err(refused) = self.admit_object(&action).await {
+            // An attempt before this one may have been let in, and be what fills the quota now.
+            let before = self.point_read(|view| Ok(state::outcome(view, id)?)).await?;
+            return before.unwrap_or(Err(refused));
+        }
+        self.propose_once(Some(id), action).await
+    }
+
+    async fn propose_once(&self, id: Option<RequestId>, action: Action) -> Result<NamenodeReply, Failure> {
+        match id {
+            Some(id) => self.propose(Action::Once { id, action: Box::new(action) }).await,
+            None => self.propose(action).await,
         }
     }
 
@@ -587,6 +613,7 @@ impl Namenode {
 
     async fn enrol(
         &self,
+        id: Option<RequestId>,
         secret: &str,
         name: NodeName,
         role: NodeRole,
@@ -602,12 +629,12 @@ impl Namenode {
         let certificate_pem = authority.sign_csr(csr_pem, &node, &[role.name()]).map_err(bad_request)?;
         // Spent last and through Raft: of two processes with one token, one gets the certificate.
         let (secret_sha256, name_of) = (digest(secret), name.clone());
-        self.propose(match role {
+        let spend = match role {
             // Its certificate will speak Raft: that takes a token made for a namenode of this name.
             NodeRole::Namenode => Action::SpendNamenodeToken { secret_sha256, name: name_of },
             NodeRole::Datanode | NodeRole::Gateway => Action::SpendJoinToken { secret_sha256, name: name_of },
-        })
-        .await?;
+        };
+        self.propose_once(id, spend).await?;
         tracing::info!(node = %name, role = role.name(), "node enrolled");
         Ok(NamenodeReply::Enrolled { certificate_pem, ca_pem })
     }

@@ -24,12 +24,14 @@ pub mod namenode;
 pub mod object;
 pub mod record;
 pub mod redundancy;
+pub mod request_id;
 pub mod token;
 pub mod user;
 
 pub use clock::Clock;
 pub use error::{Advice, ErrorCode, Failure};
 pub use ids::*;
+pub use request_id::RequestId;
 
 /// Version of the messages between processes; a peer that names another one is refused when it connects. Raised when a
 /// message that there is changes its shape or meaning; variants that are added at the end do not raise it. Builds before

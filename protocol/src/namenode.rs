@@ -2,7 +2,8 @@
 //!
 //! Requests are one enum and replies another, so that the same call works in one process and over a socket. Reads are
 //! linearizable: a reply shows every write acknowledged before the request was sent. Mutations that were answered
-//! with [`crate::ErrorCode::DeadlineExceeded`] may or may not have taken effect.
+//! with [`crate::ErrorCode::DeadlineExceeded`] or [`crate::ErrorCode::NotLeader`] may or may not have taken effect: a leader
+//! learns that it has lost its office after it has written them to its log. Those that carry a [`RequestId`] can be sent again.
 
 use crate::acl::Acl;
 use crate::admin::{
@@ -22,6 +23,7 @@ use crate::lifecycle::{
 };
 use crate::object::*;
 use crate::redundancy::{ClassReport, CodingJob, LocatedGroup};
+use crate::request_id::RequestId;
 use crate::token::{BlockKey, BlockToken};
 use crate::user::{EncryptionKey, KeyHolder, NamedPolicy, SecretKey, TokenKey, User};
 use bytes::Bytes;
@@ -32,6 +34,14 @@ use serde::{Deserialize, Serialize};
 pub trait NamenodeService: Send + Sync + 'static {
     /// Answers one request. The reply's variant is the one documented at the request's.
     fn call(&self, request: NamenodeRequest) -> BoxFuture<'_, Result<NamenodeReply, Failure>>;
+
+    /// As [`Self::call`], of a mutation that takes effect once, however often it is sent under this number, and is answered as
+    /// the first time. `InvalidArgument` for requests that are no commands of their own. Services to which no attempt is ever
+    /// repeated need not know the number.
+    fn call_once(&self, id: RequestId, request: NamenodeRequest) -> BoxFuture<'_, Result<NamenodeReply, Failure>> {
+        let _ = id;
+        self.call(request)
+    }
 }
 
 /// Method numbers between processes. A call's body is postcard of the request; its answer is postcard of
@@ -39,6 +49,8 @@ pub trait NamenodeService: Send + Sync + 'static {
 pub mod method {
     /// A call: [`super::NamenodeService::call`].
     pub const CALL: u16 = 1;
+    /// A call whose body is `(`[`crate::RequestId`]`, request)`: [`super::NamenodeService::call_once`].
+    pub const CALL_ONCE: u16 = 2;
 }
 
 /// Everything that is asked of the namenode.

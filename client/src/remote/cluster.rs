@@ -1,10 +1,13 @@
 //! Several namenode peers as one service: finds the leader, tries again, never applies a mutation twice.
 //!
-//! What may be repeated is decided per request in [`repeatable`]. A request that is not repeatable is tried again only
-//! when its failure promises that nothing happened (`NotLeader`, `Busy`, `Unavailable`); with `DeadlineExceeded` the
-//! caller is told, because only the caller's user can know whether doing it twice is harmless.
+//! Every request is tried again until its deadline. One that must not take effect twice carries a number over all its
+//! attempts ([`attempts`] says which), by which the namenodes know it: an answer that was lost is given again, and what a
+//! leader wrote to its log before it was deposed is neither done twice nor reported as a failure of its own. When the
+//! deadline passes and an attempt may have taken effect, the failure is `DeadlineExceeded`: unknown.
 
+use super::attempts::{Attempts, attempts};
 use super::namenode::RemoteNamenode;
+use super::numbers::Numbers;
 use futures_util::future::BoxFuture;
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest, NamenodeService};
 use granary_protocol::{Advice, ErrorCode, Failure};
@@ -37,6 +40,7 @@ pub struct NamenodeCluster {
     /// Index of the peer that answered last.
     leader: AtomicUsize,
     deadline: Duration,
+    numbers: Numbers,
 }
 
 impl NamenodeCluster {
@@ -80,21 +84,32 @@ impl NamenodeCluster {
     /// Without a peer.
     pub fn of_peers(peers: Vec<(String, Arc<dyn NamenodeService>)>, deadline: Duration) -> Self {
         assert!(!peers.is_empty(), "a namenode group has at least one peer");
-        Self { peers: RwLock::new(Arc::new(peers)), reach: None, leader: AtomicUsize::new(0), deadline }
+        let (peers, leader) = (RwLock::new(Arc::new(peers)), AtomicUsize::new(0));
+        Self { peers, reach: None, leader, deadline, numbers: Numbers::new() }
     }
 
-    async fn ask(&self, request: NamenodeRequest) -> Result<NamenodeReply, Failure> {
+    async fn ask(&self, mut request: NamenodeRequest) -> Result<NamenodeReply, Failure> {
         let until = Instant::now() + self.deadline;
-        let repeatable = repeatable(&request);
+        if let NamenodeRequest::FileSystem(call) = &mut request
+            && call.retry.is_none()
+            && call.request.at_most_once()
+        {
+            call.retry = Some(self.numbers.of_file_system());
+        }
+        let numbered = (attempts(&request) == Attempts::Numbered).then(|| self.numbers.take());
+        let mut may_have_happened = false;
         let mut pause = PAUSE_MIN;
         let mut refused_since_pause = 0;
         let mut last = Failure::from(ErrorCode::Unavailable);
         loop {
             let peers = self.peers();
             let index = self.leader.load(Ordering::Relaxed) % peers.len();
-            // A request that may not be repeated is waited for to the end: giving up early would not say more.
-            let within = if repeatable { CALL_TIMEOUT.min(until - Instant::now()) } else { until - Instant::now() };
-            let answer = tokio::time::timeout(within, peers[index].1.call(request.clone())).await;
+            let within = CALL_TIMEOUT.min(until.saturating_duration_since(Instant::now()));
+            let call = match &numbered {
+                Some(numbered) => peers[index].1.call_once(numbered.id, request.clone()),
+                None => peers[index].1.call(request.clone()),
+            };
+            let answer = tokio::time::timeout(within, call).await;
             let failure = match answer {
                 Ok(Ok(reply)) => return Ok(reply),
                 Ok(Err(failure)) => failure,
@@ -102,12 +117,12 @@ impl NamenodeCluster {
             };
             match (failure.code.advice(), &failure.code) {
                 (Advice::GiveUp | Advice::OtherReplica, _) | (_, ErrorCode::NotEnoughTargets) => return Err(failure),
-                (_, ErrorCode::DeadlineExceeded) if !repeatable => return Err(failure),
                 (_, ErrorCode::NotLeader { leader }) => self.turn_to(&peers, leader.as_deref(), index),
                 // The leader answered and is merely busy: stay with it.
                 (_, ErrorCode::Busy) => refused_since_pause = peers.len(),
                 _ => self.turn_to(&peers, None, index),
             }
+            may_have_happened |= numbered.is_some() && failure.code == ErrorCode::DeadlineExceeded;
             last.clone_from(&failure);
             refused_since_pause += 1;
             if refused_since_pause >= peers.len() {
@@ -122,8 +137,12 @@ impl NamenodeCluster {
                 break;
             }
         }
-        // `NotLeader` is between peers and clients; users are told to come again.
         Err(match last.code {
+            _ if may_have_happened => Failure::new(
+                ErrorCode::DeadlineExceeded,
+                format!("no namenode says what became of the request: {}", last.detail),
+            ),
+            // `NotLeader` is between peers and clients; users are told to come again.
             ErrorCode::NotLeader { .. } => Failure::new(ErrorCode::Unavailable, "no namenode leads"),
             _ => last,
         })
@@ -149,119 +168,42 @@ impl NamenodeService for NamenodeCluster {
     }
 }
 
-/// Whether doing it twice is the same as doing it once.
-fn repeatable(request: &NamenodeRequest) -> bool {
-    use NamenodeRequest::*;
-    match request {
-        GetBucket { .. }
-        | GetBucketSettings { .. }
-        | ListBuckets { .. }
-        | GetObject { .. }
-        | LocateContent { .. }
-        | ListObjectParts { .. }
-        | ListVersions { .. }
-        | ListObjects { .. }
-        | GetUpload { .. }
-        | ListParts { .. }
-        | ListUploads { .. }
-        | RecordsAlive { .. }
-        | ListPeers
-        | ExportMetadata { .. }
-        | ChangePeers(_)
-        | ListLifecycleBuckets { .. }
-        | ScanVersions { .. }
-        | GetLifecycleStatus
-        | GetRestores { .. }
-        | Status
-        | Space
-        | Classes
-        | LocateGroup { .. }
-        | DescribeBlocks { .. } => true,
-        GetUser { .. }
-        | ListUsers { .. }
-        | FindAccessKey { .. }
-        | FindOwners { .. }
-        | ListPolicies { .. }
-        | GetTokenKey
-        | GetEncryptionKey { .. }
-        | ListEncryptionKeys { .. } => true,
-        // A part replaces the part of the same number, which after the first time is itself.
-        PutPart { .. } | CopyPart { .. } | CompleteUpload { .. } => true,
-        // What a lost answer leaves behind (a lease without holder, blocks nobody writes) ends with the lease.
-        OpenLease { .. } | RenewLease { .. } | CloseLease { .. } | AllocateBlocks { .. } => true,
-        SealBlock { .. } | AbandonBlocks { .. } | RelocateContents { .. } => true,
-        // An event may be delivered more than once anyway.
-        ClaimEvents { .. } | SettleEvents { .. } => true,
-        // A move takes place from exactly where the content is; a moment that has come stays so.
-        ClaimMoves { .. } | SettleRestores { .. } => true,
-        RegisterDatanode { .. } | Heartbeat { .. } | BlockReport { .. } | ReplicasChanged { .. } => true,
-        // A second time these find their own effect in the way, make another version or another secret, or undo what
-        // somebody else did in between: a PUT whose answer was lost and that was overwritten or deleted since must not
-        // come back.
-        CreateBucket { .. }
-        | DeleteBucket { .. }
-        | SetVersioning { .. }
-        | SetBucketLock { .. }
-        | SetBucketDocument { .. }
-        | AmendObject { .. }
-        | RenameObject { .. }
-        | PutObject { .. }
-        | CopyObject { .. }
-        | DeleteObjects { .. }
-        | CreateUpload { .. }
-        | AbortUpload { .. }
-        | SetDatanodeIntent { .. }
-        | SetVolumeDrain { .. }
-        | ClaimCompaction { .. }
-        | ClaimSmallFiles { .. }
-        | CreateJoinToken { .. }
-        | CreateNamenodeToken { .. }
-        | Enrol { .. } => false,
-        AddUser { .. }
-        | RemoveUser { .. }
-        | SetUserDisabled { .. }
-        | AddAccessKey { .. }
-        | SetAccessKeyDisabled { .. }
-        | RemoveAccessKey { .. }
-        | PutPolicy { .. }
-        | RemovePolicy { .. }
-        | AttachPolicy { .. }
-        | AddEncryptionKey { .. }
-        | SetEncryptionKeyDisabled { .. }
-        | AppendEvents { .. } => false,
-        AnnounceDatanodeDoor(_) | DatanodeDoors => true,
-        // Numbered calls are recognised when they come again.
-        FileSystem(call) => call.retry.is_some() || !call.request.at_most_once(),
-        // An action that took place is told a second time as a conflict, a restore as one that goes on.
-        ApplyLifecycle { .. } | RestoreObject { .. } => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use granary_protocol::BucketName;
+    use granary_protocol::{BucketName, RequestId};
     use std::sync::Mutex;
 
     /// Answers from a script; the last answer stays.
     struct Scripted {
         script: Mutex<Vec<Result<NamenodeReply, Failure>>>,
         asked: AtomicUsize,
+        /// The number of each request.
+        numbers: Mutex<Vec<Option<RequestId>>>,
     }
 
     impl Scripted {
         fn new(mut script: Vec<Result<NamenodeReply, Failure>>) -> Arc<Self> {
             script.reverse();
-            Arc::new(Self { script: Mutex::new(script), asked: AtomicUsize::new(0) })
+            Arc::new(Self { script: Mutex::new(script), asked: AtomicUsize::new(0), numbers: Mutex::default() })
+        }
+
+        fn answer(&self, id: Option<RequestId>) -> BoxFuture<'_, Result<NamenodeReply, Failure>> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            self.numbers.lock().unwrap().push(id);
+            let mut script = self.script.lock().unwrap();
+            let answer = if script.len() > 1 { script.pop().unwrap() } else { script[0].clone() };
+            Box::pin(async move { answer })
         }
     }
 
     impl NamenodeService for Scripted {
         fn call(&self, _: NamenodeRequest) -> BoxFuture<'_, Result<NamenodeReply, Failure>> {
-            self.asked.fetch_add(1, Ordering::Relaxed);
-            let mut script = self.script.lock().unwrap();
-            let answer = if script.len() > 1 { script.pop().unwrap() } else { script[0].clone() };
-            Box::pin(async move { answer })
+            self.answer(None)
+        }
+
+        fn call_once(&self, id: RequestId, _: NamenodeRequest) -> BoxFuture<'_, Result<NamenodeReply, Failure>> {
+            self.answer(Some(id))
         }
     }
 
@@ -303,11 +245,33 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_mutation_that_may_have_happened_is_not_repeated() {
-        let a = Scripted::new(vec![Err(ErrorCode::DeadlineExceeded.into()), Ok(NamenodeReply::Done)]);
-        let cluster = cluster(&[&a]);
-        assert_eq!(cluster.call(mutation()).await.unwrap_err().code, ErrorCode::DeadlineExceeded);
-        assert_eq!(a.asked.load(Ordering::Relaxed), 1);
+    async fn a_mutation_that_may_have_happened_is_asked_about_under_its_number() {
+        let (a, b) = (
+            Scripted::new(vec![Err(ErrorCode::DeadlineExceeded.into())]),
+            Scripted::new(vec![not_leader(None), Ok(NamenodeReply::Done)]),
+        );
+        let cluster = cluster(&[&a, &b]);
+        assert_eq!(cluster.call(mutation()).await, Ok(NamenodeReply::Done));
+        assert_eq!(cluster.call(NamenodeRequest::Status).await, Ok(NamenodeReply::Done));
+        let numbers =
+            |peer: &Arc<Scripted>| peer.numbers.lock().unwrap().iter().flatten().map(|id| id.number).collect();
+        let asked: [Vec<u64>; 2] = [numbers(&a), numbers(&b)];
+        assert!(
+            asked.iter().all(|numbers| !numbers.is_empty() && numbers.iter().all(|number| *number == 0)),
+            "{asked:?}"
+        );
+        assert_eq!(b.numbers.lock().unwrap().last(), Some(&None), "a read needs none");
+        assert_eq!(cluster.call(mutation()).await, Ok(NamenodeReply::Done));
+        let second = b.numbers.lock().unwrap().last().copied().flatten().unwrap();
+        assert_eq!((second.number, second.answered_below), (1, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_may_have_happened_is_not_called_a_failure() {
+        let a = Scripted::new(vec![Err(ErrorCode::DeadlineExceeded.into()), Err(ErrorCode::Unavailable.into())]);
+        assert_eq!(cluster(&[&a]).call(mutation()).await.unwrap_err().code, ErrorCode::DeadlineExceeded);
+        let never = Scripted::new(vec![Err(ErrorCode::Unavailable.into())]);
+        assert_eq!(cluster(&[&never]).call(mutation()).await.unwrap_err().code, ErrorCode::Unavailable);
     }
 
     #[tokio::test(start_paused = true)]

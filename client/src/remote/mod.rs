@@ -1,9 +1,11 @@
 //! The services of other processes: the same traits, over [`granary_rpc`].
 
+mod attempts;
 mod cluster;
 mod datanodes;
 mod failure;
 mod namenode;
+mod numbers;
 mod peer_list;
 mod streams;
 

@@ -2,8 +2,8 @@
 
 use super::failure::{decode, encode, of_call};
 use futures_util::future::BoxFuture;
-use granary_protocol::Failure;
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest, NamenodeService, method};
+use granary_protocol::{Failure, RequestId};
 use granary_rpc::RpcClient;
 use std::time::Duration;
 
@@ -28,6 +28,14 @@ impl NamenodeService for RemoteNamenode {
     fn call(&self, request: NamenodeRequest) -> BoxFuture<'_, Result<NamenodeReply, Failure>> {
         Box::pin(async move {
             let reply = self.rpc.call(method::CALL, encode(&request), self.call_timeout).await.map_err(of_call)?;
+            decode(&reply)
+        })
+    }
+
+    fn call_once(&self, id: RequestId, request: NamenodeRequest) -> BoxFuture<'_, Result<NamenodeReply, Failure>> {
+        Box::pin(async move {
+            let body = encode(&(id, request));
+            let reply = self.rpc.call(method::CALL_ONCE, body, self.call_timeout).await.map_err(of_call)?;
             decode(&reply)
         })
     }

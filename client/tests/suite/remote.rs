@@ -30,8 +30,11 @@ struct NamenodeDoor(Cluster);
 impl RpcHandler for NamenodeDoor {
     fn call<'a>(&'a self, _: &'a PeerIdentity, method: u16, body: Bytes) -> BoxFuture<'a, Result<Bytes, Bytes>> {
         Box::pin(async move {
-            assert_eq!(method, namenode::method::CALL);
-            let request = postcard::from_bytes(&body).unwrap();
+            let request = match method {
+                namenode::method::CALL => postcard::from_bytes(&body).unwrap(),
+                namenode::method::CALL_ONCE => postcard::from_bytes::<(RequestId, _)>(&body).unwrap().1,
+                other => panic!("method {other}"),
+            };
             self.0.call(request).await.map(|reply| encode(&reply)).map_err(|failure| encode(&failure))
         })
     }

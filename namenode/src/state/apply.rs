@@ -4,7 +4,8 @@ use super::records::{BlockRecord, GroupRecord};
 use super::transaction::Transaction;
 use super::{
     amend, blocks, buckets, classes, cluster, contents, datanodes, deletes, encryption_keys, events, filesystem,
-    groups, leases, lifecycle, objects, policies, rename, restores, settings, tiering, upload_complete, uploads, users,
+    groups, leases, lifecycle, objects, policies, rename, restores, sessions, settings, tiering, upload_complete,
+    uploads, users,
 };
 use crate::command::{Action, Command, UserChange};
 use crate::error::{Rejection, StateError, refuse};
@@ -51,14 +52,22 @@ pub enum Effect {
     GroupChanged { group: GroupId, record: Option<GroupRecord> },
 }
 
-/// Applies a command. A refused one changes nothing.
+/// Applies a command. A refused one changes nothing, except that its refusal is remembered where the request is numbered.
 ///
 /// # Errors
 /// The engine cannot be read or holds damaged rows: the transaction must be dropped and the peer must stop. Never a
 /// refusal; those are replies.
 pub fn apply(tx: &mut Transaction<'_>, command: &Command) -> Result<Applied, StateError> {
-    tx.start_command(command.now);
-    match perform(tx, command) {
+    match &command.action {
+        Action::Once { id, action } => sessions::apply_once(tx, id, action, command.now),
+        action => apply_action(tx, action, command.now),
+    }
+}
+
+/// Applies what a command orders.
+pub(super) fn apply_action(tx: &mut Transaction<'_>, action: &Action, now: UnixMillis) -> Result<Applied, StateError> {
+    tx.start_command(now);
+    match perform(tx, action, now) {
         Ok(reply) => Ok(Applied { reply: Ok(reply), effects: tx.take_effects() }),
         Err(Rejection::Refused(failure)) => {
             tx.roll_back();
@@ -68,15 +77,14 @@ pub fn apply(tx: &mut Transaction<'_>, command: &Command) -> Result<Applied, Sta
     }
 }
 
-fn perform(tx: &mut Transaction<'_>, command: &Command) -> Result<NamenodeReply, Rejection> {
-    let now = command.now;
-    if let Action::Format(format) = &command.action {
+fn perform(tx: &mut Transaction<'_>, action: &Action, now: UnixMillis) -> Result<NamenodeReply, Rejection> {
+    if let Action::Format(format) = action {
         return cluster::format(tx, format);
     }
     if !tx.formatted() {
         return Err(refuse(ErrorCode::Unavailable, "the cluster is not formatted yet"));
     }
-    match &command.action {
+    match action {
         Action::Format(_) => unreachable!("handled above"),
         Action::AddBlockKey { key } => cluster::add_block_key(tx, key, now),
         Action::CreateJoinToken { secret_sha256, name, expires } => {
@@ -148,6 +156,7 @@ fn perform(tx: &mut Transaction<'_>, command: &Command) -> Result<NamenodeReply,
         Action::SettleClasses { blocks } => blocks::settle_classes(tx, blocks),
         Action::NoteAccess { contents } => tiering::note_access(tx, contents),
         Action::SettleTiering { idle_ms, limit } => tiering::settle_idle(tx, *idle_ms, *limit),
+        Action::Once { .. } => Err(refuse(ErrorCode::InvalidArgument, "a numbered request inside another")),
     }
 }
 

@@ -26,6 +26,9 @@
 //! | 22 | encryption_key | key id | [`EncryptionKeyRecord`](super::records::EncryptionKeyRecord) |
 //! | 23 | event | event | [`EventRecord`](super::records::EventRecord) |
 //! | 24 | event_due | Unix milliseconds, event | empty: from then on the event may be claimed |
+//! | 30 | session | client (16 bytes) | [`SessionRecord`](super::sessions): a process that sends numbered requests |
+//! | 31 | session_day | day, client (16 bytes) | empty: the last day on which the session was seen |
+//! | 32 | outcome | client (16 bytes), number | what came of a numbered request: the reply, or the refusal |
 //! | 40 | datanode_intent | node name | what an operator has said about a datanode that is not simply in service |
 //! | 41 | directory_counts | directory | [`DirectoryCounts`](super::records::DirectoryCounts) |
 //! | 50 | namenode_token | SHA-256 of the secret | [`JoinTokenRecord`](super::records::JoinTokenRecord) of a namenode |
@@ -110,6 +113,9 @@ pub(super) const POLICY: u8 = 21;
 pub(super) const ENCRYPTION_KEY: u8 = 22;
 pub(super) const EVENT: u8 = 23;
 pub(super) const EVENT_DUE: u8 = 24;
+pub(super) const SESSION: u8 = 30;
+pub(super) const SESSION_DAY: u8 = 31;
+pub(super) const OUTCOME: u8 = 32;
 pub(super) const DATANODE_INTENT: u8 = 40;
 pub(super) const DIRECTORY_COUNTS: u8 = 41;
 pub(super) const NAMENODE_TOKEN: u8 = 50;
@@ -430,6 +436,33 @@ pub(super) fn retry_slot(row: &[u8]) -> Option<u64> {
     Some(u64::from_be_bytes(*row.get(1..)?.first_chunk::<8>()?))
 }
 
+pub(super) fn session(client: &[u8; 16]) -> Vec<u8> {
+    text(SESSION, client)
+}
+
+pub(super) fn session_day(day: u64, client: &[u8; 16]) -> Vec<u8> {
+    let mut key = number(SESSION_DAY, day);
+    key.extend_from_slice(client);
+    key
+}
+
+/// The day and the client of a row of the table of days.
+pub(super) fn decode_session_day(row: &[u8]) -> Option<(u64, [u8; 16])> {
+    let (day, client) = row.get(1..)?.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*day), client.try_into().ok()?))
+}
+
+/// What begins the rows of a client's outcomes.
+pub(super) fn outcomes_of(client: &[u8; 16]) -> Vec<u8> {
+    text(OUTCOME, client)
+}
+
+pub(super) fn outcome(client: &[u8; 16], number: u64) -> Vec<u8> {
+    let mut key = outcomes_of(client);
+    key.extend_from_slice(&number.to_be_bytes());
+    key
+}
+
 pub(super) fn detached(directory: DirectoryId) -> Vec<u8> {
     number(DETACHED, directory.0)
 }
@@ -479,6 +512,9 @@ pub(super) fn table_name(table: u8) -> &'static str {
         ENCRYPTION_KEY => "encryption_key",
         EVENT => "event",
         EVENT_DUE => "event_due",
+        SESSION => "session",
+        SESSION_DAY => "session_day",
+        OUTCOME => "outcome",
         DATANODE_INTENT => "datanode_intent",
         DIRECTORY_COUNTS => "directory_counts",
         FILE_ATTRIBUTES => "file_attributes",

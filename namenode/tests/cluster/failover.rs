@@ -1,9 +1,9 @@
 //! Three peers: one may die at any time, and nothing that was acknowledged goes with it.
 
 use crate::peers::{Cluster, wait_until};
-use crate::writer::{cluster_with_writer, get, get_request};
-use granary_protocol::ErrorCode;
+use crate::writer::{Writer, cluster_with_writer, get, get_request};
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest};
+use granary_protocol::{ErrorCode, RequestId};
 use std::time::Duration;
 
 const SETTLE: Duration = Duration::from_secs(120);
@@ -72,6 +72,37 @@ async fn reads_see_every_acknowledged_write_while_leaders_come_and_go() {
         get(&cluster, &format!("key-{round}-9")).await.unwrap();
         cluster.start(leader).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_numbered_request_is_done_once_whichever_leaders_it_comes_to() {
+    let (mut cluster, _datanode, mut writer) = cluster_with_writer(|_| {}, SETTLE).await;
+    let put = |writer: &mut Writer, if_absent| match writer.put_request("object") {
+        NamenodeRequest::PutObject { bucket, key, content, object, mut condition } => {
+            condition.if_absent = if_absent;
+            NamenodeRequest::PutObject { bucket, key, content, object, condition }
+        }
+        other => panic!("{other:?}"),
+    };
+    let id = |number| RequestId { client: [3; 16], number, answered_below: 0 };
+    let (first, second) = (put(&mut writer, true), put(&mut writer, true));
+    let leader = cluster.leader().await;
+    let done = cluster.ask_once(leader, id(0), &first).await.unwrap();
+    let refused = cluster.ask_once(leader, id(1), &second).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::PreconditionFailed);
+
+    cluster.kill(leader);
+    let new = cluster.leader().await;
+    assert_eq!(cluster.ask_once(new, id(0), &first).await, Ok(done.clone()));
+    assert_eq!(cluster.ask_once(new, id(1), &second).await, Err(refused));
+    cluster.start(leader).await;
+    wait_until("the old leader has caught up", SETTLE, async || applied(&cluster, leader) == applied(&cluster, new))
+        .await;
+    cluster.kill(new);
+    let third = cluster.leader().await;
+    assert_eq!(cluster.ask_once(third, id(0), &first).await, Ok(done));
+    let read = NamenodeRequest::Status;
+    assert_eq!(cluster.ask_once(third, id(9), &read).await.unwrap_err().code, ErrorCode::InvalidArgument);
 }
 
 #[tokio::test(flavor = "multi_thread")]

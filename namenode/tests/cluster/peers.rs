@@ -10,7 +10,7 @@ use granary_namenode::server::NamenodeServer;
 use granary_namenode::service::Namenode;
 use granary_namenode::startup::{Components, NamenodeError, Running, start};
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest, method};
-use granary_protocol::{ErrorCode, Failure, PeerId};
+use granary_protocol::{ErrorCode, Failure, PeerId, RequestId};
 use granary_rpc::{ClusterCa, ClusterName, NodeName, RpcClient, RpcServer, Security, TlsMaterial};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -22,6 +22,10 @@ use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 pub const CALL_DEADLINE: Duration = Duration::from_secs(10);
+/// How long an election may take on a machine that is busy with other things.
+const ELECTED_WITHIN: Duration = Duration::from_secs(90);
+/// How long the files and the port of a peer that was killed may stay in use.
+const LET_GO_WITHIN: Duration = Duration::from_secs(60);
 
 /// A cluster's directories, authority and addresses, and the peers that run.
 pub struct Cluster {
@@ -66,6 +70,8 @@ impl Cluster {
                 let mut config = Config::single(directory.path().join(peer.name.as_str()));
                 (config.peer, config.peers) = (peer.peer, peers.clone());
                 (config.heartbeat_interval_ms, config.election_timeout_ms) = (150, 600);
+                // Writers of these tests do not renew.
+                config.lease_timeout_ms = 3_600_000;
                 adjust(&mut config);
                 config
             })
@@ -125,7 +131,7 @@ impl Cluster {
     pub async fn start(&mut self, at: usize) {
         let (address, security, shutdown) = self.place(at);
         let runtime = runtime();
-        let deadline = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + LET_GO_WITHIN;
         let door = PeerDoor::new();
         let serving = serve(&runtime, address, security.clone(), door.clone(), shutdown.clone());
         let running = loop {
@@ -159,6 +165,8 @@ impl Cluster {
             Components { clock: Arc::new(SystemClock), security, authority: None, door, shutdown: shutdown.clone() };
         let starting = runtime.spawn(start(self.configs[at].clone(), components));
         self.newcomers.insert(at, (runtime, starting, shutdown, serving));
+        wait_until("its port is open", LET_GO_WITHIN, async || tokio::net::TcpStream::connect(address).await.is_ok())
+            .await;
     }
 
     /// Waits until it was admitted.
@@ -207,7 +215,7 @@ impl Cluster {
     /// The peer that leads and answers.
     pub async fn leader(&self) -> usize {
         let mut leader = None;
-        wait_until("a leader answers", Duration::from_secs(20), async || {
+        wait_until("a leader answers", ELECTED_WITHIN, async || {
             for at in 0..self.peers.len() {
                 if self.peers[at].is_some() && self.ask(at, NamenodeRequest::Status).await.is_ok() {
                     leader = Some(at);
@@ -225,13 +233,24 @@ impl Cluster {
         ask(&self.clients[at], request).await
     }
 
-    /// Asks whoever leads, for as long as that takes.
+    /// Asks one peer under a number.
+    pub async fn ask_once(
+        &self,
+        at: usize,
+        id: RequestId,
+        request: &NamenodeRequest,
+    ) -> Result<NamenodeReply, Failure> {
+        let body = postcard::to_stdvec(&(id, request)).unwrap();
+        answer_of(self.clients[at].call(method::CALL_ONCE, body.into(), CALL_DEADLINE).await)
+    }
+
+    /// Asks whoever leads, for as long as that takes: also a newcomer, which may be elected as soon as it votes.
     pub async fn ask_leader(&self, request: NamenodeRequest) -> Result<NamenodeReply, Failure> {
         // Long enough for elections on a machine that is busy with other tests.
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + ELECTED_WITHIN;
         loop {
             for at in 0..self.peers.len() {
-                if self.peers[at].is_none() {
+                if self.peers[at].is_none() && !self.newcomers.contains_key(&at) {
                     continue;
                 }
                 match self.ask(at, request.clone()).await {
@@ -268,7 +287,11 @@ fn moves_on(failure: &Failure) -> bool {
 /// One call. What goes wrong on the way is `Unavailable`.
 pub async fn ask(client: &RpcClient, request: NamenodeRequest) -> Result<NamenodeReply, Failure> {
     let body = postcard::to_stdvec(&request).unwrap();
-    match client.call(method::CALL, body.into(), CALL_DEADLINE).await {
+    answer_of(client.call(method::CALL, body.into(), CALL_DEADLINE).await)
+}
+
+fn answer_of(called: Result<bytes::Bytes, granary_rpc::RpcError>) -> Result<NamenodeReply, Failure> {
+    match called {
         Ok(reply) => Ok(postcard::from_bytes(&reply).unwrap()),
         Err(granary_rpc::RpcError::Remote(failure)) => Err(postcard::from_bytes(&failure).unwrap()),
         Err(error) => Err(Failure::new(ErrorCode::Unavailable, error.to_string())),
@@ -301,7 +324,7 @@ fn serve(
     shutdown: CancellationToken,
 ) -> tokio::task::JoinHandle<()> {
     let handler = Arc::new(NamenodeServer::new(door));
-    let deadline = Instant::now() + Duration::from_secs(10);
+    let deadline = Instant::now() + LET_GO_WITHIN;
     runtime.spawn(async move {
         loop {
             match RpcServer::bind(address, security.clone(), handler.clone()).await {

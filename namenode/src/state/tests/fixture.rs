@@ -64,14 +64,23 @@ impl Store {
         self.now += ms;
     }
 
-    /// Applies one command as a batch of its own.
+    /// Applies one command as a batch of its own. A refusal must write nothing.
     pub fn apply(&mut self, action: Action) -> Result<NamenodeReply, Failure> {
+        self.carry_out(action, false)
+    }
+
+    /// As `apply`, of a numbered request: a refusal may write itself down.
+    pub fn apply_numbered(&mut self, action: Action) -> Result<NamenodeReply, Failure> {
+        self.carry_out(action, true)
+    }
+
+    fn carry_out(&mut self, action: Action, numbered: bool) -> Result<NamenodeReply, Failure> {
         self.now += 10;
         let command = Command { now: UnixMillis(self.now), action };
         let mut tx = Transaction::begin(&self.engine).unwrap();
         let applied = state::apply(&mut tx, &command).unwrap();
         let batch = tx.into_batch();
-        if applied.reply.is_err() {
+        if applied.reply.is_err() && !numbered {
             for op in batch.ops() {
                 let WriteOp::Put { key, value } = op else { panic!("a refused command deletes {op:?}") };
                 assert_eq!(self.engine.get(key).unwrap().as_ref(), Some(value), "a refused command writes {op:?}");

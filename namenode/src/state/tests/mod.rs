@@ -13,6 +13,7 @@ mod lifecycle_rules;
 mod listing;
 mod locks;
 mod model;
+mod numbered;
 mod open_files;
 mod random_commands;
 mod rules;
