@@ -26,14 +26,14 @@ use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 
 /// Makes a copy, with the source's headers or those of the request.
-pub(super) async fn copy_object(state: &GatewayState, request: S3Request) -> Outcome {
+pub(super) async fn copy_object(state: &GatewayState, mut request: S3Request) -> Outcome {
     refuse_unbuilt(&request.headers)?;
     let condition = TargetCondition::read(state, &request).await?;
     let replaces_headers = replaces(&request, "x-amz-metadata-directive", "Unknown metadata directive.")?;
     let replaces_tags = replaces(&request, "x-amz-tagging-directive", "Unknown tagging directive.")?;
     let ObjectSettings { owner, class, lock, mut details } = ObjectSettings::read(state, &request).await?;
     let asked = Asked::read(&request.headers)?;
-    let source = Source::find(state, &request).await?;
+    let source = Source::find(state, &mut request).await?;
     let object = &source.read.object;
     if object.size > PART_BYTES_MAX {
         return Err(S3Error::invalid_request(format!(
@@ -41,8 +41,14 @@ pub(super) async fn copy_object(state: &GatewayState, request: S3Request) -> Out
         ))
         .into());
     }
+    let default = request.settings().encryption()?;
+    let plan = state.encryption.plan_copy(asked, default, object.details.encryption.as_ref())?;
+    // A bucket's default may name another key than the one the object is under.
+    let is_resealed =
+        default.is_some() || plan.mode().as_ref() != object.details.encryption.as_ref().map(|kept| &kept.mode);
     let changes_nothing = !replaces_headers
         && source.version.is_none()
+        && !is_resealed
         && !changes_stored_settings(&request.headers, class == object.class);
     if changes_nothing && source.bucket == request.bucket && source.key == request.key {
         return Err(S3Error::invalid_request(
@@ -51,8 +57,6 @@ pub(super) async fn copy_object(state: &GatewayState, request: S3Request) -> Out
         )
         .into());
     }
-    let default = request.settings().encryption()?;
-    let plan = state.encryption.plan_copy(asked, default, object.details.encryption.as_ref())?;
     let content = CopiedContent::make(state, &request.headers, &source, &plan, class).await?;
     if !replaces_headers {
         details.headers = copied_headers(&object.details.headers, &request.headers);

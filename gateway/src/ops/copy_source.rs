@@ -35,7 +35,7 @@ pub(super) struct Source {
 
 impl Source {
     /// Finds the source a request names and judges its conditions and the key it is encrypted with.
-    pub async fn find(state: &GatewayState, request: &S3Request) -> Result<Self, Refusal> {
+    pub async fn find(state: &GatewayState, request: &mut S3Request) -> Result<Self, Refusal> {
         let header = request.headers.get("x-amz-copy-source").map_or(&b""[..], |value| value.as_bytes());
         let source = CopySource::parse(header)?;
         let version = source.version_id.as_deref().map(parse_version).transpose()?;
@@ -43,6 +43,8 @@ impl Source {
         let key = ObjectKey(source.key.into_string());
         let customer = CustomerKey::of_copy_source(&request.headers)?;
         let settings = state.settings.get(&bucket).await?;
+        request.learn_owner_of(state, &settings).await?;
+        let request = &*request;
         let target = AccessTarget { settings: &settings, key: Some(&key), version };
         let reading = if version.is_some() { Action::GetObjectVersion } else { Action::GetObject };
         request.require(state, target, reading).await?;
@@ -61,7 +63,11 @@ impl Source {
         check_key(read.object.details.encryption.as_ref(), customer.as_ref())?;
         let conditions = Preconditions::for_copy_source(&request.headers);
         let object = &read.object;
-        match conditions.evaluate(&object.etag.to_string(), super::response_headers::unix_s(object.modified)) {
+        match conditions.evaluate(
+            &object.etag.to_string(),
+            super::response_headers::unix_s(object.modified),
+            state.now_s(),
+        ) {
             ConditionOutcome::Proceed => {
                 let restore = restore_of(state, &bucket, &key, &read.object).await?;
                 check_readable(&read.object, restore, state.now(), Some(ARCHIVED))?;

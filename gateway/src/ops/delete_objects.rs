@@ -100,9 +100,8 @@ async fn check_access(state: &GatewayState, request: &S3Request, object: &mut Ob
     let settings = request.settings();
     let access = AccessTarget { settings, key: Some(&target.key), version: target.version };
     let action = if target.version.is_some() { Action::DeleteObjectVersion } else { Action::DeleteObject };
-    let bypasses = request.header("x-amz-bypass-governance-retention")?.is_some_and(|value| value == "true");
     let allowed = request.may(state, access, action).await?
-        && (!bypasses || request.may(state, access, Action::BypassGovernanceRetention).await?);
+        && (!wants_bypass(&request.headers) || request.may(state, access, Action::BypassGovernanceRetention).await?);
     if !allowed {
         object.target = Err(S3Error::new(S3ErrorCode::AccessDenied));
     }
@@ -146,7 +145,9 @@ fn parse_object(xml: &mut XmlDocument<'_>) -> Result<Object, S3Error> {
 }
 
 fn target(key: &str, version: Option<&str>, etag: Option<&str>) -> Result<DeleteTarget, S3Error> {
-    let version: Option<VersionId> = version.map(parse_version).transpose()?;
+    // One of many: what no version is called is a version that there is not.
+    let no_such = |_: S3Error| S3Error::new(S3ErrorCode::NoSuchVersion);
+    let version: Option<VersionId> = version.map(|text| parse_version(text).map_err(no_such)).transpose()?;
     let if_match = etag.map(|tag| (tag != "*").then(|| wanted_etag(tag)));
     let key = granary_protocol::ObjectKey(ObjectKey::parse(key)?.into_string());
     Ok(DeleteTarget { key, version, if_match, if_modified_s: None, if_size: None })

@@ -42,7 +42,7 @@ pub(super) async fn head_object(state: &GatewayState, request: S3Request) -> Out
         Selection::Part(number) => Window::Part { number },
     };
     let read = asked.locate(state, &request, window).await?;
-    asked.preconditions_hold(&read.object)?;
+    asked.preconditions_hold(&read.object, state.now_s())?;
     let selected = asked.selected(&read)?;
     let restore = restore_of(state, &request.bucket, &request.key, &read.object).await?;
     let mut response = asked.response(&request, &read, selected, ResponseBody::empty())?;
@@ -65,7 +65,7 @@ pub(super) async fn get_object(state: &GatewayState, request: S3Request) -> Outc
         }
         other => other?,
     };
-    asked.preconditions_hold(&read.object)?;
+    asked.preconditions_hold(&read.object, state.now_s())?;
     let selected = asked.selected(&read)?;
     let (offset, length) = selected.map_or((0, read.object.size), |range| (range.first, range.length()));
     if (read.offset, read.length) != (offset, length) && length > 0 {
@@ -163,7 +163,7 @@ impl Asked {
             Ok(read) => read,
             Err(refusal) => return refusal,
         };
-        if let Err(error) = self.preconditions_hold(&read.object) {
+        if let Err(error) = self.preconditions_hold(&read.object, state.now_s()) {
             return error.into();
         }
         match self.selected(&read) {
@@ -173,11 +173,11 @@ impl Asked {
         }
     }
 
-    fn preconditions_hold(&self, object: &ObjectVersion) -> Result<(), S3Error> {
+    fn preconditions_hold(&self, object: &ObjectVersion, now_s: i64) -> Result<(), S3Error> {
         if self.conditions.is_empty() {
             return Ok(());
         }
-        match self.conditions.evaluate(&object.etag.to_string(), unix_s(object.modified)) {
+        match self.conditions.evaluate(&object.etag.to_string(), unix_s(object.modified), now_s) {
             ConditionOutcome::Proceed => Ok(()),
             ConditionOutcome::NotModified => {
                 let mut error = S3Error::new(S3ErrorCode::NotModified)
@@ -231,7 +231,8 @@ impl Asked {
             headers.insert(PARTS_COUNT, HeaderValue::from(read.parts_count));
         }
         if self.wants_checksum {
-            self.insert_checksum(&mut headers, read);
+            let is_whole = selected.is_some_and(|range| range.length() == read.object.size);
+            self.insert_checksum(&mut headers, read, is_whole);
         }
         apply_overrides(&mut headers, &request.query, request.is_signed())?;
         let mut response = S3Response::new(body);
@@ -242,11 +243,12 @@ impl Asked {
         Ok(response)
     }
 
-    /// The checksum of exactly what is answered: a client checks the bytes it gets against it.
-    fn insert_checksum(&self, headers: &mut HeaderMap, read: &ObjectRead) {
+    /// The checksum of exactly what is answered: a client checks the bytes it gets against it. A range may be of everything.
+    fn insert_checksum(&self, headers: &mut HeaderMap, read: &ObjectRead, is_whole: bool) {
         let whole = read.object.checksum.as_ref();
         match (self.selection, &read.part) {
-            (Selection::Whole, _) | (Selection::Part(_), None) => {
+            (Selection::Range(_), _) if !is_whole => {}
+            (Selection::Whole | Selection::Range(_), _) | (Selection::Part(_), None) => {
                 if let Some(checksum) = whole {
                     checksums::insert_headers(headers, checksum, read.object.etag.parts);
                 }
@@ -258,7 +260,6 @@ impl Asked {
                     whole.into_iter().for_each(|whole| checksums::insert_type(headers, whole));
                 }
             }
-            (Selection::Range(_), _) => {}
         }
     }
 }

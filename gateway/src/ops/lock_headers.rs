@@ -115,7 +115,7 @@ pub(super) fn retain_until(text: &str, now: UnixMillis) -> Result<UnixMillis, S3
 }
 
 /// Whether the request wants to pass over governance retentions. Whether it may is another question.
-pub(super) fn wants_bypass(headers: &HeaderMap) -> bool {
+pub(crate) fn wants_bypass(headers: &HeaderMap) -> bool {
     headers.get(BYPASS).is_some_and(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"true"))
 }
 

@@ -60,6 +60,7 @@ pub(crate) mod xml_writer;
 
 pub(crate) use cors::{CrossOrigin, add_cors, preflight};
 pub(crate) use form_headers::headers_of_form;
+pub(crate) use lock_headers::wants_bypass;
 pub(crate) use post_object::FormReply;
 pub(crate) use response_headers::last_modified_value;
 pub(crate) use tag_set::parse_object_tagging;

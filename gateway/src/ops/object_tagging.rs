@@ -3,7 +3,7 @@
 use super::Outcome;
 use super::events::announce_change;
 use super::tag_set::parse_object_tagging;
-use super::version::{explain, insert_version, requested_version};
+use super::version::{explain_beside, insert_version, requested_version};
 use crate::documents::write_tag_set;
 use crate::notifications::EventKind;
 use crate::server::{GatewayState, Refusal, ResponseBody, S3Request, S3Response};
@@ -17,7 +17,7 @@ pub(super) async fn get_object_tagging(state: &GatewayState, request: S3Request)
     let version = requested_version(&request)?;
     let (bucket, key) = (request.bucket.clone(), request.key.clone());
     let found = state.client.get_object(bucket.clone(), key.clone(), version, Window::Nothing).await;
-    let object = found.map_err(|failure| explain(&bucket, &key, version, failure))?.object;
+    let object = found.map_err(|failure| explain_beside(&bucket, &key, version, failure))?.object;
     let mut response = S3Response::new(ResponseBody::Known(write_tag_set(&object.details.tags)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/xml"));
     insert_version(response.headers_mut(), object.version, request.versioning());
@@ -56,5 +56,5 @@ pub(super) async fn amend(
     change: ObjectChange,
 ) -> Result<VersionId, Refusal> {
     let changed = state.client.amend_object(request.bucket.clone(), request.key.clone(), version, change).await;
-    changed.map_err(|failure| explain(&request.bucket, &request.key, version, failure))
+    changed.map_err(|failure| explain_beside(&request.bucket, &request.key, version, failure))
 }

@@ -62,7 +62,7 @@ async fn pinned(
         }
         Err(failure) => return Err(failure.into()),
     };
-    match conditions.evaluate(&object.etag.to_string(), unix_s(object.modified)) {
+    match conditions.evaluate(&object.etag.to_string(), unix_s(object.modified), state.now_s()) {
         ConditionOutcome::Proceed if condition.if_match.is_some() || condition.if_absent => Ok(condition),
         ConditionOutcome::Proceed => Ok(WriteCondition { if_match: Some(Some(object.etag)), ..condition }),
         ConditionOutcome::NotModified | ConditionOutcome::PreconditionFailed => {

@@ -22,14 +22,14 @@ use granary_protocol::object::{self, ETag, ObjectChecksum, PART_BYTES_MAX, PartI
 use http::header::{HeaderName, HeaderValue};
 
 /// Stores bytes of an object as a part.
-pub(super) async fn upload_part_copy(state: &GatewayState, request: S3Request) -> Outcome {
+pub(super) async fn upload_part_copy(state: &GatewayState, mut request: S3Request) -> Outcome {
     refuse_unbuilt(&request.headers)?;
     let (upload, number) = (upload_id(&request)?, part_number(&request)?);
     let range = request.header("x-amz-copy-source-range")?.map(CopySourceRange::parse).transpose()?;
     let found = state.client.get_upload(request.bucket.clone(), request.key.clone(), upload).await?;
     let algorithm = part_algorithm(&found, None)?;
     let seal = part_seal(state, &request.headers, &found).await?;
-    let source = Source::find(state, &request).await?;
+    let source = Source::find(state, &mut request).await?;
     let object = &source.read.object;
     let (first, length) = match range {
         None => (0, object.size),

@@ -39,6 +39,22 @@ pub(super) fn version_value(version: VersionId) -> HeaderValue {
     HeaderValue::from_str(&version_text(version)).expect("hexadecimal digits are visible ASCII")
 }
 
+/// The same for what is kept beside an object, such as its tags: a delete marker has none of it, whether it was named or is
+/// what is there now.
+pub(super) fn explain_beside(
+    bucket: &BucketName,
+    key: &ObjectKey,
+    version: Option<VersionId>,
+    failure: Failure,
+) -> Refusal {
+    match failure.code {
+        ErrorCode::DeleteMarker { version: marker, modified, current: true } => {
+            delete_marker(marker, modified, false).field("ResourceType", "DeleteMarker").into()
+        }
+        _ => explain(bucket, key, version, failure),
+    }
+}
+
 /// What the client of a request for an object is told beside the code.
 pub(super) fn explain(bucket: &BucketName, key: &ObjectKey, version: Option<VersionId>, failure: Failure) -> Refusal {
     match failure.code {

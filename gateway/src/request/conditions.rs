@@ -85,8 +85,9 @@ impl Preconditions {
     }
 
     /// Evaluates against an existing object: its ETag (quoted or not) and its modification time in whole seconds.
-    /// `If-Match` overrides `If-Unmodified-Since`; `If-None-Match` overrides `If-Modified-Since`.
-    pub fn evaluate(&self, etag: &str, last_modified_s: i64) -> ConditionOutcome {
+    /// `If-Match` overrides `If-Unmodified-Since`; `If-None-Match` overrides `If-Modified-Since`, which is ignored if its date
+    /// is yet to come.
+    pub fn evaluate(&self, etag: &str, last_modified_s: i64, now_s: i64) -> ConditionOutcome {
         let holds = match (&self.if_match, self.if_unmodified_since_s) {
             (Some(condition), _) => condition.matches(etag, Comparison::Strong),
             (None, Some(since_s)) => last_modified_s <= since_s,
@@ -97,7 +98,7 @@ impl Preconditions {
         }
         let unchanged = match (&self.if_none_match, self.if_modified_since_s) {
             (Some(condition), _) => condition.matches(etag, Comparison::Weak),
-            (None, Some(since_s)) => last_modified_s <= since_s,
+            (None, Some(since_s)) => last_modified_s <= since_s && since_s <= now_s,
             (None, None) => false,
         };
         match (unchanged, self.is_copy_source) {
@@ -213,8 +214,10 @@ mod tests {
     use http::HeaderName;
 
     const MODIFIED_S: i64 = 784_111_777;
+    const NOW_S: i64 = MODIFIED_S + 1_000_000;
     const SAME: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
     const EARLIER: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
+    const FUTURE: &str = "Sun, 06 Nov 2094 08:49:38 GMT";
     const LATER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
 
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
@@ -239,6 +242,7 @@ mod tests {
             (&[("if-none-match", "\"x\"")], Proceed),
             (&[("if-modified-since", SAME)], NotModified),
             (&[("if-modified-since", LATER)], NotModified),
+            (&[("if-modified-since", FUTURE)], Proceed),
             (&[("if-modified-since", EARLIER)], Proceed),
             (&[("if-modified-since", "yesterday")], Proceed),
             (&[("if-unmodified-since", SAME)], Proceed),
@@ -251,7 +255,7 @@ mod tests {
             (&[("if-match", "abc"), ("if-none-match", "abc")], NotModified),
             (&[("if-match", "x"), ("if-none-match", "abc")], PreconditionFailed),
         ] {
-            let outcome = Preconditions::for_read(&headers(pairs)).evaluate("\"abc\"", MODIFIED_S);
+            let outcome = Preconditions::for_read(&headers(pairs)).evaluate("\"abc\"", MODIFIED_S, NOW_S);
             assert_eq!(outcome, expected, "{pairs:?}");
         }
     }
@@ -260,7 +264,7 @@ mod tests {
     fn copy_source_never_says_not_modified() {
         for pairs in [[("x-amz-copy-source-if-none-match", "abc")], [("x-amz-copy-source-if-modified-since", SAME)]] {
             let conditions = Preconditions::for_copy_source(&headers(&pairs));
-            assert_eq!(conditions.evaluate("abc", MODIFIED_S), ConditionOutcome::PreconditionFailed);
+            assert_eq!(conditions.evaluate("abc", MODIFIED_S, NOW_S), ConditionOutcome::PreconditionFailed);
         }
         assert!(Preconditions::for_copy_source(&headers(&[("if-match", "x")])).is_empty());
     }

@@ -153,16 +153,52 @@ impl S3Request {
 
     /// Empty where no policy asks: most requests meet none.
     fn context(&self, settings: &BucketSettings) -> RequestContext {
-        let of_caller = self.caller().is_some_and(|caller| !caller.policies.is_empty() || caller.session.is_some());
-        match of_caller || settings.access().policy.is_some() {
-            true => self.full_context(),
-            false => RequestContext::new(),
+        if !self.meets_policy(settings) {
+            return RequestContext::new();
         }
+        let mut context = self.full_context();
+        let owner = &settings.info.owner;
+        if let Some((_, account)) = self.accounts.iter().find(|(id, _)| id == owner) {
+            context.add("aws:ResourceAccount", &**account);
+            context.add("s3:ResourceAccount", &**account);
+        }
+        context
+    }
+
+    fn meets_policy(&self, settings: &BucketSettings) -> bool {
+        let of_caller = self.caller().is_some_and(|caller| !caller.policies.is_empty() || caller.session.is_some());
+        of_caller || settings.access().policy.is_some()
+    }
+
+    /// Learns whose account the request's bucket is in, if a policy may ask.
+    ///
+    /// # Errors
+    /// What the namenode answers.
+    pub(super) async fn learn_owner(&mut self, state: &GatewayState) -> Result<(), Refusal> {
+        match self.settings_if_any().cloned() {
+            Some(settings) => self.learn_owner_of(state, &settings).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The same for another bucket, such as that of a copy's source.
+    ///
+    /// # Errors
+    /// What the namenode answers.
+    pub async fn learn_owner_of(&mut self, state: &GatewayState, settings: &BucketSettings) -> Result<(), Refusal> {
+        let owner = &settings.info.owner;
+        if !self.meets_policy(settings) || self.accounts.iter().any(|(id, _)| id == owner) {
+            return Ok(());
+        }
+        if let Some(found) = state.owners.find(owner).await? {
+            self.accounts.push((owner.clone(), found.account_id));
+        }
+        Ok(())
     }
 
     fn full_context(&self) -> RequestContext {
         let mut context = context_of(&self.arrival, self.caller(), &self.headers, &self.query, &self.region);
-        context.extend(&self.said_by_body);
+        context.extend(&self.said_ahead);
         context
     }
 

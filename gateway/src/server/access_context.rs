@@ -62,6 +62,7 @@ pub(super) fn context_of(
 ) -> RequestContext {
     let mut context = RequestContext::new();
     add_arrival(&mut context, arrival);
+    context.add("aws:ViaAWSService", "false");
     add_caller(&mut context, caller);
     context.add("aws:RequestedRegion", region);
     let text = |name: &str| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
@@ -125,12 +126,17 @@ fn add_caller(context: &mut RequestContext, caller: Option<&Caller>) {
 
 fn add_lock<'h>(context: &mut RequestContext, arrival: &Arrival, text: &impl Fn(&str) -> Option<&'h str>) {
     context.add_some("s3:object-lock-legal-hold", text("x-amz-object-lock-legal-hold"));
-    let Some(until) = text("x-amz-object-lock-retain-until-date") else { return };
+    add_retention(context, arrival.now, text("x-amz-object-lock-retain-until-date"));
+}
+
+/// Until when a request would lock an object.
+pub(super) fn add_retention(context: &mut RequestContext, now: UnixMillis, until: Option<&str>) {
+    let Some(until) = until else { return };
     context.add("s3:object-lock-retain-until-date", until);
     let format = &time::format_description::well_known::Rfc3339;
     if let Ok(moment) = time::OffsetDateTime::parse(until.trim(), format) {
         let until_ms = moment.unix_timestamp().saturating_mul(1000);
-        let left_ms = until_ms.saturating_sub(i64::try_from(arrival.now.0).unwrap_or(i64::MAX));
+        let left_ms = until_ms.saturating_sub(i64::try_from(now.0).unwrap_or(i64::MAX));
         context.add("s3:object-lock-remaining-retention-days", (left_ms.max(0) / DAY_MS).to_string());
     }
 }

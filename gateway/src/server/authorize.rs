@@ -8,6 +8,7 @@ use super::refusal::Refusal;
 use super::request::S3Request;
 use super::state::GatewayState;
 use crate::error::{S3Error, S3ErrorCode};
+use crate::ops::wants_bypass;
 use crate::request::CopySource;
 use granary_access::acl::{CannedAcl, GRANT_HEADERS, GranteeName, parse_grant_header};
 use granary_access::{Action, ObjectOwnership, OperationTraits, required_actions};
@@ -58,7 +59,8 @@ fn traits_of(request: &S3Request) -> OperationTraits {
         acl: sets_acl(request),
         retention: has("x-amz-object-lock-mode") || has("x-amz-object-lock-retain-until-date"),
         legal_hold: has("x-amz-object-lock-legal-hold"),
-        bypass_governance: is_true("x-amz-bypass-governance-retention"),
+        // Asked for as the operation asks: what it would heed must have been allowed.
+        bypass_governance: wants_bypass(headers),
         bucket_lock: is_true("x-amz-bucket-object-lock-enabled"),
         ownership: has("x-amz-object-ownership"),
     }
@@ -99,9 +101,10 @@ async fn check_expected_owner(
     if expected == owner.as_str() || state.owners.find(owner).await?.as_ref().is_some_and(is_owner) {
         return Ok(());
     }
-    Err(S3Error::new(match is_account {
-        true => S3ErrorCode::AccessDenied,
-        false => S3ErrorCode::InvalidBucketOwnerAWSAccountID,
-    })
-    .into())
+    // What is as long as a canonical id is taken for one, of somebody else.
+    if is_account || expected.len() >= owner.as_str().len() {
+        return Err(S3ErrorCode::AccessDenied.into());
+    }
+    let message = format!("The value of the expected bucket owner parameter must be an AWS Account ID... [{expected}]");
+    Err(S3Error::with_message(S3ErrorCode::InvalidBucketOwnerAWSAccountID, message).into())
 }

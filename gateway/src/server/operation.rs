@@ -82,6 +82,18 @@ impl Operation {
     }
 }
 
+impl Operation {
+    /// Whether a write makes an object, rather than a part of one: `s3:ObjectCreationOperation` of policies. `None` for what
+    /// needs no `s3:PutObject`.
+    pub(super) const fn creates_object(self) -> Option<bool> {
+        match self {
+            Self::PutObject | Self::PostObject | Self::CopyObject | Self::CompleteMultipartUpload => Some(true),
+            Self::CreateMultipartUpload | Self::UploadPart | Self::UploadPartCopy => Some(false),
+            _ => None,
+        }
+    }
+}
+
 /// What a request's target is, as far as the table cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {

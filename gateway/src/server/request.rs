@@ -15,7 +15,7 @@ use crate::request::{self, Query, Resource};
 use bytes::Bytes;
 use granary_access::{Caller, RequestContext, authorizer};
 use granary_protocol::bucket::Versioning;
-use granary_protocol::{BucketName, ObjectKey};
+use granary_protocol::{BucketName, CanonicalId, ObjectKey};
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt as _, Limited};
@@ -107,9 +107,12 @@ pub(crate) struct S3Request {
     pub(super) region: Arc<str>,
     payload: PayloadMode,
     body: RequestBody,
-    /// The body, if it was read before the request was judged, and what it says.
+    /// The body, if it was read before the request was judged.
     read_ahead: Option<Bytes>,
-    pub(super) said_by_body: RequestContext,
+    /// What else policies may ask, learnt before the request was judged.
+    pub(super) said_ahead: RequestContext,
+    /// The accounts of buckets' owners, as far as policies may ask for them.
+    pub(super) accounts: Vec<(CanonicalId, Arc<str>)>,
 }
 
 impl S3Request {
@@ -128,7 +131,7 @@ impl S3Request {
         };
         let Sender { caller, service, arrival, region, payload } = sender;
         let (bucket, key) = (BucketName(bucket), ObjectKey(key));
-        let (read_ahead, said_by_body) = (None, RequestContext::new());
+        let (read_ahead, said_ahead, accounts) = (None, RequestContext::new(), Vec::new());
         Self {
             bucket,
             key,
@@ -143,7 +146,8 @@ impl S3Request {
             payload,
             body,
             read_ahead,
-            said_by_body,
+            said_ahead,
+            accounts,
         }
     }
 
@@ -220,10 +224,9 @@ impl S3Request {
 }
 
 impl S3Request {
-    /// Keeps a body that was read before the request is judged, and what it says that policies may ask.
-    pub(super) fn keep_document(&mut self, document: Bytes, said: RequestContext) {
+    /// Keeps a body that was read before the request is judged.
+    pub(super) fn keep_document(&mut self, document: Bytes) {
         self.read_ahead = Some(document);
-        self.said_by_body = said;
     }
 }
 

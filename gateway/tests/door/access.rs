@@ -122,6 +122,63 @@ async fn a_policy_asks_for_the_tags_in_a_body() {
 }
 
 #[tokio::test]
+async fn a_policy_asks_for_the_lock_in_a_body_and_for_the_account() {
+    let (world, mut connection) = two_users().await;
+    let users = connection.signed("GET", "/pail/k").header("x-amz-expected-bucket-owner", "111122223333").send().await;
+    assert_eq!(users.status, 403);
+    let policy = |key: &str, value: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam:::user/bob"}},"Action":["s3:PutObjectRetention","s3:PutObject"],"Resource":"arn:aws:s3:::pail/*","Condition":{{{key}:{value}}}}}]}}"#
+        )
+    };
+    let put = "/pail?policy";
+    let days = policy(r#""NumericLessThanEquals""#, r#"{"s3:object-lock-remaining-retention-days":"10"}"#);
+    assert_eq!(by(&mut connection, ANN, "PUT", put, &days).await, 204);
+    // Allowed is what is then refused because the bucket has no locks, and denied what is too long or cannot be read.
+    let until = |year: &str| {
+        format!(
+            "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>{year}-01-01T00:00:00Z</RetainUntilDate></Retention>"
+        )
+    };
+    for (body, status) in [(until("2020"), 400), (until("2999"), 403), ("<Retention".to_owned(), 403)] {
+        let secret = BOB.1.replace(' ', "-");
+        let asked = connection.signed_by(BOB.0, &secret, "PUT", "/pail/k?retention");
+        let answer = asked.header("x-amz-checksum-crc32", &crc32(&body)).body(body.clone()).send().await;
+        assert_eq!(answer.status, status, "{body}: {}", answer.text());
+    }
+    // Whose account the bucket is in, and whether a write makes an object.
+    for (conditions, status) in [
+        (policy(r#""StringLike""#, r#"{"aws:ResourceAccount":"????????????"}"#), 200),
+        (policy(r#""StringEquals""#, r#"{"s3:ResourceAccount":"111122223333"}"#), 403),
+        (policy(r#""Bool""#, r#"{"s3:ObjectCreationOperation":"true"}"#), 200),
+        (policy(r#""Bool""#, r#"{"s3:ObjectCreationOperation":"false"}"#), 403),
+    ] {
+        assert_eq!(by(&mut connection, ANN, "PUT", put, &conditions).await, 204, "{conditions}");
+        assert_eq!(by(&mut connection, BOB, "PUT", "/pail/new", "x").await, status, "{conditions}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn however_a_bypass_is_written_it_must_be_allowed() {
+    let (world, mut connection) = two_users().await;
+    let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam:::user/bob"},"Action":"s3:DeleteObject","Resource":"arn:aws:s3:::pail/*"}]}"#;
+    assert_eq!(by(&mut connection, ANN, "PUT", "/pail?policy", policy).await, 204);
+    let secret = BOB.1.replace(' ', "-");
+    let delete = "<Delete><Object><Key>k</Key></Object></Delete>";
+    for (written, allowed) in [("true", false), ("TRUE", false), ("True", false), ("false", true)] {
+        let asked = connection.signed_by(BOB.0, &secret, "POST", "/pail?delete");
+        let asked = asked.header("x-amz-bypass-governance-retention", written);
+        let answer = asked.header("x-amz-checksum-crc32", &crc32(delete)).body(delete).send().await;
+        assert_eq!(answer.text().contains("<Code>AccessDenied</Code>"), !allowed, "{written}: {}", answer.text());
+        let asked = connection.signed_by(BOB.0, &secret, "DELETE", "/pail/k");
+        let answer = asked.header("x-amz-bypass-governance-retention", written).send().await;
+        assert_eq!(answer.status == 204, allowed, "{written}: {}", answer.text());
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn copies_need_rights_on_both_sides_and_bulk_deletes_on_each_key() {
     let (world, mut connection) = two_users().await;
     assert_eq!(by(&mut connection, BOB, "PUT", "/bobs", "").await, 200);
