@@ -344,6 +344,15 @@ def test_copy_onto_itself_needs_a_change(s3, bucket, key, refused):
     assert (got["Body"].read(), got["Metadata"]) == (b"body", {"b": "2"})
 
 
+@pytest.mark.differs("moto seaweedfs", "refuse it")
+def test_copy_onto_itself_may_change_the_encryption(s3, bucket, key):
+    s3.put_object(Bucket=bucket, Key=key, Body=b"body", ServerSideEncryption="aws:kms")
+    # SSE-S3 is what a copy has by default, and another method than the object's.
+    copied = s3.copy_object(Bucket=bucket, Key=key, CopySource={"Bucket": bucket, "Key": key})
+    assert copied["ServerSideEncryption"] == "AES256"
+    assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"body"
+
+
 def test_copy_between_buckets(s3, bucket, key, make_bucket):
     other = make_bucket()
     s3.put_object(Bucket=bucket, Key=key, Body=b"body")

@@ -104,6 +104,15 @@ def test_a_range_carries_no_checksum_of_the_whole(wire, s3, bucket, key):
     assert "x-amz-checksum-crc32" not in answer.headers
 
 
+@pytest.mark.differs("moto seaweedfs", "do not say")
+@pytest.mark.parametrize("asked", ["bytes=0-9", "bytes=0-100", "bytes=-15", "bytes=0-"])
+def test_a_range_of_everything_carries_it(wire, s3, bucket, key, asked):
+    s3.put_object(Bucket=bucket, Key=key, Body=b"0123456789", ChecksumAlgorithm="CRC32")
+    answer = wire.request("GET", f"/{bucket}/{key}", headers={"range": asked, "x-amz-checksum-mode": "ENABLED"})
+    assert (answer.status, answer.body) == (206, b"0123456789")
+    assert answer.headers["x-amz-checksum-crc32"] and answer.headers["x-amz-checksum-type"] == "FULL_OBJECT"
+
+
 @pytest.mark.differs("moto", "does not verify")
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_wrong_header(s3, bucket, key, refused, algorithm):

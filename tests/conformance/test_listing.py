@@ -241,6 +241,19 @@ def test_keys_stored_between_pages_appear_in_place(s3, make_bucket):
     assert [o["Key"] for o in rest["Contents"]] == ["e", "f", "h"]
 
 
+@pytest.mark.differs("moto seaweedfs", "list it again")
+def test_a_marker_inside_a_common_prefix_has_passed_it(s3, make_bucket):
+    name = make_bucket()
+    for k in ["d/e/1", "d/e/2", "d/f"]:
+        s3.put_object(Bucket=name, Key=k, Body=b"")
+    listed = s3.list_objects(Bucket=name, Prefix="d/", Delimiter="/", Marker="d/e/1")
+    assert "CommonPrefixes" not in listed and [o["Key"] for o in listed["Contents"]] == ["d/f"]
+    versions = s3.list_object_versions(Bucket=name, Prefix="d/", Delimiter="/", KeyMarker="d/e/1")
+    assert "CommonPrefixes" not in versions and [v["Key"] for v in versions["Versions"]] == ["d/f"]
+    after = s3.list_objects_v2(Bucket=name, Prefix="d/", Delimiter="/", StartAfter="d/e/1")
+    assert [p["Prefix"] for p in after["CommonPrefixes"]] == ["d/e/"]
+
+
 @pytest.mark.differs("seaweedfs", "drops control characters, folds slashes")
 @pytest.mark.differs("moto", "leaves prefixes and some characters as they are")
 @pytest.mark.parametrize("list_type", ["1", "2"])

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(120);
 const ARN: &str = "arn:aws:sns:us-east-1:000000000000:hook";
 
 /// A webhook that answers each message with the next of `statuses`, and then with 200.

@@ -1,7 +1,7 @@
 //! HTTP that could be read two ways, and clients that take their time.
 
+use super::http::PATIENCE;
 use super::world::World;
-use std::time::{Duration, Instant};
 
 async fn answer_to(world: &World, bytes: &str) -> (Option<u16>, bool) {
     let mut connection = world.connect().await;
@@ -81,11 +81,9 @@ async fn a_request_without_one_host_is_refused() {
 async fn slow_heads_and_idle_connections_are_closed() {
     let world = World::with(|config| config.header_timeout_ms = 200).await;
     for start in ["", "GET / HTTP/1.1\r\nHost: x\r\n"] {
-        let began = Instant::now();
         let mut connection = world.connect().await;
         connection.write(start.as_bytes()).await;
-        assert!(connection.is_closed().await);
-        assert!(began.elapsed() < Duration::from_secs(10), "{start:?}");
+        assert!(connection.is_closed().await, "{start:?}");
     }
     world.stop().await;
 }
@@ -114,14 +112,17 @@ async fn continue_is_said_only_after_the_checks() {
 
 #[tokio::test]
 async fn connections_are_bounded_and_stopping_waits_for_none_that_idle() {
-    let world = World::with(|config| config.connections_max = 1).await;
+    let world = World::with(|config| {
+        config.connections_max = 1;
+        // Longer than anybody waits here: who waited for the idle one would be noticed.
+        config.drain_timeout_ms = 3_600_000;
+    })
+    .await;
     let mut first = world.connect().await;
     assert_eq!(first.anonymous("GET", "/health/live").send().await.status, 200);
     let mut second = world.connect().await;
     second.write(b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n").await;
     drop(first);
     assert_eq!(second.read_answer(false).await.unwrap().status, 200);
-    let began = Instant::now();
-    world.stop().await;
-    assert!(began.elapsed() < Duration::from_secs(5));
+    tokio::time::timeout(PATIENCE, world.stop()).await.expect("it waits for an idle connection");
 }
