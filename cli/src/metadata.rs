@@ -9,7 +9,7 @@ use granary_namenode::backup::{self, file::FileWriter};
 use granary_protocol::admin::MetadataPage;
 use hyper::Method;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufReader, BufWriter};
+use std::io::{BufReader, BufWriter, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -27,7 +27,12 @@ async fn export(connection: &Connection, path: &Path) -> anyhow::Result<()> {
         bail!("{} exists already", path.display());
     }
     let unfinished = path.with_extension("unfinished");
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&unfinished);
+    // What an attempt left may be somebody else's to read: the new file is made anew, with its own mode.
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+        Ok(()) | Err(_) => {}
+    }
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished);
     let file = file.with_context(|| format!("creating {}", unfinished.display()))?;
     let mut writer = FileWriter::new(BufWriter::new(file))?;
     let client = AdminClient::new(connection)?;
