@@ -616,6 +616,9 @@ pub enum AdminCommand {
     /// Keys of SSE-KMS.
     #[command(subcommand)]
     KmsKey(KmsKeyCommand),
+    /// The master key of server-side encryption: under which one the keys of the store are sealed, and a new one.
+    #[command(subcommand, after_help = MASTER_KEY_EXAMPLES)]
+    MasterKey(MasterKeyCommand),
     /// Users of the store and their access keys.
     ///
     /// Each user is an account of its own: it owns the buckets it makes and has no right to anything else, until a policy
@@ -729,6 +732,14 @@ pub enum NamenodeCommand {
         address: String,
     },
 }
+
+const MASTER_KEY_EXAMPLES: &str = "\
+Examples:
+  granary admin master-key status
+  granary admin master-key rotate
+
+A gateway's master key file may hold several keys, a line each: it seals with the first and opens with all. Rotating seals
+every key of the store under the first, after which the others may be taken out of the files (docs/encryption.md).";
 
 const USER_EXAMPLES: &str = "\
 Examples:
@@ -853,6 +864,22 @@ pub enum DatanodeCommand {
     Recommission {
         /// Its name, as `status` shows it.
         name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum MasterKeyCommand {
+    /// How many keys are sealed under which master key.
+    Status {
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Seal every key under the gateway's current master key.
+    Rotate {
+        /// For machines.
+        #[arg(long)]
+        json: bool,
     },
 }
 

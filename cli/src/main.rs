@@ -20,6 +20,7 @@ mod lifecycle_report;
 mod local;
 mod logging;
 mod master_key;
+mod master_key_admin;
 mod metadata;
 mod namenodes;
 mod node_certificate;
@@ -98,6 +99,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
                 lifecycle_report::status(&options.connection, json).await
             }
             AdminCommand::KmsKey(command) => kms_key::run(&options.connection, command).await,
+            AdminCommand::MasterKey(command) => master_key_admin::run(&options.connection, command).await,
             AdminCommand::User(command) => users::user(&options.connection, command).await,
             AdminCommand::Policy(command) => users::policy(&options.connection, command).await,
             AdminCommand::JoinToken { name, role, hours } => {

@@ -230,6 +230,12 @@ pub enum Action {
         id: RequestId,
         action: Box<Action>,
     },
+    /// An encryption key is kept as it was sealed anew.
+    ReplaceEncryptionKey {
+        key_id: String,
+        from: Vec<u8>,
+        to: Vec<u8>,
+    },
 }
 
 /// What is done to the namespace as a file system.
@@ -509,6 +515,7 @@ impl TryFrom<NamenodeRequest> for Action {
             R::RelocateContents { lease, moves } => Action::RelocateContents { lease, moves },
             R::AddEncryptionKey { key_id, wrapped } => Action::AddEncryptionKey { key_id, wrapped },
             R::SetEncryptionKeyDisabled { key_id, disabled } => Action::SetEncryptionKeyDisabled { key_id, disabled },
+            R::ReplaceEncryptionKey { key_id, from, to } => Action::ReplaceEncryptionKey { key_id, from, to },
             R::AppendEvents { events } => Action::AppendEvents { events },
             R::ClaimEvents { limit, claim_ms } => Action::ClaimEvents { limit, claim_ms },
             R::SettleEvents { settled, retry } => Action::SettleEvents { settled, retry },

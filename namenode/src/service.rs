@@ -193,6 +193,7 @@ impl Namenode {
             | Q::AttachPolicy { .. }
             | Q::AddEncryptionKey { .. }
             | Q::SetEncryptionKeyDisabled { .. }
+            | Q::ReplaceEncryptionKey { .. }
             | Q::AppendEvents { .. }
             | Q::SettleEvents { .. }
             | Q::ApplyLifecycle { .. }

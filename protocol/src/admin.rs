@@ -420,6 +420,20 @@ pub struct KmsKeyDescription {
     pub disabled: bool,
 }
 
+/// The answer of `GET` (as it is) and `POST` (after every key was sealed anew) of `/-/granary/v1/master-key`: how many keys
+/// of the key store are sealed under which master key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MasterKeyStatus {
+    /// Under the one that the gateway seals with.
+    pub current: u64,
+    /// Under another that it has.
+    pub other: u64,
+    /// Under one that it does not have.
+    pub unknown: u64,
+    /// Of the current ones, those sealed anew by this request.
+    pub resealed: u64,
+}
+
 /// The JSON body of `POST /-/granary/v1/users`, and, with the user's name, of `POST /-/granary/v1/keys`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

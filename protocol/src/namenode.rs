@@ -340,6 +340,9 @@ pub enum NamenodeRequest {
     LocateGroup { block: BlockId, offset: u32, length: u32 },
     /// → `Classes`.
     Classes,
+    /// → `Done`. An encryption key sealed anew, under another master key: `to` takes the place of `from`. `Conflict` if
+    /// neither of the two is kept, `NoSuchEntity` for a key that there is not.
+    ReplaceEncryptionKey { key_id: String, from: Vec<u8>, to: Vec<u8> },
 }
 
 /// What a process of the cluster is, as its certificate says.

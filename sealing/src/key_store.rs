@@ -36,6 +36,19 @@ impl From<EncryptionKey> for KeyDescription {
     }
 }
 
+/// How many keys of a store are sealed under which master key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MasterKeyStanding {
+    /// Under the one to seal with.
+    pub current: u64,
+    /// Under another that this gateway has.
+    pub other: u64,
+    /// Under one that this gateway does not have: what is encrypted under these keys cannot be read here.
+    pub unknown: u64,
+    /// Of the current ones, those that were sealed anew just now.
+    pub resealed: u64,
+}
+
 /// Why a key store did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyStoreError {
@@ -79,6 +92,10 @@ pub trait KeyStore: Send + Sync + 'static {
         context: &'a [u8],
         wrapped: &'a [u8],
     ) -> BoxFuture<'a, Result<DataKey, KeyStoreError>>;
+
+    /// Says under which master key the keys are sealed; before that, if asked to, seals those under another than the current
+    /// one anew. Safe to repeat, and beside requests: the keys themselves do not change.
+    fn master_key(&self, reseals: bool) -> BoxFuture<'_, Result<MasterKeyStanding, KeyStoreError>>;
 
     /// Adds a key. `Unavailable` with `EntityAlreadyExists` if there is one of this name.
     fn create<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), KeyStoreError>>;

@@ -22,7 +22,9 @@ mod writer;
 
 pub use data_key::{DataKey, KEY_BYTES, TagKey};
 pub use key_name::{NotAKey, is_key_name, parse_key_id};
-pub use key_store::{DEFAULT_KMS_KEY, KEY_NAME_BYTES_MAX, KeyDescription, KeyName, KeyStore, KeyStoreError};
+pub use key_store::{
+    DEFAULT_KMS_KEY, KEY_NAME_BYTES_MAX, KeyDescription, KeyName, KeyStore, KeyStoreError, MasterKeyStanding,
+};
 pub use local_key_store::{CACHED_FOR, LocalKeyStore};
 pub use master_key::{MasterKey, NotAMasterKey};
 pub use object_key::{key_name_of, open_data_key, wrapping_context};

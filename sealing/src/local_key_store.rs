@@ -5,12 +5,14 @@
 
 use crate::data_key::DataKey;
 use crate::key_name::{STORE_KEY, is_key_name};
-use crate::key_store::{KeyDescription, KeyName, KeyStore, KeyStoreError};
+use crate::key_store::{KeyDescription, KeyName, KeyStore, KeyStoreError, MasterKeyStanding};
 use crate::master_key::MasterKey;
 use crate::wrapping;
 use futures_util::future::BoxFuture;
 use granary_client::Client;
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest};
+use granary_protocol::object::PAGE_ENTRIES_MAX;
+use granary_protocol::user::EncryptionKey;
 use granary_protocol::{ErrorCode, Failure};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -78,7 +80,9 @@ impl LocalKeyStore {
             NamenodeReply::EncryptionKey(None) => return Err(KeyStoreError::NotFound(id.to_owned())),
             _other => return Err(unexpected().into()),
         };
-        let key = wrapping::unwrap(self.master.key(), &context(id), &kept.wrapped)
+        let (key, _is_current) = self
+            .master
+            .open(&context(id), &kept.wrapped)
             .ok_or_else(|| KeyStoreError::WrongMasterKey(id.to_owned()))?;
         let cached = Cached { key: Arc::new(key), disabled: kept.disabled, fetched: Instant::now() };
         let mut cache = self.cache();
@@ -101,6 +105,46 @@ impl LocalKeyStore {
                 Ok(())
             }
             _other => Err(unexpected().into()),
+        }
+    }
+
+    /// Seals a key anew under the current master key. `false` if another gateway has changed it meanwhile.
+    async fn reseal(&self, kept: EncryptionKey, key: &DataKey) -> Result<bool, KeyStoreError> {
+        let to = wrapping::wrap(self.master.key(), &context(&kept.key_id), key)?;
+        let request = NamenodeRequest::ReplaceEncryptionKey { key_id: kept.key_id, from: kept.wrapped, to };
+        match self.client.call(request).await {
+            Ok(NamenodeReply::Done) => Ok(true),
+            Ok(_other) => Err(unexpected().into()),
+            Err(failure) if failure.code == ErrorCode::Conflict => Ok(false),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    /// Counts every key by the master key that opens it, the store's own included; reseals those of others if asked to.
+    async fn judge_all(&self, reseals: bool) -> Result<MasterKeyStanding, KeyStoreError> {
+        let mut standing = MasterKeyStanding::default();
+        let mut after = None;
+        loop {
+            let request = NamenodeRequest::ListEncryptionKeys { after, limit: PAGE_ENTRIES_MAX };
+            let NamenodeReply::EncryptionKeys { keys, truncated } = self.client.call(request).await? else {
+                return Err(unexpected().into());
+            };
+            after = keys.last().map(|last| last.key_id.clone());
+            let is_last = !truncated || keys.is_empty();
+            for kept in keys {
+                match self.master.open(&context(&kept.key_id), &kept.wrapped) {
+                    Some((_, true)) => standing.current += 1,
+                    Some((key, false)) if reseals && self.reseal(kept, &key).await? => {
+                        standing.current += 1;
+                        standing.resealed += 1;
+                    }
+                    Some((_, false)) => standing.other += 1,
+                    None => standing.unknown += 1,
+                }
+            }
+            if is_last {
+                return Ok(standing);
+            }
         }
     }
 
@@ -160,6 +204,10 @@ impl KeyStore for LocalKeyStore {
             let data_key = wrapping::unwrap(&wrapping, context, wrapped);
             data_key.ok_or_else(|| KeyStoreError::NotAuthentic(id.to_owned()))
         })
+    }
+
+    fn master_key(&self, reseals: bool) -> BoxFuture<'_, Result<MasterKeyStanding, KeyStoreError>> {
+        Box::pin(self.judge_all(reseals))
     }
 
     fn create<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<(), KeyStoreError>> {

@@ -61,6 +61,8 @@ pub(super) fn attempts(request: &NamenodeRequest) -> Attempts {
         CreateJoinToken { .. } | CreateNamenodeToken { .. } => Attempts::Plain,
         // An event may be delivered more than once anyway.
         ClaimEvents { .. } | SettleEvents { .. } => Attempts::Plain,
+        // What was sealed anew is told from what was not.
+        ReplaceEncryptionKey { .. } => Attempts::Plain,
         // A move takes place from exactly where the content is; a moment that has come stays so.
         ClaimMoves { .. } | SettleRestores { .. } => Attempts::Plain,
         RegisterDatanode { .. }

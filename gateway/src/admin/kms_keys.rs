@@ -54,7 +54,7 @@ fn description(key: KeyDescription) -> KmsKeyDescription {
     KmsKeyDescription { name: key.name, created_ms: key.created.0, disabled: key.disabled }
 }
 
-fn refused(error: KeyStoreError) -> Refused {
+pub(super) fn refused(error: KeyStoreError) -> Refused {
     let said = |code| S3Error::with_message(code, error.to_string()).into();
     match &error {
         KeyStoreError::NotFound(_) => said(S3ErrorCode::KmsNotFoundException),

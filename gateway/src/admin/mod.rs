@@ -10,6 +10,7 @@ mod enrol;
 mod json;
 mod kms_keys;
 mod lifecycle;
+mod master_key;
 mod metadata;
 mod policies;
 mod refusal;
@@ -37,6 +38,7 @@ pub(crate) fn routes() -> Router<Arc<GatewayState>> {
         .route("/-/granary/v1/join-tokens", post(enrol::create_join_token))
         .route("/-/granary/v1/enrol", post(enrol::enrol))
         .route("/-/granary/v1/kms-keys", get(kms_keys::list).post(kms_keys::create).put(kms_keys::set_disabled))
+        .route("/-/granary/v1/master-key", get(master_key::status).post(master_key::rotate))
         .route("/-/granary/v1/users", get(users::list).post(users::add).delete(users::remove))
         .route("/-/granary/v1/users/state", post(users::set_state))
         .route("/-/granary/v1/keys", post(users::add_key).delete(users::remove_key))

@@ -1,8 +1,12 @@
 //! Encryption through the door: what is stored, who may read it, what happens to changed bytes.
 
+use super::datanode::MemoryDatanode;
 use super::http::{Connection, Request};
+use super::namenode::MemoryNamenode;
 use super::world::World;
 use granary_gateway::config::StoreDefault;
+use granary_gateway::encryption::MasterKey;
+use std::sync::Arc;
 
 const SEGMENT: usize = 64 << 10;
 const METHOD: &str = "x-amz-server-side-encryption";
@@ -194,6 +198,60 @@ async fn keys_are_made_disabled_and_enabled() {
     assert!(admin.signed("GET", keys).send().await.text().contains(r#""name":"invoices""#));
     assert_eq!(admin.anonymous("GET", keys).send().await.status, 403);
     world.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_master_key_takes_the_place_of_the_old_one() {
+    let text = || MasterKey::generate().unwrap().to_base64();
+    let (old, new) = (text(), text());
+    let (namenode, datanode) = (Arc::<MemoryNamenode>::default(), MemoryDatanode::default());
+    let gateway = async |keys: &[&String]| {
+        let keys: Vec<&str> = keys.iter().map(|key| key.as_str()).collect();
+        let master_key = MasterKey::from_base64(&keys.join("\n")).unwrap();
+        let world = World::before(namenode.clone(), datanode.clone(), Some(master_key), |_| {}).await;
+        let connection = world.connect().await;
+        (world, connection)
+    };
+    let read = async |connection: &mut Connection| {
+        let mut statuses = Vec::new();
+        for mode in ["s3", "kms"] {
+            statuses.push(connection.signed("GET", &format!("/bucket/{mode}")).send().await.status);
+        }
+        statuses
+    };
+    let counts = |current: u64, other: u64, unknown: u64, resealed: u64| {
+        format!(r#"{{"current":{current},"other":{other},"unknown":{unknown},"resealed":{resealed}}}"#)
+    };
+    let path = "/-/granary/v1/master-key";
+
+    let (first, mut connection) = gateway(&[&old]).await;
+    connection.signed("PUT", "/bucket").send().await;
+    for mode in ["s3", "kms"] {
+        let put = in_mode(connection.signed("PUT", &format!("/bucket/{mode}")), mode).body("x").send().await;
+        assert_eq!(put.status, 200, "{}", put.text());
+    }
+    assert_eq!(connection.signed("GET", path).send().await.text(), counts(2, 0, 0, 0));
+    first.stop().await;
+
+    let (lost, mut connection) = gateway(&[&new]).await;
+    assert_eq!(connection.signed("POST", path).send().await.text(), counts(0, 0, 2, 0));
+    assert_eq!(read(&mut connection).await, [500, 500]);
+    lost.stop().await;
+
+    let (both, mut connection) = gateway(&[&new, &old]).await;
+    assert_eq!(read(&mut connection).await, [200, 200]);
+    assert_eq!(connection.signed("GET", path).send().await.text(), counts(0, 2, 0, 0));
+    assert_eq!(connection.anonymous("POST", path).send().await.status, 403);
+    assert_eq!(connection.signed("POST", path).send().await.text(), counts(2, 0, 0, 2));
+    assert_eq!(connection.signed("POST", path).send().await.text(), counts(2, 0, 0, 0));
+    both.stop().await;
+
+    let (after, mut connection) = gateway(&[&new]).await;
+    assert_eq!(read(&mut connection).await, [200, 200]);
+    after.stop().await;
+    let (without, mut connection) = gateway(&[&old]).await;
+    assert_eq!(read(&mut connection).await, [500, 500]);
+    without.stop().await;
 }
 
 #[tokio::test]

@@ -251,6 +251,14 @@ impl Tables {
                 let keys = rest.by_ref().take(limit as usize).collect();
                 Ok(R::EncryptionKeys { keys, truncated: rest.next().is_some() })
             }
+            Q::ReplaceEncryptionKey { key_id, from, to } => match self.encryption_keys.get_mut(&key_id) {
+                None => Err(ErrorCode::NoSuchEntity.into()),
+                Some(kept) if kept.wrapped != from && kept.wrapped != to => Err(ErrorCode::Conflict.into()),
+                Some(kept) => {
+                    kept.wrapped = to;
+                    Ok(R::Done)
+                }
+            },
             Q::SetEncryptionKeyDisabled { key_id, disabled } => match self.encryption_keys.get_mut(&key_id) {
                 Some(key) => {
                     key.disabled = disabled;

@@ -36,10 +36,19 @@ impl World {
 
     /// With settings changed and this master key, if any.
     pub async fn with_master_key(master_key: Option<MasterKey>, change: impl FnOnce(&mut Config)) -> World {
-        let datanode = MemoryDatanode::default();
+        World::before(Arc::default(), MemoryDatanode::default(), master_key, change).await
+    }
+
+    /// Before what another gateway stored.
+    pub async fn before(
+        namenode: Arc<MemoryNamenode>,
+        datanode: MemoryDatanode,
+        master_key: Option<MasterKey>,
+        change: impl FnOnce(&mut Config),
+    ) -> World {
         let shutdown = CancellationToken::new();
         let components = ClientComponents {
-            namenode: Arc::new(MemoryNamenode::default()),
+            namenode,
             datanodes: Arc::new(datanode.clone()),
             local_datanode: None,
             holder: "test".into(),

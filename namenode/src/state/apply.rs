@@ -136,6 +136,7 @@ fn perform(tx: &mut Transaction<'_>, action: &Action, now: UnixMillis) -> Result
         Action::ChangeUsers(change) => change_users(tx, change, now),
         Action::AddEncryptionKey { key_id, wrapped } => encryption_keys::add(tx, key_id, wrapped, now),
         Action::SetEncryptionKeyDisabled { key_id, disabled } => encryption_keys::set_disabled(tx, key_id, *disabled),
+        Action::ReplaceEncryptionKey { key_id, from, to } => encryption_keys::replace(tx, key_id, from, to),
 
         Action::AppendEvents { events } => events::append(tx, events, now),
         Action::ClaimEvents { limit, claim_ms } => events::claim(tx, *limit, *claim_ms, now),

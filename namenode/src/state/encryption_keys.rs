@@ -60,6 +60,28 @@ pub(super) fn add(
     Ok(NamenodeReply::Done)
 }
 
+/// Puts a key that was sealed anew in the place of the same key as it was. Asked again, it has been done.
+pub(super) fn replace(
+    tx: &mut Transaction<'_>,
+    key_id: &str,
+    from: &[u8],
+    to: &[u8],
+) -> Result<NamenodeReply, Rejection> {
+    if to.len() > WRAPPED_BYTES_MAX {
+        return Err(refuse(ErrorCode::InvalidArgument, "a key's wrapped bytes are too long"));
+    }
+    let row = layout::encryption_key(key_id);
+    let Some(mut record) = view::read::<_, EncryptionKeyRecord>(tx, &row)? else {
+        return Err(refuse(ErrorCode::NoSuchEntity, format!("encryption key {key_id}")));
+    };
+    if record.wrapped != from && record.wrapped != to {
+        return Err(refuse(ErrorCode::Conflict, format!("encryption key {key_id} was sealed anew meanwhile")));
+    }
+    record.wrapped = to.to_vec();
+    tx.put_record(row, &record);
+    Ok(NamenodeReply::Done)
+}
+
 pub(super) fn set_disabled(tx: &mut Transaction<'_>, key_id: &str, disabled: bool) -> Result<NamenodeReply, Rejection> {
     let row = layout::encryption_key(key_id);
     let Some(mut record) = view::read::<_, EncryptionKeyRecord>(tx, &row)? else {

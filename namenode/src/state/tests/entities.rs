@@ -136,6 +136,18 @@ fn encryption_keys_stay_and_can_be_disabled() {
     let get = |key_id: &str| state::get_encryption_key(store.view(), key_id).unwrap();
     assert_eq!(get("two").map(|key| (key.disabled, key.wrapped)), Some((true, vec![7; 40])));
     assert_eq!(get("three"), None);
+    let replace = |key_id: &str, from: u8, to: u8| Action::ReplaceEncryptionKey {
+        key_id: key_id.to_owned(),
+        from: vec![from; 40],
+        to: vec![to; 40],
+    };
+    assert_eq!(store.refused(replace("three", 7, 8)), ErrorCode::NoSuchEntity);
+    assert_eq!(store.refused(replace("two", 6, 8)), ErrorCode::Conflict);
+    for _again in 0..2 {
+        store.done(replace("two", 7, 8));
+        let get = |key_id: &str| state::get_encryption_key(store.view(), key_id).unwrap();
+        assert_eq!(get("two").map(|key| (key.disabled, key.wrapped)), Some((true, vec![8; 40])));
+    }
     assert_eq!(state::list_encryption_keys(store.view(), None, 10).unwrap().0.len(), 2);
 }
 
