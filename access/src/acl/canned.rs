@@ -70,15 +70,15 @@ impl CannedAcl {
         let grants = match self {
             // EC2 is not here to be given anything.
             Self::Private | Self::AwsExecRead => return None,
-            Self::PublicRead => vec![group(Grantee::AllUsers, Permission::Read), full],
+            Self::PublicRead => vec![full, group(Grantee::AllUsers, Permission::Read)],
             Self::PublicReadWrite => {
-                vec![group(Grantee::AllUsers, Permission::Read), group(Grantee::AllUsers, Permission::Write), full]
+                vec![full, group(Grantee::AllUsers, Permission::Read), group(Grantee::AllUsers, Permission::Write)]
             }
-            Self::AuthenticatedRead => vec![group(Grantee::AuthenticatedUsers, Permission::Read), full],
+            Self::AuthenticatedRead => vec![full, group(Grantee::AuthenticatedUsers, Permission::Read)],
             Self::LogDeliveryWrite => vec![
+                full,
                 group(Grantee::LogDelivery, Permission::Write),
                 group(Grantee::LogDelivery, Permission::ReadAcp),
-                full,
             ],
             Self::BucketOwnerRead | Self::BucketOwnerFullControl if owner == bucket_owner => return None,
             Self::BucketOwnerRead => vec![full, user(bucket_owner, Permission::Read)],

@@ -349,18 +349,23 @@ fn presigned_payload<'r>(
 
 fn parse_expires(text: &str) -> Result<u32, S3Error> {
     if text.strip_prefix('-').is_some_and(|rest| rest.parse::<u64>().is_ok()) {
-        return Err(query_error("X-Amz-Expires must be non-negative"));
+        return Err(out_of_bounds("X-Amz-Expires must be non-negative"));
     }
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(query_error("X-Amz-Expires should be a number"));
     }
     match text.parse() {
-        Ok(0) => Err(query_error("X-Amz-Expires must be at least 1 second")),
+        Ok(0) => Err(out_of_bounds("Request has expired")),
         Ok(expires_s) if expires_s <= EXPIRES_MAX_S => Ok(expires_s),
-        Ok(_) | Err(_) => Err(query_error(
+        Ok(_) | Err(_) => Err(out_of_bounds(
             "X-Amz-Expires must be less than a week (in seconds); that is, the given X-Amz-Expires must be less than 604800 seconds",
         )),
     }
+}
+
+/// A request that nobody may have made for so long is one that is not valid now, as if it had expired.
+fn out_of_bounds(message: &'static str) -> S3Error {
+    S3Error::with_message(S3ErrorCode::AccessDenied, message)
 }
 
 fn check_presigned_window(signed_at: &AmzDate, expires_s: u32, now_s: i64) -> Result<(), S3Error> {

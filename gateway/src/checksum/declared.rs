@@ -29,23 +29,23 @@ impl DeclaredChecksum {
     /// checksum to go with it. `BadDigest`: a malformed value. `NotImplemented`: an algorithm this server does not know, which must not
     /// be taken for "no checksum".
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, S3Error> {
+        let is_value = |name: &str| name.starts_with(HEADER_PREFIX) && !NOT_VALUES.contains(&name);
+        if headers.iter().filter(|(name, _)| is_value(name.as_str()) || *name == "x-amz-trailer").count() > 1 {
+            return Err(S3Error::invalid_request(
+                "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
+            ));
+        }
         let mut declared = Self::Absent;
         for (name, value) in headers {
-            let found = match name.as_str() {
+            declared = match name.as_str() {
                 "x-amz-trailer" => Self::Trailer(trailer_algorithm(text(value, "x-amz-trailer")?)?),
-                other if other.starts_with(HEADER_PREFIX) && !NOT_VALUES.contains(&other) => {
+                other if is_value(other) => {
                     let algorithm = ChecksumAlgorithm::from_header_name(other)
                         .ok_or_else(|| S3Error::new(S3ErrorCode::NotImplemented).field("Header", other))?;
                     Self::Header(Checksum::parse(algorithm, text(value, other)?, "header")?)
                 }
                 _other_header => continue,
             };
-            if declared != Self::Absent {
-                return Err(S3Error::invalid_request(
-                    "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.",
-                ));
-            }
-            declared = found;
         }
         declared.check_sdk_algorithm(headers)?;
         Ok(declared)

@@ -65,7 +65,11 @@ impl Document for WebsiteConfiguration {
         if error_key.as_ref().is_some_and(|key| key.is_empty() || key.len() > TEXT_BYTES_MAX) {
             return Err(invalid("The ErrorDocument Key is not well formed"));
         }
-        let rules = root.optional("RoutingRules")?.map(read_rules).transpose()?.unwrap_or_default();
+        let rules = root.optional("RoutingRules")?.map(read_rules).transpose()?;
+        if rules.as_ref().is_some_and(Vec::is_empty) {
+            return Err(malformed());
+        }
+        let rules = rules.unwrap_or_default();
         Ok(Self::Site(IndexedWebsite { index_suffix, error_key, rules }))
     }
 

@@ -60,7 +60,9 @@ pub(super) async fn get_bucket_tagging(state: &GatewayState, request: S3Request)
 
 pub(super) async fn put_bucket_tagging(state: &GatewayState, mut request: S3Request) -> Outcome {
     let tagging = BucketTagging::parse(&digested_body_of(state, &mut request).await?)?;
-    store(state, &request, BucketDocument::Tagging, Some(tagging.to_xml())).await?;
+    // No tags are no tag set.
+    let document = (!tagging.tags.is_empty()).then(|| tagging.to_xml());
+    store(state, &request, BucketDocument::Tagging, document).await?;
     Ok(no_content())
 }
 

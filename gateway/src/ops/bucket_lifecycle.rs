@@ -41,7 +41,7 @@ pub(super) async fn put_bucket_lifecycle(state: &GatewayState, mut request: S3Re
         Some(name) => {
             let named = TransitionMinimumSize::from_name(name).filter(|size| *size != TransitionMinimumSize::Unlimited);
             named.ok_or_else(|| {
-                S3Error::invalid_argument("Invalid TransitionDefaultMinimumObjectSize", MINIMUM_SIZE, name)
+                S3Error::invalid_request(format!("Invalid TransitionDefaultMinimumObjectSize found: {name}"))
             })?
         }
     };

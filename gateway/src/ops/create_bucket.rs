@@ -2,12 +2,14 @@
 
 use super::Outcome;
 use super::acl_request::{AclRules, acl_of_new_bucket};
-use super::bucket::CLASSIC_REGION;
+use super::bucket::{BUCKET_ARN, CLASSIC_REGION, bucket_arn};
+use super::bucket_documents::{settings_now, store};
 use super::refused_headers::refuse_unbuilt;
 use crate::config::NewBuckets;
 use crate::documents::{BucketTagging, CreateBucketConfiguration, Document};
-use crate::error::S3Error;
-use crate::server::{GatewayState, ResponseBody, S3Request, S3Response};
+use crate::error::{S3Error, S3ErrorCode};
+use crate::server::{GatewayState, Refusal, ResponseBody, S3Request, S3Response};
+use bytes::Bytes;
 use granary_access::acl::to_document;
 use granary_access::{ObjectOwnership, PublicAccessBlock};
 use granary_protocol::ErrorCode;
@@ -37,9 +39,9 @@ pub(super) async fn create_bucket(state: &GatewayState, mut request: S3Request) 
         ownership: ownership.unwrap_or(ObjectOwnership::ObjectWriter),
         block: block.unwrap_or_default(),
     };
-    if let Some(acl) = acl_of_new_bucket(state, &rules, &request.headers).await? {
-        documents.push((BucketDocument::Acl, to_document(&acl).into()));
-    }
+    let acl: Option<Bytes> =
+        acl_of_new_bucket(state, &rules, &request.headers).await?.map(|acl| to_document(&acl).into());
+    documents.extend(acl.clone().map(|acl| (BucketDocument::Acl, acl)));
     if !configuration.tags.is_empty() {
         documents.push((BucketDocument::Tagging, BucketTagging { tags: configuration.tags }.to_xml()));
     }
@@ -47,14 +49,31 @@ pub(super) async fn create_bucket(state: &GatewayState, mut request: S3Request) 
     let created = state.client.create_bucket(bucket, request.maker(), region.clone(), object_lock, documents).await;
     state.settings.forget(&request.bucket);
     match created {
-        Err(failure) if failure.code == ErrorCode::BucketAlreadyOwnedByYou && region == CLASSIC_REGION => {}
+        Err(failure) if failure.code == ErrorCode::BucketAlreadyOwnedByYou && region == CLASSIC_REGION => {
+            set_list_again(state, &request, acl).await?;
+        }
         other => other?,
     }
     let mut response = S3Response::new(ResponseBody::empty());
+    if let Ok(arn) = HeaderValue::from_str(&bucket_arn(&request.bucket)) {
+        response.headers_mut().insert(BUCKET_ARN, arn);
+    }
     if let Ok(location) = HeaderValue::from_str(&format!("/{}", request.bucket)) {
         response.headers_mut().insert(LOCATION, location);
     }
     Ok(response)
+}
+
+/// In the classic region, creating one's own bucket again sets its list anew, and nothing else.
+async fn set_list_again(state: &GatewayState, request: &S3Request, acl: Option<Bytes>) -> Result<(), Refusal> {
+    let settings = settings_now(state, request).await?;
+    if acl.is_some() && !settings.ownership().acls_count() {
+        return Err(S3ErrorCode::InvalidBucketAclWithObjectOwnership.into());
+    }
+    match settings.document(BucketDocument::Acl) == acl.as_ref() {
+        true => Ok(()),
+        false => store(state, request, BucketDocument::Acl, acl).await,
+    }
 }
 
 fn object_lock_asked(request: &S3Request) -> Result<bool, S3Error> {

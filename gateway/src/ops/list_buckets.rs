@@ -1,6 +1,7 @@
 //! ListBuckets.
 
 use super::Outcome;
+use super::bucket::bucket_arn;
 use super::page::{parse_token, token};
 use super::xml_writer::Xml;
 use crate::error::{S3Error, S3ErrorCode};
@@ -48,6 +49,7 @@ pub(super) async fn list_buckets(state: &GatewayState, request: S3Request) -> Ou
         xml.element("Name", bucket.name.as_str());
         xml.time("CreationDate", bucket.created);
         xml.element("BucketRegion", &bucket.region);
+        xml.element("BucketArn", &bucket_arn(&bucket.name));
         xml.close("Bucket");
     }
     xml.close("Buckets");

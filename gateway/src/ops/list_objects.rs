@@ -4,7 +4,7 @@ use super::Outcome;
 use super::archive::RestoreStatuses;
 use super::checksums::{algorithm_of, type_of};
 use super::owners::Owners;
-use super::page::{after_marker, page_size, parse_token, token, wants_url_encoding};
+use super::page::{MarkerInside, after_marker, page_size, parse_token, token, wants_url_encoding};
 use super::xml_writer::Xml;
 use crate::error::S3Error;
 use crate::server::{GatewayState, Refusal, S3Request};
@@ -80,7 +80,7 @@ fn fits_xml(text: &str) -> bool {
 pub(super) async fn list_objects(state: &GatewayState, request: S3Request) -> Outcome {
     let asked = Asked::read(&request)?;
     let marker = request.query.get("marker").unwrap_or_default();
-    let after = after_marker(marker, &asked.prefix, &asked.delimiter);
+    let after = after_marker(marker, &asked.prefix, &asked.delimiter, MarkerInside::Passed);
     let listing = asked.page(state, &request, after).await?;
     let mut xml = asked.document(&request, &listing, ListVersion::One);
     xml.name("Marker", marker);
@@ -104,7 +104,7 @@ pub(super) async fn list_objects_v2(state: &GatewayState, request: S3Request) ->
     let continuation = query.get("continuation-token");
     let after = match (continuation, start_after) {
         (Some(token), _) if !token.is_empty() => parse_token(token)?,
-        (_, Some(name)) => after_marker(name, &asked.prefix, &asked.delimiter),
+        (_, Some(name)) => after_marker(name, &asked.prefix, &asked.delimiter, MarkerInside::Listed),
         (_, None) => ListAfter::Start,
     };
     let listing = asked.page(state, &request, after).await?;

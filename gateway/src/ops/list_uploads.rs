@@ -39,10 +39,15 @@ pub(super) async fn list_uploads(state: &GatewayState, request: S3Request) -> Ou
     xml.encode_names(url_encoded);
     xml.name("KeyMarker", key_marker);
     xml.element("UploadIdMarker", upload_marker.unwrap_or_default());
-    if let Some(next) = &listing.next {
-        xml.name("NextKeyMarker", &next.key);
-        xml.element("NextUploadIdMarker", &next.upload.map(upload_text).unwrap_or_default());
-    }
+    // At the end of the list they name its last upload, if that is what it ends with.
+    let last = listing.uploads.last().filter(|_| listing.common_prefixes.is_empty());
+    let (next_key, next_upload) = match (&listing.next, last) {
+        (Some(next), _) => (next.key.as_str(), next.upload),
+        (None, Some(last)) => (last.key.as_str(), Some(last.upload)),
+        (None, None) => ("", None),
+    };
+    xml.name("NextKeyMarker", next_key);
+    xml.element("NextUploadIdMarker", &next_upload.map(upload_text).unwrap_or_default());
     xml.name("Prefix", prefix);
     if !delimiter.is_empty() {
         xml.name("Delimiter", delimiter);

@@ -4,7 +4,7 @@ use super::Outcome;
 use super::archive::RestoreStatuses;
 use super::checksums::{algorithm_of, type_of};
 use super::owners::Owners;
-use super::page::{after_marker, page_size, wants_url_encoding};
+use super::page::{MarkerInside, after_marker, page_size, wants_url_encoding};
 use super::text::{parse_version, version_text};
 use super::xml_writer::Xml;
 use crate::error::S3Error;
@@ -81,7 +81,7 @@ fn start(key: &str, version: Option<&str>, prefix: &str, delimiter: &str) -> Res
             parse_version(text).map_err(|_| S3Error::invalid_argument("Invalid version id specified", NAME, text))?;
         return Ok(VersionAfter::Version(key.to_owned(), version));
     }
-    Ok(match after_marker(key, prefix, delimiter) {
+    Ok(match after_marker(key, prefix, delimiter, MarkerInside::Passed) {
         ListAfter::Start => VersionAfter::Start,
         ListAfter::Key(key) => VersionAfter::Key(key),
         ListAfter::Prefix(prefix) => VersionAfter::Prefix(prefix),

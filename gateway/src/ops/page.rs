@@ -59,16 +59,29 @@ pub(super) fn parse_token(token: &str) -> Result<ListAfter, S3Error> {
     }
 }
 
+/// What becomes of a common prefix that a client's own marker lies in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MarkerInside {
+    /// It comes before the marker, and is not listed again.
+    Passed,
+    /// It is listed if there is more in it.
+    Listed,
+}
+
 /// Where a page after a client's own marker starts. A marker that is itself a common prefix of this listing stands for
 /// everything below it: that is what the page before named as its last entry.
-pub(super) fn after_marker(marker: &str, prefix: &str, delimiter: &str) -> ListAfter {
+pub(super) fn after_marker(marker: &str, prefix: &str, delimiter: &str, inside: MarkerInside) -> ListAfter {
     if marker.is_empty() {
         return ListAfter::Start;
     }
     let below_prefix = marker.strip_prefix(prefix).filter(|_| !delimiter.is_empty());
-    match below_prefix.and_then(|rest| rest.find(delimiter).map(|at| at + delimiter.len() == rest.len())) {
-        Some(true) => ListAfter::Prefix(marker.to_owned()),
-        Some(false) | None => ListAfter::Key(marker.to_owned()),
+    let common = below_prefix
+        .and_then(|rest| rest.find(delimiter))
+        .map(|at| &marker[..prefix.len() + at + delimiter.len()])
+        .filter(|common| inside == MarkerInside::Passed || *common == marker);
+    match common {
+        Some(common) => ListAfter::Prefix(common.to_owned()),
+        None => ListAfter::Key(marker.to_owned()),
     }
 }
 
@@ -107,8 +120,13 @@ mod tests {
             ("axx", "a", "xx", ListAfter::Prefix("axx".into())),
             ("zz/", "a/", "/", ListAfter::Key("zz/".into())),
         ] {
-            assert_eq!(after_marker(marker, prefix, delimiter), expected, "{marker} {prefix} {delimiter}");
+            let after = after_marker(marker, prefix, delimiter, MarkerInside::Listed);
+            assert_eq!(after, expected, "{marker} {prefix} {delimiter}");
         }
+        let passed = |marker, prefix| after_marker(marker, prefix, "/", MarkerInside::Passed);
+        assert_eq!(passed("a/b", ""), ListAfter::Prefix("a/".into()));
+        assert_eq!(passed("a/b/c", "a/"), ListAfter::Prefix("a/b/".into()));
+        assert_eq!(passed("a/b", "a/"), ListAfter::Key("a/b".into()));
     }
 
     proptest! {

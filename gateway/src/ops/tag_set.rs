@@ -25,6 +25,9 @@ pub(super) fn tags_of_headers(headers: &HeaderMap) -> Result<Vec<Tag>, S3Error> 
 
 /// Reads `key=value&key=value`, percent-encoded; a value may be missing.
 fn parse_tag_query(text: &str) -> Result<Vec<Tag>, S3Error> {
+    if text.split('&').any(|pair| pair.matches('=').count() > 1) {
+        return Err(not_a_query(text));
+    }
     let query = Query::parse(Some(text)).map_err(|_| not_a_query(text))?;
     let tag =
         |(key, value): (&str, Option<&str>)| Tag { key: key.to_owned(), value: value.unwrap_or_default().to_owned() };

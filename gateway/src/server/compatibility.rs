@@ -188,7 +188,14 @@ Semantics and error codes are AWS's, the present ones where they have changed. D
   access control list that the owner puts is accepted, and public access is not blocked until somebody says so. With the setting
   `new_buckets = \"guarded\"` buckets are created exactly as AWS does since April 2023, with `\"open\"` as it did before
   (`access-control.md`).
-- `If-None-Match` with a tag is a condition on writes, too; AWS answers 501.
+- `If-None-Match` with a tag is a condition on writes, too; AWS answers 501. So are `If-Match: *`, `If-Match` on a delete that names a
+  version, `x-amz-if-match-size` and `x-amz-if-match-last-modified-time`.
+- A presigned URL whose `X-Amz-Expires` is not 1 to 604800 is answered 403 `AccessDenied`, as one that has expired (AWS: 400
+  `AuthorizationQueryParametersError`).
+- A read with another SSE-C key than the object's is 400 `InvalidArgument` (AWS: 403 `AccessDenied`).
+- A grant to an e-mail address is `UnresolvableGrantByEmailAddress`: no user has one (AWS: 405 `MethodNotAllowed` since October 2025).
+- `x-amz-confirm-remove-self-bucket-access` has no effect: no policy keeps a bucket's owner from its policy.
+- Copies of multipart objects keep their ETag, and their parts: no byte is read for a copy.
 - A checksum header that can be no checksum is `BadDigest` (AWS: `InvalidRequest`), a part number that an object does not have is 400
   `InvalidPart` (AWS: 416 `InvalidPartNumber`), more than ten tags are `InvalidTag` (AWS: `BadRequest`), a copied range beyond the
   source's end is `InvalidRange` (AWS: `InvalidArgument`).

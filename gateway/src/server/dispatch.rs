@@ -23,7 +23,7 @@ use crate::error::{HOST_ID_HEADER, REQUEST_ID_HEADER, S3Error, S3ErrorCode};
 use crate::ops::{self, CrossOrigin};
 use crate::request::{ObjectKey, Query, RequestTarget, Resource, request_host};
 use crate::sts;
-use granary_protocol::BucketName;
+use granary_protocol::{BucketName, ErrorCode};
 use http::header::{ALLOW, CONNECTION, CONTENT_LENGTH, EXPECT, ORIGIN, SERVER};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request};
@@ -199,7 +199,12 @@ async fn settings_of(
     bucket: Option<BucketName>,
 ) -> Result<Option<Arc<BucketSettings>>, Refusal> {
     match bucket {
-        Some(bucket) if operation != Operation::CreateBucket => Ok(Some(state.settings.get(&bucket).await?)),
+        Some(bucket) if operation != Operation::CreateBucket => match state.settings.get(&bucket).await {
+            Err(failure) if failure.code == ErrorCode::NoSuchBucket => {
+                Err(S3Error::new(S3ErrorCode::NoSuchBucket).field("BucketName", bucket.as_str()).into())
+            }
+            found => Ok(Some(found?)),
+        },
         Some(_) | None => Ok(None),
     }
 }

@@ -1,13 +1,15 @@
-//! `x-amz-*` parameters of a presigned URL: headers that its signer moved into the query.
+//! `x-amz-*` parameters of a presigned URL, and its conditions: headers that its signer moved into the query.
 //!
 //! They mean there what they mean as headers, so they become headers before anybody looks at either: a checksum in the
-//! query is verified, and a setting this store refuses is refused. The signature covers the whole query.
+//! query is verified, a condition holds, and a setting this store refuses is refused. The signature covers the whole query.
 
 use crate::error::S3Error;
 use crate::request::Query;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 const PREFIX: &str = "x-amz-";
+/// Other headers that may come so: whoever hands out a URL says with them what it may not overwrite.
+const CONDITIONS: [&str; 2] = ["if-match", "if-none-match"];
 /// Parameters of the signature itself, in lower case, and an SDK's note about a header it did not write.
 const NOT_HEADERS: [&str; 9] = [
     "x-amz-algorithm",
@@ -21,15 +23,15 @@ const NOT_HEADERS: [&str; 9] = [
     "x-amz-signedheaders",
 ];
 
-/// Adds the query's `x-amz-*` parameters to the headers.
+/// Adds the query's `x-amz-*` parameters and conditions to the headers.
 ///
 /// # Errors
 /// `InvalidArgument` for a value no header can hold, or one that differs from the header's own: it could be read two ways.
 pub(super) fn add_hoisted(headers: &mut HeaderMap, query: &Query) -> Result<(), S3Error> {
     for (parameter, value) in query.iter() {
-        let is_hoisted = parameter.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX));
-        let name = if is_hoisted { parameter.to_ascii_lowercase() } else { continue };
-        if NOT_HEADERS.contains(&name.as_str()) {
+        let name = parameter.to_ascii_lowercase();
+        let is_hoisted = name.starts_with(PREFIX) || CONDITIONS.contains(&name.as_str());
+        if !is_hoisted || NOT_HEADERS.contains(&name.as_str()) {
             continue;
         }
         let text = value.unwrap_or_default();
@@ -58,6 +60,10 @@ mod tests {
     fn parameters_become_headers() {
         let mut headers = HeaderMap::new();
         headers.insert("x-amz-meta-a", HeaderValue::from_static("1"));
+        let conditions = Query::parse(Some("If-None-Match=%2A&if-match=x&if-modified-since=x")).unwrap();
+        let mut of_conditions = HeaderMap::new();
+        add_hoisted(&mut of_conditions, &conditions).unwrap();
+        assert_eq!((of_conditions.len(), &of_conditions["if-none-match"]), (2, &HeaderValue::from_static("*")));
         let add = |headers: &mut HeaderMap, raw: &str| add_hoisted(headers, &Query::parse(Some(raw)).unwrap());
         let raw =
             "X-Amz-Date=d&X-Amz-Signature=s&x-amz-checksum-crc32=AAAAAA%3D%3D&X-Amz-Acl=private&x-amz-meta-a=1&x-id=P";

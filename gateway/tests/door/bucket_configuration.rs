@@ -181,6 +181,13 @@ async fn a_list_decides_what_nobody_has_chosen() {
     assert_eq!(made.status, 200, "{}", made.text());
     let ownership = connection.signed("GET", "/listed?ownershipControls").send().await;
     assert_eq!(ownership.element("ObjectOwnership"), Some("ObjectWriter"));
+    // Created again it keeps what is in it and all but its list.
+    assert_eq!(connection.signed("PUT", "/listed/k").body("x").send().await.status, 200);
+    assert!(connection.signed("GET", "/listed?acl").send().await.text().contains("AllUsers"));
+    let again = connection.signed("PUT", "/listed").send().await;
+    assert_eq!((again.status, again.header("x-amz-bucket-arn")), (200, Some("arn:aws:s3:::listed")));
+    assert!(!connection.signed("GET", "/listed?acl").send().await.text().contains("AllUsers"));
+    assert_eq!(connection.signed("GET", "/listed/k").send().await.status, 200);
     world.stop().await;
 }
 

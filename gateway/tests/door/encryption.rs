@@ -5,7 +5,7 @@ use super::http::{Connection, Request};
 use super::namenode::MemoryNamenode;
 use super::world::World;
 use granary_gateway::config::StoreDefault;
-use granary_gateway::encryption::MasterKey;
+use granary_sealing::MasterKey;
 use std::sync::Arc;
 
 const SEGMENT: usize = 64 << 10;
