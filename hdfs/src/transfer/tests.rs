@@ -24,7 +24,7 @@ use granary_protocol::namenode::{
 use granary_protocol::token::{AccessMode, BlockKey, BlockToken};
 use granary_protocol::user::TokenKey;
 use granary_protocol::{BlockId, ClusterId, ContentId, ErrorCode, Failure, GenerationStamp, UnixMillis};
-use granary_sealing::{DataKey, KeyDescription, KeyName, KeyStore, KeyStoreError, StreamSealer};
+use granary_sealing::{DataKey, KeyDescription, KeyName, KeyStore, KeyStoreError, MasterKeyStanding, StreamSealer};
 use md5::{Digest, Md5};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestRunner};
@@ -148,6 +148,10 @@ impl KeyStore for OneKey {
             KeyName::Kms(name) => Err(KeyStoreError::Disabled(name.clone())),
         };
         std::future::ready(opened).boxed()
+    }
+
+    fn master_key(&self, _: bool) -> BoxFuture<'_, Result<MasterKeyStanding, KeyStoreError>> {
+        unreachable!("no key is sealed anew here")
     }
 
     fn create<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), KeyStoreError>> {
