@@ -29,16 +29,16 @@ impl Codec {
 
     /// Whether reading can begin elsewhere than at the beginning.
     pub fn splits(self) -> bool {
-        matches!(self, Codec::Plain)
+        matches!(self, Codec::Plain | Codec::Bzip2)
     }
 
     /// The bytes as they were before compression; several compressed streams one after the other are one.
     pub fn decode<'a>(self, from: impl Read + Send + 'a) -> Result<Box<dyn Read + Send + 'a>> {
         let from = BufReader::with_capacity(READ_BYTES, from);
         Ok(match self {
-            Codec::Plain => Box::new(from),
+            // Pieces of bzip2 have a reader of their own.
+            Codec::Plain | Codec::Bzip2 => Box::new(from),
             Codec::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(from)),
-            Codec::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(from)),
             Codec::Zstd => Box::new(ZstdFrames { frames: FrameDecoder::new(), from, inside: false }),
         })
     }

@@ -2,10 +2,11 @@
 //!
 //! A line ends with `\n` (a `\r` before it is part of the line) or with its object, and belongs to the piece its first
 //! byte lies in: a reader begins one byte early and drops what it finds up to the first `\n`, and reads past the end of its
-//! piece to finish its last line. So any division of an object gives each line once. Compressed objects that cannot be
-//! divided are one piece each.
+//! piece to finish its last line. So any division of an object gives each line once. Objects of gzip and zstd cannot be
+//! divided and are one piece each; those of bzip2 are divided at their blocks.
 
 use super::Source;
+use super::bzip2_piece::Bzip2Piece;
 use super::codec::Codec;
 use super::metered::{input_failure, open};
 use crate::engine::{Counter, TaskFailure};
@@ -42,11 +43,16 @@ pub(crate) struct Lines<'a> {
 impl<'a> Lines<'a> {
     pub fn open(source: Source<'a>, piece: &'a Piece) -> Result<Self, TaskFailure> {
         let codec = Codec::of(&piece.file.key);
-        let skipping = piece.offset > 0;
-        let begin = piece.offset - u64::from(skipping);
-        let raw = open(source, &piece.file, begin, piece.offset + piece.length - begin)?;
-        let from = codec.decode(raw).map_err(|error| input_failure(&piece.file, &error))?;
         let end = piece.offset + piece.length;
+        let skipping = codec == Codec::Plain && piece.offset > 0;
+        let begin = piece.offset - u64::from(skipping);
+        let from: std::io::Result<Box<dyn Read + Send>> = if codec == Codec::Bzip2 {
+            let raw = open(source, &piece.file, begin, piece.file.length - begin)?;
+            Bzip2Piece::open(raw, begin, end).map(|lines| Box::new(lines) as _)
+        } else {
+            codec.decode(open(source, &piece.file, begin, end - begin)?)
+        };
+        let from = from.map_err(|error| read_failure(codec, piece, begin, &error))?;
         Ok(Lines {
             source,
             piece,
@@ -146,7 +152,7 @@ impl<'a> Lines<'a> {
             self.buffer.resize(wanted, 0);
         }
         let read = self.from.read(&mut self.buffer[kept..]);
-        let read = read.map_err(|error| self.read_failure(&error))?;
+        let read = read.map_err(|error| read_failure(self.codec, self.piece, self.offset + kept as u64, &error))?;
         self.end += read;
         if read == 0 { self.go_past() } else { Ok(()) }
     }
@@ -170,16 +176,12 @@ impl<'a> Lines<'a> {
         }
         Ok(())
     }
+}
 
-    fn read_failure(&self, error: &std::io::Error) -> TaskFailure {
-        match self.codec {
-            Codec::Plain => input_failure(&self.piece.file, error),
-            _ => TaskFailure::InputDamaged {
-                url: self.piece.file.url(),
-                offset: self.offset + (self.end - self.start) as u64,
-                reason: error.to_string(),
-            },
-        }
+fn read_failure(codec: Codec, piece: &Piece, offset: u64, error: &std::io::Error) -> TaskFailure {
+    match codec {
+        Codec::Plain => input_failure(&piece.file, error),
+        _ => TaskFailure::InputDamaged { url: piece.file.url(), offset, reason: error.to_string() },
     }
 }
 

@@ -1,6 +1,7 @@
 //! Records of the input: lines that are whole whatever the splits, records of fixed length, objects as they are; through
 //! the decompressors.
 
+mod bzip2_piece;
 mod codec;
 mod fixed;
 mod lines;

@@ -3,11 +3,12 @@
 use crate::engine::*;
 use crate::placement::{InputId, NodeId};
 use crate::plan::{BlockLocation, InputFile, LocatedFile, Split, plan};
-use crate::sandbox::Execution;
+use crate::sandbox::{Account, Execution};
 use crate::shuffle::MapOutputFile;
 use crate::spec::{JobSpec, Program};
 use std::collections::BTreeMap;
 use std::io::{Error, ErrorKind, Read, Result, Write};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
@@ -118,14 +119,28 @@ impl Ran {
 
 /// Runs a job to its end or its first failure.
 pub(super) fn run_job(spec: &JobSpec, objects: &Files, block_bytes: u64) -> std::result::Result<Ran, TaskFailure> {
+    run_watched(spec, objects, block_bytes, None, &Progress::default(), &Cancel::default())
+}
+
+/// The same, its processes run as `account`, with what is seen of it and a way to end it.
+pub(super) fn run_watched(
+    spec: &JobSpec,
+    objects: &Files,
+    block_bytes: u64,
+    account: Option<Account>,
+    progress: &Progress,
+    cancel: &Cancel,
+) -> std::result::Result<Ran, TaskFailure> {
     spec.validate().unwrap();
     let store = MemoryStore { objects: Arc::new(objects.clone()), outputs: Arc::default() };
     let splits = plan(spec, &located(objects, block_bytes), 3).unwrap();
     let splits: Vec<Split> = splits.into_iter().map(|planned| planned.split).collect();
-    let cancel = Cancel::default();
-    let cuts = if spec.needs_cuts() { sample_cuts(spec, &splits, &store, &cancel)? } else { Vec::new() };
-    let job =
-        JobRun { spec, store: &store, cuts: &cuts, scratch: TempDir::new().unwrap(), progress: Progress::default() };
+    let cuts = if spec.needs_cuts() { sample_cuts(spec, &splits, &store, cancel)? } else { Vec::new() };
+    let scratch = TempDir::new().unwrap();
+    // Searched by the user that processes run as.
+    std::fs::set_permissions(scratch.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
+    let execution = Execution { launcher: std::env::current_exe().unwrap(), account };
+    let job = JobRun { spec, store: &store, cuts: &cuts, scratch, progress, cancel, execution };
     let mut outputs = Outputs(Vec::new());
     let maps = splits.len();
     for (task, split) in splits.into_iter().enumerate() {
@@ -138,7 +153,7 @@ pub(super) fn run_job(spec: &JobSpec, objects: &Files, block_bytes: u64) -> std:
         job.attempt(partition, &TaskInput::Reduce { partition, sources }, &outputs)?;
     }
     let outputs = store.outputs.lock().unwrap().clone();
-    Ok(Ran { outputs, counters: job.progress.report().counters, maps })
+    Ok(Ran { outputs, counters: progress.report().counters, maps })
 }
 
 struct JobRun<'a> {
@@ -146,7 +161,9 @@ struct JobRun<'a> {
     store: &'a MemoryStore,
     cuts: &'a [Vec<u8>],
     scratch: TempDir,
-    progress: Progress,
+    progress: &'a Progress,
+    cancel: &'a Cancel,
+    execution: Execution,
 }
 
 impl JobRun<'_> {
@@ -158,7 +175,7 @@ impl JobRun<'_> {
     ) -> std::result::Result<AttemptDone, TaskFailure> {
         let kind = if matches!(input, TaskInput::Map { .. }) { "m" } else { "r" };
         let scratch = self.scratch.path().join(format!("{kind}{task}"));
-        std::fs::create_dir(&scratch).unwrap();
+        std::fs::DirBuilder::new().mode(0o711).create(&scratch).unwrap();
         run_attempt(&Attempt {
             spec: self.spec,
             job: "job_1_1",
@@ -169,9 +186,9 @@ impl JobRun<'_> {
             store: self.store,
             map_outputs: outputs,
             scratch: &scratch,
-            progress: &self.progress,
-            cancel: &Cancel::default(),
-            execution: &Execution { launcher: "/nonexistent".into(), account: None },
+            progress: self.progress,
+            cancel: self.cancel,
+            execution: &self.execution,
         })
     }
 }

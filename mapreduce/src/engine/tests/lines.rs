@@ -57,7 +57,7 @@ fn bzip2(bytes: &[u8]) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
     fn any_blocks_and_splits_give_each_line_once(
@@ -73,6 +73,11 @@ proptest! {
         let counted = ran.counters.get("MAP_INPUT_RECORDS").copied().unwrap_or(0);
         prop_assert_eq!(counted as usize, lines(objects.values()).values().sum::<usize>());
     }
+}
+
+proptest! {
+    // Each case starts a compressor for every half of every text.
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     #[test]
     fn compressed_objects_give_the_lines_they_hold(
@@ -119,5 +124,35 @@ fn damaged_compression_fails() {
         bytes.truncate(bytes.len() - 6);
         let failure = run_job(&spec(Program::Identity), &named(vec![bytes], suffix), 1 << 20).unwrap_err();
         assert!(matches!(failure, TaskFailure::InputDamaged { .. }), "{suffix}: {failure}");
+    }
+}
+
+/// Bytes that compress little, with line ends now and then.
+fn noise(bytes: usize, line_bytes: u64) -> Vec<u8> {
+    let mut random: u64 = 99;
+    (0..bytes)
+        .map(|_| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            if (random >> 20).is_multiple_of(line_bytes) { b'\n' } else { (random >> 40) as u8 }
+        })
+        .collect()
+}
+
+#[test]
+fn blocks_of_bzip2_are_divided_and_no_line_is_lost() {
+    // Blocks of 100,000 bytes: lines within a block, over two of them, and over more.
+    for line_bytes in [100, 150_000] {
+        let text = noise(350_000, line_bytes);
+        let (first, second) = text.split_at(120_000);
+        let objects = Files::from([("text.bz2".to_string(), [bzip2(first), bzip2(second)].concat())]);
+        for split_bytes_max in [10_000, 123_456] {
+            let spec = JobSpec { split_bytes_max, ..spec(Program::Identity) };
+            let ran = run_job(&spec, &objects, 1 << 30).unwrap();
+            assert!(ran.maps > 1);
+            assert!(
+                lines(ran.outputs.values()) == lines([&text]),
+                "lines of {line_bytes}, splits of {split_bytes_max}"
+            );
+        }
     }
 }
