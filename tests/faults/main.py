@@ -16,6 +16,7 @@ COMMANDS = {
     "node-loss": "node_loss",
     "replace": "replace",
     "histories": "histories",
+    "ageing": "ageing",
 }
 
 

@@ -104,10 +104,10 @@ class Store:
 class Cluster(Store):
     """`granary local up`."""
 
-    def __init__(self, namenodes=3, datanodes=4, gateways=2, racks=2, directory=None, start=True):
+    def __init__(self, namenodes=3, datanodes=4, gateways=2, racks=2, directory=None, start=True, flags=()):
         self.own = directory is None
         self.directory = pathlib.Path(directory or tempfile.mkdtemp(prefix="granary-faults-"))
-        self.numbers = (namenodes, datanodes, gateways, racks)
+        self.numbers, self.flags = (namenodes, datanodes, gateways, racks), flags
         if start:
             try:
                 self.up()
@@ -118,7 +118,7 @@ class Cluster(Store):
 
     def up(self):
         flags = zip(("--namenodes", "--datanodes", "--gateways", "--racks"), map(str, self.numbers))
-        self.local("up", *[word for flag in flags for word in flag])
+        self.local("up", *[word for flag in flags for word in flag], *self.flags)
         file = self.file()
         self.access_key, self.secret_key = file["access_key"], file["secret_key"]
         self.gateways = [gateway["s3"] for gateway in file["gateways"]]
