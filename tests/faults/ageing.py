@@ -15,7 +15,7 @@ from store import Cluster, Failed, until
 BUCKET = "ageing"
 LARGEST = 300 * 1000 * 1000
 SMALLEST = 4 << 10
-# Sent at once; larger objects are uploaded in parts.
+# Larger objects are uploaded in parts of this size, as clients do.
 PART_BYTES = 16 << 20
 # Threads that read all the while, and that write.
 READERS, WRITERS = 2, 4
@@ -109,7 +109,7 @@ class Ageing:
         self.keys = sorted(self.digests)
 
     def put(self, s3, key, body):
-        if len(body) <= 4 * PART_BYTES:
+        if len(body) <= PART_BYTES:
             answer = s3.put(BUCKET, key, body)
         else:
             answer = s3.put_parts(BUCKET, key, [body[at : at + PART_BYTES] for at in range(0, len(body), PART_BYTES)])
@@ -146,7 +146,7 @@ class Ageing:
         try:
             return until(what, self.options.timeout, lambda: (found := self.stored()) and check(found) and found)
         except Failed as failed:
-            raise Failed(f"{failed}; {self.stored()}") from None
+            raise Failed(f"{failed}: {self.stored()}\n{self.cluster.admin('class')}") from None
 
     def check_all(self, notes):
         for key in self.keys:

@@ -51,7 +51,7 @@ impl Store {
     async fn until_class_is(&self, key: &str, class: &str) {
         eventually("the object to change its class", PATIENCE, || async {
             let mut s3 = self.server.s3();
-            let answer = s3.send(Method::HEAD, &format!("/b/{key}"), &[], Bytes::new()).await;
+            let answer = s3.send(Method::HEAD, &format!("/cold/{key}"), &[], Bytes::new()).await;
             let answer = answer.map_err(|error| error.to_string())?;
             let found = answer.headers.get("x-amz-storage-class").map(|value| value.to_str().unwrap().to_owned());
             if found.as_deref() == Some(class) { Ok(()) } else { Err(format!("{found:?}")) }
@@ -75,18 +75,18 @@ async fn put_rules(s3: &mut S3, actions: &str) {
     let sum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32IsoHdlc, body.as_bytes()) as u32;
     let digest = base64::Engine::encode(&base64::prelude::BASE64_STANDARD, sum.to_be_bytes());
     let headers = [("x-amz-checksum-crc32", digest.as_str())];
-    s3.send_with(Method::PUT, "/b", &[("lifecycle", "")], &headers, body.into()).await.unwrap().ok().unwrap();
+    s3.send_with(Method::PUT, "/cold", &[("lifecycle", "")], &headers, body.into()).await.unwrap().ok().unwrap();
 }
 
 /// Restores an object and reads it, again and again until it can be read.
 async fn restore_and_read(s3: &mut S3, key: &str, seed: u64, size: u64) {
     let body = "<RestoreRequest><Days>30</Days><GlacierJobParameters><Tier>Expedited</Tier></GlacierJobParameters>\
                 </RestoreRequest>";
-    let asked = s3.send(Method::POST, &format!("/b/{key}"), &[("restore", "")], body.into()).await.unwrap();
+    let asked = s3.send(Method::POST, &format!("/cold/{key}"), &[("restore", "")], body.into()).await.unwrap();
     assert_eq!(asked.status, StatusCode::ACCEPTED, "{asked:?}");
     let deadline = std::time::Instant::now() + PATIENCE;
     loop {
-        let answer = s3.get("b", key).await.unwrap();
+        let answer = s3.get("cold", key).await.unwrap();
         if answer.status == StatusCode::OK {
             assert_eq!((answer.body.len() as u64, Pattern(seed).mismatch(0, &answer.body)), (size, None));
             return;
@@ -100,16 +100,16 @@ async fn restore_and_read(s3: &mut S3, key: &str, seed: u64, size: u64) {
 async fn archived_objects_move_to_archive_volumes_and_are_read_from_there() {
     let store = Store::start().await;
     let mut s3 = store.server.s3();
-    s3.create_bucket("b").await.unwrap();
+    s3.create_bucket("cold").await.unwrap();
     for (seed, (key, size)) in [("large", LARGE_BYTES), ("small", SMALL_BYTES)].into_iter().enumerate() {
-        s3.put_pattern("b", key, Pattern(seed as u64), size, |_| {}).await.unwrap().ok().unwrap();
+        s3.put_pattern("cold", key, Pattern(seed as u64), size, |_| {}).await.unwrap().ok().unwrap();
     }
     store.until_large_is(2, 0).await;
     put_rules(&mut s3, "<Transition><Days>1</Days><StorageClass>GLACIER</StorageClass></Transition>").await;
     store.until_class_is("large", "GLACIER").await;
     store.until_class_is("small", "GLACIER").await;
     store.until_large_is(0, 2).await;
-    assert_eq!(s3.get("b", "large").await.unwrap().element("Code").as_deref(), Some("InvalidObjectState"));
+    assert_eq!(s3.get("cold", "large").await.unwrap().element("Code").as_deref(), Some("InvalidObjectState"));
     restore_and_read(&mut s3, "large", 0, LARGE_BYTES).await;
     restore_and_read(&mut s3, "small", 1, SMALL_BYTES).await;
     let report = store.server.admin(&["class"]).unwrap();
@@ -122,11 +122,11 @@ async fn archived_objects_move_to_archive_volumes_and_are_read_from_there() {
     assert!(store.server.command(&["class"]).unwrap().contains("replicas-2"));
     // Another class, another media: restored objects may be copied onto themselves.
     put_rules(&mut s3, "<Expiration><Days>3650</Days></Expiration>").await;
-    let headers = [("x-amz-copy-source", "/b/large"), ("x-amz-storage-class", "STANDARD")];
-    s3.send_with(Method::PUT, "/b/large", &[], &headers, Bytes::new()).await.unwrap().ok().unwrap();
+    let headers = [("x-amz-copy-source", "/cold/large"), ("x-amz-storage-class", "STANDARD")];
+    s3.send_with(Method::PUT, "/cold/large", &[], &headers, Bytes::new()).await.unwrap().ok().unwrap();
     store.until_large_is(2, 0).await;
     for key in ["large", "small"] {
-        s3.send(Method::DELETE, &format!("/b/{key}"), &[], Bytes::new()).await.unwrap().ok().unwrap();
+        s3.send(Method::DELETE, &format!("/cold/{key}"), &[], Bytes::new()).await.unwrap().ok().unwrap();
     }
     store.until_large_is(0, 0).await;
 }
