@@ -19,7 +19,7 @@ use crate::state::path::KeyPath;
 use crate::state::records::DirectoryRecord;
 use crate::state::transaction::Transaction;
 use crate::state::versions;
-use crate::state::{settings, uploads, view};
+use crate::state::{lifecycle, settings, uploads, view};
 use granary_protocol::bucket::Versioning;
 use granary_protocol::filesystem::{FsCaller, FsPath, FsReply};
 use granary_protocol::object::ObjectDetails;
@@ -142,9 +142,7 @@ fn delete_directory(
 
 /// Takes a directory's row from the one it is in.
 pub(super) fn detach(tx: &mut Transaction<'_>, place: &Place<'_>, record: &DirectoryRecord) -> Result<(), Rejection> {
-    let key = place.key();
-    let parent_key = key.as_str().rfind('/').map_or("", |slash| &key.as_str()[..=slash]);
-    let mut path = KeyPath::resolve_directory(tx, place.bucket()?.head.root, parent_key)?;
+    let mut path = KeyPath::resolve_directory(tx, place.bucket()?.head.root, place.parent_key())?;
     tx.delete(layout::entry(path.parent(), &resolve::row_name(place.path.name())));
     Ok(path.count_rows(tx, -1, -i64::from(record.listed))?)
 }
@@ -162,7 +160,9 @@ fn delete_bucket(tx: &mut Transaction<'_>, place: &Place<'_>, root: DirectoryId)
     }
     uploads::abort_all(tx, root)?;
     settings::remove_all(tx, &bucket.name)?;
+    lifecycle::forget_progress(tx, root);
     tx.delete(layout::bucket(&bucket.name));
+    tx.delete(layout::bucket_counts(root));
     tx.delete(layout::bucket_counts(root));
     tx.counters().buckets = view::moved(tx.counters().buckets, -1, "the number of buckets")?;
     // Its rows are counted in the whole alone from now on, and removed in steps.

@@ -61,7 +61,7 @@ pub(super) enum Found {
     },
 }
 
-impl Place<'_> {
+impl<'p> Place<'p> {
     pub(super) fn exists(&self) -> bool {
         !matches!(self.found, Found::Nothing)
     }
@@ -92,6 +92,12 @@ impl Place<'_> {
     /// The key of a file at this path.
     pub(super) fn key(&self) -> ObjectKey {
         ObjectKey::from(self.path.bucket_and_key().map_or("", |(_, key)| key))
+    }
+
+    /// The key of the marker of the directory the entry is in; empty for the root of a bucket.
+    pub(super) fn parent_key(&self) -> &'p str {
+        let key = self.path.bucket_and_key().map_or("", |(_, key)| key);
+        key.rfind('/').map_or("", |slash| &key[..=slash])
     }
 
     /// The key of the marker of a directory at this path.
