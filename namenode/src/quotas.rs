@@ -1,6 +1,6 @@
 //! Limits of directories, held against what is about to be added to them, whichever door it comes through.
 //!
-//! What a tree takes is counted from the rows, at most once a second a directory; what was let in since is added. Several
+//! What a tree takes is counted from the rows, at most once a second a directory and more seldom where it takes long; what was let in since is added. Several
 //! at once may so pass a limit by what they bring together, as HDFS lets the last block of each writer pass.
 
 use crate::command::Action;
@@ -11,8 +11,10 @@ use granary_protocol::{DirectoryId, ErrorCode, Failure, UnixMillis};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How long a count holds.
+/// How long a count holds at least.
 const COUNTED_FOR_MS: u64 = 1_000;
+/// A count holds so many times as long as it took, so that counting large trees takes a small part of the time.
+const COUNTING_TIMES: u64 = 20;
 /// Directories whose counts are remembered.
 const COUNTS_MAX: usize = 10_000;
 
@@ -24,7 +26,7 @@ pub(crate) struct QuotaCounts {
 
 #[derive(Clone, Copy)]
 struct Count {
-    at: UnixMillis,
+    until: UnixMillis,
     names: u64,
     space: u64,
 }
@@ -36,7 +38,7 @@ impl QuotaCounts {
 
     fn known(&self, directory: DirectoryId, now: UnixMillis) -> Option<Count> {
         let count = self.counts().get(&directory).copied()?;
-        (count.at.0 + COUNTED_FOR_MS > now.0).then_some(count)
+        (now < count.until).then_some(count)
     }
 
     fn put(&self, directory: DirectoryId, count: Count) {
@@ -71,7 +73,9 @@ impl Namenode {
         // A key that no path can spell is in no directory that Hadoop knows.
         let Ok(path) = FsPath::parse(&format!("/{bucket}/{key}")) else { return Ok(()) };
         let space = bytes * u64::from(self.config.replication);
-        self.admit_to_quotas(&path, 1, space, None).await
+        // Where a file is above it, S3 makes it nevertheless.
+        let names = self.point_read(|view| rows::missing_names(view, &path)).await.unwrap_or(1);
+        self.admit_to_quotas(&path, names, space, None).await
     }
 
     /// Lets `names` new entries and `space` bytes (each counted once a replica) into the directories above a path; those that hold `except`
@@ -86,13 +90,12 @@ impl Namenode {
         space: u64,
         except: Option<&FsPath>,
     ) -> Result<(), Failure> {
-        let now = self.clock.now();
-        let limited = self.point_read(|view| rows::limits_on(view, path)).await?;
+        let limited = self.limits_beyond(path, except).await?;
         let mut admitted = Vec::with_capacity(limited.len());
-        for limit in limited.into_iter().filter(|limit| except.is_none_or(|except| !limit.path.holds(except))) {
-            let mut count = match self.quotas.known(limit.directory, now) {
+        for limit in limited {
+            let mut count = match self.quotas.known(limit.directory, self.clock.now()) {
                 Some(count) => count,
-                None => self.count_tree(&limit, now).await?,
+                None => self.count_tree(&limit).await?,
             };
             count.names += names;
             count.space += space;
@@ -105,11 +108,29 @@ impl Namenode {
         Ok(())
     }
 
-    async fn count_tree(&self, limit: &LimitedDirectory, now: UnixMillis) -> Result<Count, Failure> {
-        let (path, replication) = (limit.path.clone(), u16::from(self.config.replication));
-        let (names, space) = self.scan(move |view| rows::taken(view, &path, replication)).await?;
-        Ok(Count { at: now, names, space })
+    /// The limits at a path and above it that do not hold `except` already.
+    pub(crate) async fn limits_beyond(
+        &self,
+        path: &FsPath,
+        except: Option<&FsPath>,
+    ) -> Result<Vec<LimitedDirectory>, Failure> {
+        let mut limited = self.point_read(|view| rows::limits_on(view, path)).await?;
+        limited.retain(|limit| except.is_none_or(|except| !limit.path.holds(except)));
+        Ok(limited)
     }
+
+    async fn count_tree(&self, limit: &LimitedDirectory) -> Result<Count, Failure> {
+        let (path, replication) = (limit.path.clone(), u16::from(self.config.replication));
+        let began = self.clock.now();
+        let (names, space) = self.scan(move |view| rows::taken(view, &path, replication)).await?;
+        Ok(Count { until: holds_until(began, self.clock.now()), names, space })
+    }
+}
+
+/// Until when a count holds that took from `began` to `ended`.
+fn holds_until(began: UnixMillis, ended: UnixMillis) -> UnixMillis {
+    let took = ended.0.saturating_sub(began.0);
+    UnixMillis(ended.0.saturating_add(COUNTED_FOR_MS.max(COUNTING_TIMES.saturating_mul(took))))
 }
 
 fn check(limit: &LimitedDirectory, count: Count) -> Result<(), Failure> {
@@ -129,4 +150,21 @@ fn check(limit: &LimitedDirectory, count: Count) -> Result<(), Failure> {
         return Err(Failure::new(ErrorCode::SpaceQuotaExceeded, detail));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_count_holds_for_longer_than_it_took() {
+        let counts = QuotaCounts::default();
+        let (directory, names, space) = (DirectoryId(7), 1, 2);
+        let ended = UnixMillis(5_000);
+        counts.put(directory, Count { until: holds_until(UnixMillis(2_000), ended), names, space });
+        assert!(counts.known(directory, ended).is_some(), "though counting took three seconds");
+        assert!(counts.known(directory, UnixMillis(5_000 + 59_999)).is_some());
+        assert!(counts.known(directory, UnixMillis(5_000 + 60_000)).is_none());
+        assert_eq!(holds_until(ended, ended), UnixMillis(6_000));
+    }
 }
