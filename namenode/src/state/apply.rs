@@ -67,7 +67,7 @@ pub fn apply(tx: &mut Transaction<'_>, command: &Command) -> Result<Applied, Sta
 /// Applies what a command orders.
 pub(super) fn apply_action(tx: &mut Transaction<'_>, action: &Action, now: UnixMillis) -> Result<Applied, StateError> {
     tx.start_command(now);
-    match perform(tx, action, now) {
+    match perform(tx, action, now).and_then(|reply| tx.check_rows().map(|()| reply)) {
         Ok(reply) => Ok(Applied { reply: Ok(reply), effects: tx.take_effects() }),
         Err(Rejection::Refused(failure)) => {
             tx.roll_back();

@@ -87,29 +87,55 @@ pub(super) fn new_own(tx: &mut Transaction<'_>) -> ContentId {
     content
 }
 
-/// Where all bytes of a content are, in order.
-pub(super) fn pieces<V: View + ?Sized>(view: &V, content: ContentId) -> Result<Vec<Extent>, StateError> {
+/// Where bytes of a content are, each piece with its first byte in the content: at least all that have bytes of a range,
+/// whole, and the last of all. Leaves that have none of these are not read.
+pub(super) fn pieces_around<V: View + ?Sized>(
+    view: &V,
+    content: ContentId,
+    offset: u64,
+    length: u64,
+) -> Result<Vec<(u64, Extent)>, StateError> {
     let slices = match expect(view, content)?.data {
-        ContentData::Extents(extents) => return Ok(extents),
+        ContentData::Extents(extents) => return Ok(placed(0, extents)),
         ContentData::Slices(slices) => slices,
     };
-    let mut pieces = Vec::new();
-    for slice in slices {
-        let ContentData::Extents(extents) = expect(view, slice.leaf)?.data else {
-            return Err(inconsistent(format!("content {} is a slice and not a leaf", slice.leaf)));
-        };
-        let (mut at, until) = (0, slice.offset + slice.length);
-        for extent in extents {
-            let end = at + u64::from(extent.length);
-            let (from, to) = (at.max(slice.offset), end.min(until));
-            if from < to {
-                let offset = extent.offset + (from - at) as u32;
-                pieces.push(Extent { block: extent.block, offset, length: (to - from) as u32 });
-            }
-            at = end;
+    let until = offset.saturating_add(length);
+    let (mut pieces, mut end, count) = (Vec::new(), 0, slices.len());
+    for (number, slice) in slices.into_iter().enumerate() {
+        let at = end;
+        end += slice.length;
+        if (end > offset && at < until) || number + 1 == count {
+            let ContentData::Extents(extents) = expect(view, slice.leaf)?.data else {
+                return Err(inconsistent(format!("content {} is a slice and not a leaf", slice.leaf)));
+            };
+            pieces.extend(placed(at, clipped(extents, slice)));
         }
     }
     Ok(pieces)
+}
+
+/// Extents that follow one another from byte `at` on.
+pub(super) fn placed(mut at: u64, extents: Vec<Extent>) -> Vec<(u64, Extent)> {
+    let place = |extent: Extent| {
+        let from = at;
+        at += u64::from(extent.length);
+        (from, extent)
+    };
+    extents.into_iter().map(place).collect()
+}
+
+/// What a slice is of its leaf.
+fn clipped(leaf: Vec<Extent>, slice: Slice) -> Vec<Extent> {
+    let until = slice.offset + slice.length;
+    let mut pieces = Vec::new();
+    for (at, extent) in placed(0, leaf) {
+        let (from, to) = (at.max(slice.offset), (at + u64::from(extent.length)).min(until));
+        if from < to {
+            let offset = extent.offset + (from - at) as u32;
+            pieces.push(Extent { block: extent.block, offset, length: (to - from) as u32 });
+        }
+    }
+    pieces
 }
 
 /// A content of the namenode's own, with one reference. Each slice's reference is the caller's to have taken.
@@ -118,9 +144,7 @@ pub(super) fn insert_slices(
     slices: Vec<Slice>,
     parts: &[PartInfo],
 ) -> Result<ContentId, Rejection> {
-    if slices.len() > SLICES_MAX {
-        return Err(refuse(ErrorCode::InvalidArgument, format!("an object of more than {SLICES_MAX} pieces")));
-    }
+    check_pieces(slices.len())?;
     let content = new_own(tx);
     let length = slices.iter().map(|slice| slice.length).sum();
     let record = ContentRecord { references: 1, length, data: ContentData::Slices(slices) };
@@ -129,6 +153,21 @@ pub(super) fn insert_slices(
         tx.put_record(layout::content_parts(content), parts);
     }
     Ok(content)
+}
+
+/// Refuses a content that no piece can be added to.
+pub(super) fn check_room<V: View + ?Sized>(view: &V, content: ContentId) -> Result<(), Rejection> {
+    match expect(view, content)?.data {
+        ContentData::Extents(_) => Ok(()),
+        ContentData::Slices(slices) => check_pieces(slices.len() + 1),
+    }
+}
+
+fn check_pieces(pieces: usize) -> Result<(), Rejection> {
+    match pieces <= SLICES_MAX {
+        true => Ok(()),
+        false => Err(refuse(ErrorCode::InvalidArgument, format!("an object of more than {SLICES_MAX} pieces"))),
+    }
 }
 
 /// Adds a reference.
@@ -207,6 +246,8 @@ pub(super) fn push_slice(tx: &mut Transaction<'_>, slices: &mut Vec<Slice>, slic
         last.length += slice.length;
         return Ok(());
     }
+    // Before more is touched than a command may: pieces multiply where contents of many are joined.
+    check_pieces(slices.len() + 1)?;
     acquire(tx, slice.leaf)?;
     slices.push(slice);
     Ok(())
@@ -248,7 +289,18 @@ fn relocate_one(tx: &mut Transaction<'_>, lease: LeaseId, step: &ContentMove) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::MemoryEngine;
     use granary_protocol::BlockId;
+
+    #[test]
+    fn pieces_are_counted_before_they_are_touched() {
+        let engine = MemoryEngine::new();
+        let mut tx = Transaction::begin(&engine).unwrap();
+        let slice = |leaf| Slice { leaf: ContentId(leaf), offset: 0, length: 1 };
+        let mut slices = vec![slice(1); SLICES_MAX];
+        let refused = push_slice(&mut tx, &mut slices, slice(2));
+        assert!(matches!(refused, Err(Rejection::Refused(_))), "{refused:?}");
+    }
 
     #[test]
     fn a_leaf_is_written_as_its_record_would_be() {

@@ -7,10 +7,10 @@ use super::apply::Effect;
 use super::layout;
 use super::records::{BlockRecord, Counters};
 use super::view::{self, View, encode};
-use crate::engine::{Engine, EngineError, Pair, Scan, WriteBatch};
-use crate::error::StateError;
+use crate::engine::{Engine, EngineError, KEY_BYTES_MAX, Pair, Scan, VALUE_BYTES_MAX, WriteBatch};
+use crate::error::{Rejection, StateError, refuse};
 use bytes::Bytes;
-use granary_protocol::{BlockId, UnixMillis};
+use granary_protocol::{BlockId, ErrorCode, UnixMillis};
 use serde::Serialize;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, btree_map};
@@ -32,6 +32,8 @@ pub struct Transaction<'e> {
     formatted: bool,
     /// Rows of the engine that nearly every command reads and hardly any writes: buckets and leases.
     read: RefCell<BTreeMap<Vec<u8>, Option<Bytes>>>,
+    /// Whether the current command has written a row that no engine takes.
+    oversized: bool,
     effects: Vec<Effect>,
     /// When the current command was proposed.
     now: UnixMillis,
@@ -55,6 +57,7 @@ impl<'e> Transaction<'e> {
             counters_before: counters,
             formatted: stored.is_some(),
             read: RefCell::default(),
+            oversized: false,
             effects: Vec::new(),
             now: UnixMillis(0),
             changed: BTreeMap::new(),
@@ -117,6 +120,8 @@ impl<'e> Transaction<'e> {
     }
 
     fn write(&mut self, key: Vec<u8>, value: Pending) {
+        let fits = key.len() <= KEY_BYTES_MAX && value.as_ref().is_none_or(|value| value.len() <= VALUE_BYTES_MAX);
+        self.oversized |= !fits;
         let key = Bytes::from(key);
         let before = self.pending.insert(key.clone(), value);
         self.undo.push((key, before));
@@ -138,8 +143,18 @@ impl<'e> Transaction<'e> {
         }
     }
 
+    /// Refuses the current command if the engine could not take what it has written: a text that no rule bounds would
+    /// otherwise stop every peer, at each replay.
+    pub(super) fn check_rows(&self) -> Result<(), Rejection> {
+        match self.oversized {
+            false => Ok(()),
+            true => Err(refuse(ErrorCode::InvalidArgument, "it would take more room than one record has")),
+        }
+    }
+
     pub(super) fn start_command(&mut self, now: UnixMillis) {
         self.now = now;
+        self.oversized = false;
         self.undo.clear();
         self.effects.clear();
         self.changed.clear();

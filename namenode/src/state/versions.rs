@@ -12,11 +12,14 @@ use super::records::{BucketHead, ObjectHead};
 use super::restores;
 use super::transaction::Transaction;
 use super::view::{self, View, inconsistent};
-use crate::error::{Rejection, StateError};
+use crate::error::{Rejection, StateError, refuse};
 use bytes::Bytes;
 use granary_protocol::bucket::Versioning;
 use granary_protocol::object::ObjectDetails;
-use granary_protocol::{DirectoryId, VersionId};
+use granary_protocol::{DirectoryId, ErrorCode, VersionId};
+
+/// The most bytes that all versions together may say they have: copies cost nothing, and the sum of them must have room.
+const OBJECT_BYTES_SUM_MAX: u64 = 1 << 62;
 
 /// Makes `head` the current version. Its `version` and `sequence` are set here. Refused with `ObjectLocked` if it would
 /// replace a locked version; nothing is changed then.
@@ -29,6 +32,9 @@ pub(super) fn install(
     details: &ObjectDetails,
     remover: Remover,
 ) -> Result<(), Rejection> {
+    if tx.counters().object_bytes.saturating_add(head.size) > OBJECT_BYTES_SUM_MAX {
+        return Err(refuse(ErrorCode::LimitExceeded, "the sizes of all objects cannot be added up any more"));
+    }
     head.sequence = tx.counters().next_version;
     tx.counters().next_version += 1;
     head.version = match bucket.versioning {

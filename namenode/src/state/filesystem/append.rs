@@ -81,6 +81,8 @@ pub(super) fn append(
         attributes.replication = replication;
     }
     if let Some(base) = head.content {
+        // Otherwise the file could not be closed, by nobody.
+        contents::check_room(tx, base)?;
         contents::acquire(tx, base)?;
     }
     let record = OpenFileRecord {

@@ -189,7 +189,7 @@ fn of_object<V: View + ?Sized>(
         found.archived = Some(Archived { restore: restores::restore_of(view, head)? });
     }
     if let (Some(content), None) = (head.content, &details.encryption) {
-        fill(&mut found, &contents::pieces(view, content)?, 0, offset, length);
+        fill(&mut found, contents::pieces_around(view, content, offset, length)?, offset, length);
         found.last = found.last.or(found.blocks.last().copied());
     }
     Ok(found)
@@ -204,9 +204,9 @@ fn of_open<V: View + ?Sized>(
     let sealed = record.base_bytes + record.sealed_bytes();
     let mut found = FoundFile { length: sealed, under_construction: true, ..FoundFile::default() };
     if let Some(base) = record.base {
-        fill(&mut found, &contents::pieces(view, base)?, 0, offset, length);
+        fill(&mut found, contents::pieces_around(view, base, offset, length)?, offset, length);
     }
-    fill(&mut found, &record.blocks, record.base_bytes, offset, length);
+    fill(&mut found, contents::placed(record.base_bytes, record.blocks.clone()), offset, length);
     if let Some(last) = record.last {
         let extent = Extent { block: last.block, offset: 0, length: last.visible };
         found.last = Some(FoundBlock { offset: sealed, extent, complete: false });
@@ -214,13 +214,12 @@ fn of_open<V: View + ?Sized>(
     Ok(found)
 }
 
-/// Adds the pieces that have bytes of the range, whole, and notes the last of all. `at` is where the first begins.
-fn fill(found: &mut FoundFile, pieces: &[Extent], mut at: u64, offset: u64, length: u64) {
+/// Adds the pieces that have bytes of the range, whole, and notes the last of all.
+fn fill(found: &mut FoundFile, pieces: Vec<(u64, Extent)>, offset: u64, length: u64) {
     let end = offset.saturating_add(length);
-    for extent in pieces {
-        let block = FoundBlock { offset: at, extent: *extent, complete: true };
-        at += u64::from(extent.length);
-        if at > offset && block.offset < end {
+    for (at, extent) in pieces {
+        let block = FoundBlock { offset: at, extent, complete: true };
+        if at + u64::from(extent.length) > offset && at < end {
             found.blocks.push(block);
         }
         found.last = Some(block);
