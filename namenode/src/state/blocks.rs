@@ -23,7 +23,7 @@ use granary_protocol::{BlockId, ErrorCode, GenerationStamp, LeaseId, UnixMillis,
 pub const ALLOCATED_BLOCKS_MAX: usize = 1024;
 
 /// The most volumes of a pipeline.
-const PIPELINE_VOLUMES_MAX: usize = 16;
+pub(super) const PIPELINE_VOLUMES_MAX: usize = 16;
 
 /// The record of a block.
 ///
@@ -33,9 +33,9 @@ pub fn get_block<V: View + ?Sized>(view: &V, block: BlockId) -> Result<Option<Bl
     view::read(view, &layout::block(block))
 }
 
-/// The record of a block that contents are in.
+/// The record of a block that a content, a group, a lease or an open file refers to.
 pub(super) fn expect<V: View + ?Sized>(view: &V, block: BlockId) -> Result<BlockRecord, StateError> {
-    get_block(view, block)?.ok_or_else(|| inconsistent(format!("a content is in block {block}, which is gone")))
+    get_block(view, block)?.ok_or_else(|| inconsistent(format!("block {block} is referred to and does not exist")))
 }
 
 /// Gives a block that one content owns another class; the leader gives it the redundancy of that.
@@ -302,14 +302,9 @@ pub(super) fn add_parity(tx: &mut Transaction<'_>, class: StorageClass, length: 
     Ok(block)
 }
 
-/// The record of a block that must exist.
-pub(super) fn expect_block<V: View + ?Sized>(view: &V, block: BlockId) -> Result<BlockRecord, StateError> {
-    get_block(view, block)?.ok_or_else(|| inconsistent(format!("block {block} is a member of a group and is gone")))
-}
-
 /// Changes how many replicas a block asks for.
 pub(super) fn set_wanted(tx: &mut Transaction<'_>, block: BlockId, replicas: u8) -> Result<(), StateError> {
-    let mut record = expect_block(tx, block)?;
+    let mut record = expect(tx, block)?;
     record.replicas_wanted = replicas;
     tx.put_record(layout::block(block), &record);
     tx.block_changed(block, record);
@@ -318,7 +313,7 @@ pub(super) fn set_wanted(tx: &mut Transaction<'_>, block: BlockId, replicas: u8)
 
 /// Removes a member of a group that is being taken apart.
 pub(super) fn remove_block(tx: &mut Transaction<'_>, block: BlockId) -> Result<(), StateError> {
-    let record = expect_block(tx, block)?;
+    let record = expect(tx, block)?;
     remove(tx, block, sums(&record), record)
 }
 
@@ -375,8 +370,7 @@ pub(super) fn abandon(
 /// member of the pipeline, so it is sealed where they end, with a raised generation that fences the writer; without any
 /// it goes.
 pub(super) fn let_go(tx: &mut Transaction<'_>, lease: LeaseId, block: BlockId) -> Result<(), StateError> {
-    let record = get_block(tx, block)?
-        .ok_or_else(|| inconsistent(format!("lease {lease} holds block {block}, which is gone")))?;
+    let record = expect(tx, block)?;
     let length = match record.kind {
         BlockKind::Packed => record.length,
         BlockKind::Owned | BlockKind::Parity => 0,
@@ -435,10 +429,12 @@ pub(super) fn repipe(
     Ok(())
 }
 
-/// Changes how many replicas are wanted.
+/// Changes how many replicas a client wants. A member of a coded group has the redundancy of its class instead.
 pub(super) fn want_replicas(tx: &mut Transaction<'_>, block: BlockId, wanted: u8) -> Result<(), StateError> {
-    let mut record =
-        get_block(tx, block)?.ok_or_else(|| inconsistent(format!("a content is in block {block}, which is gone")))?;
+    if groups::group_of(tx, block)?.is_some() {
+        return Ok(());
+    }
+    let mut record = expect(tx, block)?;
     if record.kind == BlockKind::Owned && record.replicas_wanted != wanted {
         record.replicas_wanted = wanted;
         tx.put_record(layout::block(block), &record);

@@ -120,7 +120,7 @@ pub(super) fn release(
     let mut record = require(tx, group, &[GroupState::Coded, GroupState::Dissolving])?;
     record.state = GroupState::Dissolving;
     for member in &record.data {
-        if blocks::expect_block(tx, member.block)?.live_bytes > 0 {
+        if blocks::expect(tx, member.block)?.live_bytes > 0 {
             blocks::set_wanted(tx, member.block, replicas_wanted)?;
         }
     }
@@ -142,7 +142,7 @@ pub(super) fn data_block_died(tx: &mut Transaction<'_>, block: BlockId) -> Resul
     let record = get_group(tx, group)?
         .ok_or_else(|| inconsistent(format!("block {block} is in group {group}, which is gone")))?;
     for member in &record.data {
-        if blocks::expect_block(tx, member.block)?.live_bytes > 0 {
+        if blocks::expect(tx, member.block)?.live_bytes > 0 {
             return Ok(());
         }
     }
@@ -159,7 +159,7 @@ fn dismantle(tx: &mut Transaction<'_>, group: GroupId, record: &GroupRecord) -> 
         blocks::remove_block(tx, member.block)?;
     }
     for member in &record.data {
-        if blocks::expect_block(tx, member.block)?.live_bytes == 0 {
+        if blocks::expect(tx, member.block)?.live_bytes == 0 {
             blocks::remove_block(tx, member.block)?;
         }
     }

@@ -115,8 +115,7 @@ impl Window {
             }
             let (from, until) = (at.max(self.from), end.min(self.until));
             if from < until {
-                let block = blocks::get_block(view, extent.block)?
-                    .ok_or_else(|| inconsistent(format!("a content is in block {}, which is gone", extent.block)))?;
+                let block = blocks::expect(view, extent.block)?;
                 let clipped = Extent {
                     block: extent.block,
                     offset: extent.offset + (from - at) as u32,

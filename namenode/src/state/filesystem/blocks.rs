@@ -4,10 +4,11 @@
 //! finalized it; the block is sealed then. Blocks are allocated under the file system's own lease, which never ends.
 
 use super::content;
+use super::lease::RECOVERER;
 use super::open::{self, Opened};
 use super::records::{Attributes, OpenBlock, OpenFileRecord};
 use crate::error::{Rejection, refuse};
-use crate::state::blocks as block_records;
+use crate::state::blocks::{self as block_records, PIPELINE_VOLUMES_MAX};
 use crate::state::layout::{self, FILESYSTEM_LEASE};
 use crate::state::leases;
 use crate::state::records::{BlockRecord, BlockState};
@@ -18,9 +19,6 @@ use granary_protocol::filesystem::{ClientBlock, FILE_BLOCKS_MAX, FileBlock, File
 use granary_protocol::namenode::NamenodeReply;
 use granary_protocol::object::StorageClass;
 use granary_protocol::{BlockId, ErrorCode, GenerationStamp, UnixMillis, VolumeId};
-
-/// The most volumes a client's pipeline is given, however many replicas it asked for.
-const PIPELINE_MAX: u16 = 16;
 
 /// A block that is about to be allocated: what placement needs to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +38,14 @@ pub struct UnplacedBlock {
 pub fn block_to_place<V: View + ?Sized>(view: &V, request: &FsRequest) -> Result<Option<UnplacedBlock>, Rejection> {
     let FsRequest::AddBlock { path, file, holder, .. } = request else { return Ok(None) };
     let record = open::find(view, path, *file, holder)?.record;
-    let replicas = record.attributes.replication.clamp(1, PIPELINE_MAX) as u8;
+    let replicas = replicas_of(&record.attributes);
     let block_size = record.attributes.block_size.clamp(1, u64::from(BLOCK_BYTES_MAX));
     Ok(Some(UnplacedBlock { replicas, class: record.class, block_size }))
+}
+
+/// Replicas that blocks of a file begin with: as many as its client asked for, and a pipeline has room for.
+fn replicas_of(attributes: &Attributes) -> u8 {
+    attributes.replication.clamp(1, PIPELINE_VOLUMES_MAX as u16) as u8
 }
 
 /// The block being written, its record and its pipeline, for a writer that asks about it.
@@ -60,12 +63,7 @@ pub fn placement_of<V: View + ?Sized>(
     if opened.record.last.is_none_or(|last| last.block != block) {
         return Err(unexpected(path, block));
     }
-    expect(view, block)
-}
-
-fn expect<V: View + ?Sized>(view: &V, block: BlockId) -> Result<BlockRecord, Rejection> {
-    let record = block_records::get_block(view, block)?;
-    Ok(record.ok_or_else(|| inconsistent(format!("an open file has block {block}, which is gone")))?)
+    Ok(block_records::expect(view, block)?)
 }
 
 fn unexpected(path: &FsPath, block: BlockId) -> Rejection {
@@ -122,7 +120,7 @@ fn allocate(
     pipeline: &[VolumeId],
 ) -> Result<BlockId, Rejection> {
     leases::ensure_filesystem(tx)?;
-    let wanted = attributes.replication.clamp(1, PIPELINE_MAX) as u8;
+    let wanted = replicas_of(attributes);
     let allocated =
         block_records::allocate(tx, FILESYSTEM_LEASE, BlockKind::Owned, class, &[pipeline.to_vec()], wanted)?;
     match allocated {
@@ -136,7 +134,7 @@ fn allocate(
 
 /// A block being written, for the reply. Replicas and token are soft state's to add.
 fn reply(tx: &Transaction<'_>, block: BlockId, offset: u64) -> Result<FsReply, Rejection> {
-    let record = expect(tx, block)?;
+    let record = block_records::expect(tx, block)?;
     Ok(FsReply::Block(Box::new(FileBlock {
         offset,
         extent: Extent { block, offset: 0, length: 0 },
@@ -155,7 +153,7 @@ fn seal_last(
     let Some(last) = record.last.filter(|last| last.block == named.block) else {
         return Err(unexpected(path, named.block));
     };
-    let block = expect(tx, last.block)?;
+    let block = block_records::expect(tx, last.block)?;
     let BlockState::Open { pipeline, .. } = &block.state else {
         return Err(inconsistent(format!("block {} is being written and sealed", last.block)).into());
     };
@@ -303,13 +301,14 @@ pub(super) fn update_pipeline(
 ) -> Result<FsReply, Rejection> {
     let (id, mut record) = of_block(tx, old.block, holder)?;
     let last = record.last.as_mut().ok_or_else(|| inconsistent("a block that is being written is no file's last"))?;
-    let block = expect(tx, old.block)?;
+    let block = block_records::expect(tx, old.block)?;
     if new.block != old.block || new.generation <= block.generation || new.generation > last.promised {
         let detail = format!("Update {} (len = {}) to an older state: {new:?}", old.block, old.length);
         return Err(refuse(ErrorCode::FileSystemRefused, detail));
     }
-    if members.is_empty() || members.len() > usize::from(PIPELINE_MAX) {
-        return Err(refuse(ErrorCode::InvalidArgument, "a pipeline has 1 to 16 members"));
+    if members.is_empty() || members.len() > PIPELINE_VOLUMES_MAX {
+        let detail = format!("a pipeline has 1 to {PIPELINE_VOLUMES_MAX} members");
+        return Err(refuse(ErrorCode::InvalidArgument, detail));
     }
     if new.length > u64::from(last.visible) {
         last.visible = u32::try_from(new.length).unwrap_or(u32::MAX).min(BLOCK_BYTES_MAX);
@@ -328,7 +327,7 @@ fn of_block(tx: &Transaction<'_>, block: BlockId, holder: &str) -> Result<(FileI
     if record.last.is_none_or(|last| last.block != block) {
         return Err(gone());
     }
-    if record.holder != holder {
+    if record.holder != holder || holder == RECOVERER {
         let detail = format!("Lease mismatch: block {block} is written by {}, not {holder}", record.holder);
         return Err(refuse(ErrorCode::FileLeaseExpired, detail));
     }

@@ -14,7 +14,7 @@ use granary_protocol::filesystem::{BLOCK_SIZE_MIN, CreateFile, CreateFlags, File
 use granary_protocol::{ErrorCode, UnixMillis};
 
 /// The most replicas that may be asked for, as `dfs.replication.max`.
-const REPLICATION_MAX: u16 = 512;
+pub(super) const REPLICATION_MAX: u16 = 512;
 
 pub(super) fn create(
     tx: &mut Transaction<'_>,

@@ -14,7 +14,7 @@ use crate::error::{Rejection, StateError, refuse};
 use crate::state::blocks as block_records;
 use crate::state::layout::{self, FILESYSTEM_LEASE};
 use crate::state::transaction::Transaction;
-use crate::state::view::{self, View, inconsistent, undecodable};
+use crate::state::view::{self, View, undecodable};
 use granary_protocol::block::Extent;
 use granary_protocol::filesystem::{FileId, FsCaller, FsPath, FsReply};
 use granary_protocol::{BlockId, ErrorCode, GenerationStamp, UnixMillis, VolumeId};
@@ -135,8 +135,7 @@ pub(super) fn finish(
     if length == 0 {
         block_records::let_go(tx, FILESYSTEM_LEASE, block)?;
     } else {
-        let row = block_records::get_block(tx, block)?
-            .ok_or_else(|| inconsistent(format!("an open file has block {block}, which is gone")))?;
+        let row = block_records::expect(tx, block)?;
         let generation = last.promised;
         block_records::close(tx, FILESYSTEM_LEASE, block, row, length, generation, members)?;
         record.blocks.push(Extent { block, offset: 0, length });

@@ -2,12 +2,13 @@
 
 use super::access;
 use super::attributes;
+use super::create::REPLICATION_MAX;
 use super::open;
 use super::queries;
 use super::records::Attributes;
 use super::resolve::{self, Found, Place};
 use crate::error::{Rejection, refuse};
-use crate::state::blocks as block_records;
+use crate::state::blocks::{self as block_records, PIPELINE_VOLUMES_MAX};
 use crate::state::contents;
 use crate::state::records::{ContentData, ObjectHead};
 use crate::state::transaction::Transaction;
@@ -18,8 +19,6 @@ use granary_protocol::{ErrorCode, UnixMillis};
 const PERMISSION_BITS: u16 = 0o1777;
 /// Blocks whose wanted replicas one call changes at most: half a terabyte of whole blocks.
 const CHANGED_BLOCKS_MAX: usize = 4_096;
-/// The most replicas of a block, however many a client asks for.
-const REPLICAS_MAX: u16 = 16;
 
 /// Changes what is kept beside an entry.
 pub(super) fn change(
@@ -126,8 +125,10 @@ pub(super) fn set_replication(
     if place.is_directory() {
         return Ok(FsReply::Flag(false));
     }
-    if replication == 0 || replication > 512 {
-        let detail = format!("Requested replication factor of {replication} is out of the range 1 to 512 for {path}");
+    if replication == 0 || replication > REPLICATION_MAX {
+        let detail = format!(
+            "Requested replication factor of {replication} is out of the range 1 to {REPLICATION_MAX} for {path}"
+        );
         return Err(refuse(ErrorCode::FileSystemRefused, detail));
     }
     change(tx, &place, |attributes| {
@@ -135,7 +136,7 @@ pub(super) fn set_replication(
         Ok(())
     })?;
     if let Found::File { head, .. } = &place.found {
-        want_replicas(tx, head, replication.min(REPLICAS_MAX) as u8)?;
+        want_replicas(tx, head, replication.min(PIPELINE_VOLUMES_MAX as u16) as u8)?;
     }
     Ok(FsReply::Flag(true))
 }
