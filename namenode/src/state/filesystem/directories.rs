@@ -186,6 +186,8 @@ pub(super) fn keep_above(tx: &mut Transaction<'_>, place: &Place<'_>, now: UnixM
     }
     let own = match &place.found {
         Found::Open { .. } => shown_object(tx, place)?,
+        // One that has nothing but files being written is not listed.
+        Found::Directory { record: Some(record), .. } => record.listed,
         found => !matches!(found, Found::Nothing),
     };
     if counts(tx, place.parent())?.listed > u64::from(own) {

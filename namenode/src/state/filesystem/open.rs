@@ -34,7 +34,8 @@ pub(super) fn find<V: View + ?Sized>(view: &V, path: &FsPath, file: FileId, hold
     };
     let record: Option<OpenFileRecord> = view::read(view, &layout::open_file(id))?;
     let Some(record) = record else { return Err(no_lease(path, holder)) };
-    if record.holder != holder {
+    // No client is the recoverer, whatever it says.
+    if record.holder != holder || holder == lease::RECOVERER {
         let detail = match record.holder.as_str() {
             lease::RECOVERER => format!("{path} (inode {}) is being recovered [Lease.  Holder: {holder}]", id.0),
             other => format!("{path} (inode {}) Client (={other}) is not the lease owner (={holder})", id.0),

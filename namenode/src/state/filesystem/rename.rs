@@ -190,9 +190,7 @@ fn move_directory(
         let detail = format!("versions of deleted objects are kept under {}", target.path);
         return Err(refuse(ErrorCode::FileSystemRefused, detail));
     }
-    let key = target.key();
-    let parent_key = key.as_str().rfind('/').map_or("", |slash| &key.as_str()[..=slash]);
-    let mut path = KeyPath::resolve_directory(tx, bucket.head.root, parent_key)?;
+    let mut path = KeyPath::resolve_directory(tx, bucket.head.root, target.parent_key())?;
     path.count_rows(tx, 1, i64::from(record.listed))?;
     tx.put(layout::entry(parent, &row_name), path::encode_directory(record));
     directories::keep_above(tx, source, now)?;
@@ -265,10 +263,6 @@ fn move_open(
         Found::Open { id: given_up, record: of } => open::replace(tx, *given_up, of, id, &moved)?,
         _ => open::insert(tx, to, id, &moved, &target.key())?,
     }
-    directories::keep_above(tx, source, now)?;
-    let mut path = KeyPath::resolve_directory(tx, from.head.root, source_key.as_str())?;
-    path.count_rows(tx, -1, 0)?;
-    tx.delete(layout::open_name(record.parent, record.name.as_bytes()));
     let opened = open::opened(tx, id)?;
     let overtaken =
         hidden.as_ref().is_some_and(|hidden| opened.is_some_and(|at| hidden.head.sequence >= at.next_version));
@@ -278,6 +272,11 @@ fn move_open(
         let attributes = attributes::of_file(tx, source.parent(), source.path.name())?;
         move_object(tx, source, target, &object.head, &object.details, &attributes, now)?;
     }
+    // Last, so that the directory never looks empty before it is seen to that it stays.
+    directories::keep_above(tx, source, now)?;
+    let mut path = KeyPath::resolve_directory(tx, from.head.root, source_key.as_str())?;
+    path.count_rows(tx, -1, 0)?;
+    tx.delete(layout::open_name(record.parent, record.name.as_bytes()));
     if let Some(opened) = opened.filter(|_| !overtaken) {
         // What is at its new name now is what it was opened over.
         open::note_opened(tx, id, opened.appends);

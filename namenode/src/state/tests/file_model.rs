@@ -3,6 +3,7 @@
 
 use super::fixture::*;
 use super::invariants;
+use super::random_commands::Random;
 use crate::command::FileSystemAction;
 use crate::state::filesystem::Answer;
 use granary_protocol::filesystem::*;
@@ -14,19 +15,6 @@ const SEEDS: u64 = 25;
 const STEPS: usize = 120;
 /// Names that sort around a slash, and each other's beginnings.
 const NAMES: [&str; 5] = ["a", "a-b", "a.c", "b", "a0"];
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % end as u64) as usize
-    }
-}
 
 /// Keys with their bytes, and files being written: what they began with and whom they belong to.
 #[derive(Default)]
@@ -133,6 +121,39 @@ impl Model {
         Ok(FsReply::Flag(true))
     }
 
+    fn rename_2(&mut self, from: &str, to: &str, overwrite: bool) -> Result<FsReply, ErrorCode> {
+        if self.file_above(from) || self.file_above(to) {
+            return Err(ErrorCode::ParentNotDirectory);
+        }
+        let exists = |path: &str| self.is_file(path) || self.is_directory(path);
+        if !exists(from) {
+            return Err(ErrorCode::FileNotFound);
+        }
+        if from == to {
+            return Err(ErrorCode::FileAlreadyExists);
+        }
+        if to.starts_with(&format!("{from}/")) {
+            return Err(ErrorCode::FileSystemRefused);
+        }
+        if exists(to) {
+            if self.is_file(from) != self.is_file(to) {
+                return Err(ErrorCode::FileSystemRefused);
+            }
+            if !overwrite {
+                return Err(ErrorCode::FileAlreadyExists);
+            }
+            if !self.is_file(to) {
+                self.delete(to, false).map_err(|_| ErrorCode::FileSystemRefused)?;
+            } else if !self.open.contains_key(from) {
+                self.open.remove(to);
+            }
+        } else if !self.parent_is_directory(to) {
+            return Err(ErrorCode::FileNotFound);
+        }
+        self.move_keys(from, to);
+        Ok(FsReply::Done)
+    }
+
     fn move_keys(&mut self, from: &str, to: &str) {
         if self.is_file(from) {
             if let Some(size) = self.keys.remove(from) {
@@ -179,6 +200,8 @@ struct Run {
     store: Store,
     model: Model,
     writer: Writer,
+    /// Of the names: few, in some runs, so that calls meet.
+    names: usize,
 }
 
 #[test]
@@ -189,7 +212,7 @@ fn random_calls_agree_with_the_model() {
 fn run(seed: u64) {
     let mut store = Store::new();
     let writer = Writer::new(&mut store, "gateway");
-    let mut run = Run { random: Random(seed), store, model: Model::default(), writer };
+    let mut run = Run { random: Random(seed), store, model: Model::default(), writer, names: 2 + seed as usize % 4 };
     for step in 0..STEPS {
         run.step();
         run.verify();
@@ -208,13 +231,13 @@ fn fs_path(key: &str) -> FsPath {
 impl Run {
     fn key(&mut self) -> String {
         let depth = 1 + self.random.below(3);
-        let names: Vec<&str> = (0..depth).map(|_| NAMES[self.random.below(NAMES.len())]).collect();
+        let names: Vec<&str> = (0..depth).map(|_| NAMES[self.random.below(self.names)]).collect();
         names.join("/")
     }
 
     fn step(&mut self) {
         let key = self.key();
-        match self.random.below(20) {
+        match self.random.below(26) {
             0..=2 => {
                 let request =
                     FsRequest::Mkdirs { path: fs_path(&key), permission: 0o755, unmasked: None, create_parent: true };
@@ -234,6 +257,12 @@ impl Run {
                 let request = FsRequest::Rename { from: fs_path(&key), to: fs_path(&to) };
                 let answer = self.store.fs(request).map_err(|failure| failure.code);
                 assert_eq!(answer, self.model.rename(&key, &to), "rename {key} to {to}");
+            }
+            20..=22 => {
+                let (to, overwrite) = (self.key(), self.random.below(4) > 0);
+                let request = FsRequest::Rename2 { from: fs_path(&key), to: fs_path(&to), overwrite };
+                let answer = self.store.fs(request).map_err(|failure| failure.code);
+                assert_eq!(answer, self.model.rename_2(&key, &to, overwrite), "rename {key} over {to} {overwrite}");
             }
             15 => self.append(&key),
             16 => self.truncate(&key),

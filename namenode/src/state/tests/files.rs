@@ -3,7 +3,7 @@
 use super::file_calls::*;
 use super::fixture::*;
 use super::invariants;
-use crate::command::FileSystemAction;
+use crate::command::{Action, FileSystemAction};
 use crate::state::filesystem::{self, Answer};
 use granary_protocol::bucket::Versioning;
 use granary_protocol::filesystem::*;
@@ -340,5 +340,60 @@ fn a_small_file_waits_to_be_packed_and_moves_as_a_record() {
     assert_eq!(small(&store), []);
     assert_eq!(store.located("/bucket/small").blocks[0].extent, to);
     assert!(store.block(found[0].extent.block).is_none(), "its own block has gone");
+    invariants::check(store.view(), &store.told);
+}
+
+#[test]
+fn a_bucket_that_hadoop_deletes_with_what_is_in_it_leaves_nothing() {
+    let mut store = Store::new();
+    store.fs(mkdirs("/other/d/e")).unwrap();
+    store.write("/other/d/f", &[10]);
+    assert_eq!(store.fs(delete("/other/d/e", true)), Ok(FsReply::Flag(true)));
+    store.id(create("/other/open", "w"));
+    assert_eq!(store.fs(delete("/other", true)), Ok(FsReply::Flag(true)));
+    invariants::check(store.view(), &store.told);
+    while filesystem::anything_detached(store.view()).unwrap() {
+        store.fs_action(FileSystemAction::Reclaim).unwrap();
+        invariants::check(store.view(), &store.told);
+    }
+    assert_eq!(crate::state::counters(store.view()).unwrap().objects, 0);
+    assert!(store.told.is_empty());
+}
+
+#[test]
+fn blocks_are_found_around_a_range_as_they_are_in_the_whole() {
+    let mut store = Store::new();
+    store.write("/bucket/a", &[100, 50]);
+    store.write("/bucket/b", &[30]);
+    store.write("/bucket/c", &[7, 8]);
+    let sources = vec![path("/bucket/b"), path("/bucket/c")];
+    store.fs(FsRequest::Concat { target: path("/bucket/a"), sources }).unwrap();
+    let whole = store.located("/bucket/a");
+    assert_eq!(whole.blocks.iter().map(|block| block.offset).collect::<Vec<_>>(), [0, 100, 150, 180, 187]);
+    for (offset, length) in [(0, 1), (99, 1), (99, 2), (149, 32), (150, 30), (180, 1), (194, 1), (195, 9), (0, 195)] {
+        let request = FsRequest::Locate { path: path("/bucket/a"), offset, length };
+        let Ok(Answer::File(found)) = store.fs_read(&superuser(), &request) else { panic!("not a file") };
+        let has = |block: &&filesystem::FoundBlock| {
+            block.offset < offset + length && block.offset + u64::from(block.extent.length) > offset
+        };
+        let expected: Vec<_> = whole.blocks.iter().filter(has).copied().collect();
+        assert_eq!((found.blocks, found.last), (expected, whole.last), "{length} from {offset}");
+    }
+}
+
+#[test]
+fn set_replication_leaves_a_coded_group_as_it_is() {
+    let mut store = Store::new();
+    store.write("/bucket/f", &[9 << 20]);
+    let block = store.located("/bucket/f").blocks[0].extent.block;
+    let class = object::StorageClass::StandardIa;
+    store.done(Action::FormGroup { class, data: vec![block], parity: 1 });
+    let mut group = None;
+    crate::state::for_each_group(store.view(), |id, _| group = Some(id)).unwrap();
+    store.done(Action::CommitGroup { group: group.unwrap() });
+    assert_eq!(store.block(block).unwrap().replicas_wanted, 1);
+    let set = FsRequest::SetReplication { path: path("/bucket/f"), replication: 3 };
+    assert_eq!(store.fs(set), Ok(FsReply::Flag(true)));
+    assert_eq!(store.block(block).unwrap().replicas_wanted, 1, "its redundancy is the group's");
     invariants::check(store.view(), &store.told);
 }

@@ -248,10 +248,15 @@ impl Store {
     }
 }
 
-/// Who may everything.
-/// Runs a random test for seeds below `seeds`, and says which one fails.
+/// Runs a random test for seeds below `seeds`, and says which one fails. `GRANARY_SEEDS=from..to` asks for others: many,
+/// for a long run, or the one that failed.
 pub fn for_each_seed(seeds: u64, run: fn(u64)) {
-    for seed in 0..seeds {
+    let asked = std::env::var("GRANARY_SEEDS").ok();
+    let asked = asked.as_ref().map(|asked| {
+        let (from, to) = asked.split_once("..").expect("GRANARY_SEEDS is from..to");
+        from.parse().unwrap()..to.parse().unwrap()
+    });
+    for seed in asked.unwrap_or(0..seeds) {
         if let Err(panic) = std::panic::catch_unwind(|| run(seed)) {
             eprintln!("seed {seed} fails");
             std::panic::resume_unwind(panic);
@@ -259,6 +264,7 @@ pub fn for_each_seed(seeds: u64, run: fn(u64)) {
     }
 }
 
+/// Who may everything.
 pub fn superuser() -> FsCaller {
     FsCaller { user: "hdfs".to_owned(), superuser: true, account: owner(), makes_buckets: true, ..FsCaller::default() }
 }

@@ -1,6 +1,7 @@
 //! Tests of the hard state: rules by example, and random commands against a naive model.
 
 mod block_rules;
+mod bounds;
 mod conditions;
 mod entities;
 mod file_calls;
@@ -16,6 +17,7 @@ mod model;
 mod numbered;
 mod open_files;
 mod random_commands;
+mod random_files;
 mod rules;
 mod sealed_rules;
 mod upload_rules;

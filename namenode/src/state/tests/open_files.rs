@@ -331,3 +331,30 @@ fn archived_bytes_are_not_made_readable_by_joining_them() {
     assert_eq!(store.code(truncate), ErrorCode::Unsupported);
     invariants::check(store.view(), &store.told);
 }
+
+#[test]
+fn no_client_is_the_one_that_recovers() {
+    let mut store = Store::new();
+    let id = store.id(create("/bucket/f", "w"));
+    let block = store.new_block(add_block("/bucket/f", id, "w", None), 70);
+    store.advance(LEASE_HARD_LIMIT_MS + 1);
+    store.fs_action(expire("w")).unwrap();
+    let holder = "HDFS_NameNode".to_owned();
+    let abandon = FsRequest::AbandonBlock { path: path("/bucket/f"), file: id, holder: holder.clone(), block };
+    assert_eq!(store.code(abandon), ErrorCode::FileLeaseExpired);
+    assert_eq!(store.code(close("/bucket/f", id, &holder, Some(block))), ErrorCode::FileLeaseExpired);
+    assert_eq!(store.code(FsRequest::UpdateBlockForPipeline { block, holder }), ErrorCode::FileLeaseExpired);
+    assert_eq!(filesystem::recovering(store.view(), FileId(0)).unwrap().0.len(), 1);
+}
+
+#[test]
+fn a_directory_that_leaves_takes_no_marker_for_what_s3_has_never_listed() {
+    let mut store = Store::new();
+    store.put_empty("d/x");
+    let id = store.id(create("/bucket/d/e/open", "w"));
+    store.delete("d/e/", None);
+    assert_eq!(store.fs(rename("/bucket/d/e", "/bucket/e")), Ok(FsReply::Done));
+    assert_eq!(store.list("", "", ListAfter::Start, 10), ["d/x"], "d stays without a folder of its own");
+    assert_eq!(store.fs(close("/bucket/e/open", id, "w", None)), Ok(FsReply::Flag(true)));
+    invariants::check(store.view(), &store.told);
+}
