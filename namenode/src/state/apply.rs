@@ -14,6 +14,9 @@ use granary_protocol::namenode::NamenodeReply;
 use granary_protocol::redundancy::GroupId;
 use granary_protocol::{BlockId, ErrorCode, Failure, LeaseId, NodeName, UnixMillis, VolumeId};
 
+/// The most that is said of a refusal. It quotes what the caller has sent, and is remembered in a row.
+const DETAIL_BYTES_MAX: usize = 16 << 10;
+
 /// What came of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Applied {
@@ -69,8 +72,9 @@ pub(super) fn apply_action(tx: &mut Transaction<'_>, action: &Action, now: UnixM
     tx.start_command(now);
     match perform(tx, action, now).and_then(|reply| tx.check_rows().map(|()| reply)) {
         Ok(reply) => Ok(Applied { reply: Ok(reply), effects: tx.take_effects() }),
-        Err(Rejection::Refused(failure)) => {
+        Err(Rejection::Refused(mut failure)) => {
             tx.roll_back();
+            failure.detail.truncate(failure.detail.floor_char_boundary(DETAIL_BYTES_MAX));
             Ok(Applied { reply: Err(failure), effects: Vec::new() })
         }
         Err(Rejection::Broken(error)) => Err(error),

@@ -46,3 +46,12 @@ fn sizes_that_cannot_be_added_up_are_refused() {
     let applied = state::apply(&mut tx, &command).unwrap();
     assert_eq!(applied.reply.unwrap_err().code, ErrorCode::LimitExceeded);
 }
+
+#[test]
+fn a_refusal_quotes_no_more_than_can_be_remembered() {
+    let mut store = Store::new();
+    let long = format!("/bucket/{}", "é".repeat(VALUE_BYTES_MAX));
+    let failure = store.fs(create(&long, "w")).unwrap_err();
+    assert!(failure.detail.starts_with("The maximum path component name limit"), "{:.100}", failure.detail);
+    assert!(failure.detail.len() <= 16 << 10);
+}

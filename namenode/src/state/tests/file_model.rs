@@ -16,6 +16,9 @@ const STEPS: usize = 120;
 /// Names that sort around a slash, and each other's beginnings.
 const NAMES: [&str; 5] = ["a", "a-b", "a.c", "b", "a0"];
 
+/// Who opens files to append to them.
+const APPENDER: &str = "appender";
+
 /// Keys with their bytes, and files being written: what they began with and whom they belong to.
 #[derive(Default)]
 struct Model {
@@ -362,6 +365,8 @@ impl Run {
         }
         let answer = self.store.fs(FsRequest::Complete { path, file: id, holder: holder.clone(), last: previous });
         match answer {
+            // Nothing was appended: whatever the key names by now stays.
+            Ok(FsReply::Flag(true)) if holder == APPENDER && previous.is_none() => {}
             Ok(FsReply::Flag(true)) => {
                 self.model.keys.insert(key, size);
             }
@@ -373,7 +378,7 @@ impl Run {
     }
 
     fn append(&mut self, key: &str) {
-        let holder = "appender".to_owned();
+        let holder = APPENDER.to_owned();
         let request = FsRequest::Append { path: fs_path(key), holder: holder.clone() };
         let answer = self.store.fs(request).map_err(|failure| failure.code);
         if self.model.file_above(key) {

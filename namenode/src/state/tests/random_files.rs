@@ -16,7 +16,7 @@ use granary_protocol::namenode::*;
 use granary_protocol::object::{StorageClass, Tag};
 use granary_protocol::*;
 
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 15;
 const STEPS: usize = 120;
 /// Few, so that calls meet; one sorts around the slash of another.
 const NAMES: [&str; 3] = ["a", "a-", "b"];
