@@ -3,7 +3,7 @@
 use super::glob::{absolute, expand_or_tell};
 use super::settings::all;
 use super::show::{out, symbolic_bits};
-use super::webhdfs::{FsError, MISSING, WebHdfs, bytes_body, encoded};
+use super::webhdfs::{FsError, WebHdfs, bytes_body, encoded};
 use super::{Ended, Operands, tell};
 use bytes::Bytes;
 use hyper::Method;
@@ -138,9 +138,9 @@ pub async fn getfattr(client: &WebHdfs, mut operands: Operands) -> Result<Ended,
             }
         };
         for status in found {
+            out(format_args!("# file: {}\n", status.path))?;
             match client.ask(Method::GET, &status.path, &operation).await {
                 Ok(answer) => {
-                    out(format_args!("# file: {}\n", status.path))?;
                     for attribute in answer["XAttrs"].as_array().into_iter().flatten() {
                         let name = attribute["name"].as_str().unwrap_or_default();
                         match attribute["value"].as_str() {
@@ -217,11 +217,7 @@ pub async fn touch(client: &WebHdfs, operands: Operands) -> Result<Ended, FsErro
                 if operands.has("c") {
                     return Ok(());
                 }
-                let parent =
-                    path.rsplit_once('/').map_or("/", |(parent, _)| if parent.is_empty() { "/" } else { parent });
-                if client.status(parent).await?.is_none() {
-                    return Err(FsError::at(&path, MISSING));
-                }
+                client.check_parent(&path).await?;
                 client.store(Method::PUT, &path, "CREATE&overwrite=false", bytes_body(Bytes::new())).await?;
             }
             let times = format!("SETTIMES&modificationtime={modified}&accesstime={accessed}");

@@ -28,6 +28,9 @@ pub async fn put(client: &WebHdfs, command: &str, mut operands: Operands) -> Res
     if several && !into.as_ref().is_some_and(|status| status.directory) {
         return Err(FsError::at(&target, if into.is_some() { "Is not a directory" } else { MISSING }));
     }
+    if into.is_none() {
+        client.check_parent(&target).await?;
+    }
     let mut ended = Ended::Well;
     for source in &operands.paths {
         let name = Path::new(source).file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

@@ -18,6 +18,9 @@ pub async fn cp(client: &WebHdfs, mut operands: Operands) -> Result<Ended, FsErr
     if operands.paths.len() > 1 && !directory {
         return Err(FsError::at(&target, if into.is_some() { "Is not a directory" } else { MISSING }));
     }
+    if into.is_none() {
+        client.check_parent(&target).await?;
+    }
     let mut ended = Ended::Well;
     for pattern in &operands.paths {
         for source in expand_or_tell(client, "cp", pattern, &mut ended).await {

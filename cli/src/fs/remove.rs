@@ -24,10 +24,7 @@ async fn mkdir_one(client: &WebHdfs, path: &str, parents: bool) -> Result<(), Fs
         _ => {}
     }
     if !parents {
-        let parent = path.rsplit_once('/').map_or("/", |(parent, _)| if parent.is_empty() { "/" } else { parent });
-        if client.status(parent).await?.is_none() {
-            return Err(FsError::at(path, MISSING));
-        }
+        client.check_parent(path).await?;
     }
     client.ask(Method::PUT, path, "MKDIRS&permission=755&unmaskedpermission=777").await.map(drop)
 }

@@ -127,6 +127,15 @@ impl WebHdfs {
         self.status(path).await?.ok_or_else(|| FsError::at(path, MISSING))
     }
 
+    /// Refuses a path whose parent is not there.
+    pub async fn check_parent(&self, path: &str) -> Result<(), FsError> {
+        let parent = path.rsplit_once('/').map_or("/", |(parent, _)| if parent.is_empty() { "/" } else { parent });
+        match self.status(parent).await? {
+            Some(_) => Ok(()),
+            None => Err(FsError::at(path, MISSING)),
+        }
+    }
+
     /// The entries of a directory, in the server's order.
     pub async fn list(&self, path: &str) -> Result<Vec<Status>, FsError> {
         let mut entries = Vec::new();
