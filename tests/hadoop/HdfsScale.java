@@ -24,6 +24,8 @@ public class HdfsScale {
     private static final int THREADS = 16;
     private static final int RENAMES = 21;
     private static final int LINE = 100;
+    /** How long the reader waits for a flush before it asks whether anybody still writes. */
+    private static final long AWAITED_MS = 20;
 
     public static void main(String[] args) throws Exception {
         Configuration conf = new Configuration();
@@ -87,6 +89,9 @@ public class HdfsScale {
                         out.write(line(writer, line));
                         out.hflush();
                         flushed.set(writer, (long) line * LINE);
+                        synchronized (flushed) {
+                            flushed.notifyAll();
+                        }
                     }
                 }
                 return null;
@@ -98,9 +103,17 @@ public class HdfsScale {
             boolean open = true;
             while (open) {
                 open = running.stream().anyMatch(one -> !one.isDone());
+                int before = looks;
                 for (int writer = 0; writer < writers; writer++) {
-                    verified[writer] = look(fs, base, writer, verified[writer], flushed.get(writer));
-                    looks++;
+                    if (flushed.get(writer) > verified[writer]) {
+                        verified[writer] = look(fs, base, writer, verified[writer], flushed.get(writer));
+                        looks++;
+                    }
+                }
+                if (looks == before && open) {
+                    synchronized (flushed) {
+                        flushed.wait(AWAITED_MS);
+                    }
                 }
             }
             for (int writer = 0; writer < writers; writer++) {
@@ -117,9 +130,6 @@ public class HdfsScale {
 
     /** Reads what was flushed before the look, and perhaps more; where it ends. */
     private static long look(FileSystem fs, Path base, int writer, long from, long flushed) throws Exception {
-        if (flushed == from) {
-            return from;
-        }
         byte[] seen;
         try (FSDataInputStream in = fs.open(new Path(base, "log" + writer))) {
             in.seek(from);
