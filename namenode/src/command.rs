@@ -10,6 +10,7 @@ use bytes::Bytes;
 use granary_protocol::admin::DatanodeIntent;
 use granary_protocol::block::BlockKind;
 use granary_protocol::bucket::{BucketDocument, BucketLock, Versioning};
+use granary_protocol::delegation::DelegationTokenId;
 use granary_protocol::event::{EventId, NewEvent};
 use granary_protocol::filesystem::{FileId, FsCall, FsCaller, FsPath};
 use granary_protocol::lifecycle::{LifecycleProgress, LifecycleStep, RestoreTier};
@@ -235,6 +236,11 @@ pub enum Action {
         key_id: String,
         from: Vec<u8>,
         to: Vec<u8>,
+    },
+    /// See [`NamenodeRequest::SetDelegationTerm`].
+    SetDelegationTerm {
+        token: DelegationTokenId,
+        until: UnixMillis,
     },
 }
 
@@ -513,6 +519,7 @@ impl TryFrom<NamenodeRequest> for Action {
             R::SetVolumeDrain { volume, drain } => Action::SetVolumeDrain { volume, drain },
             R::SetDatanodeIntent { name, intent } => Action::SetDatanodeIntent { name, intent },
             R::RelocateContents { lease, moves } => Action::RelocateContents { lease, moves },
+            R::SetDelegationTerm { token, until } => Action::SetDelegationTerm { token, until },
             R::AddEncryptionKey { key_id, wrapped } => Action::AddEncryptionKey { key_id, wrapped },
             R::SetEncryptionKeyDisabled { key_id, disabled } => Action::SetEncryptionKeyDisabled { key_id, disabled },
             R::ReplaceEncryptionKey { key_id, from, to } => Action::ReplaceEncryptionKey { key_id, from, to },

@@ -94,6 +94,7 @@ impl Namenode {
             | Q::GetUpload { .. }
             | Q::GetUser { .. }
             | Q::FindAccessKey { .. }
+            | Q::GetDelegationTerm { .. }
             | Q::GetEncryptionKey { .. }) => self.point_read(|view| state::query(view, point)).await,
             wide @ (Q::GetBucketSettings { .. }
             | Q::ListBuckets { .. }
@@ -191,6 +192,7 @@ impl Namenode {
             | Q::PutPolicy { .. }
             | Q::RemovePolicy { .. }
             | Q::AttachPolicy { .. }
+            | Q::SetDelegationTerm { .. }
             | Q::AddEncryptionKey { .. }
             | Q::SetEncryptionKeyDisabled { .. }
             | Q::ReplaceEncryptionKey { .. }

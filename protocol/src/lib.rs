@@ -12,6 +12,7 @@ pub mod checksum;
 pub mod clock;
 pub mod datanode;
 pub mod datanode_door;
+pub mod delegation;
 pub mod encryption;
 pub mod erasure;
 pub mod error;

@@ -12,6 +12,7 @@ use crate::admin::{
 use crate::block::{BlockKind, DatanodeEndpoint, Extent, LocatedBlock, Media, ReplicaLocation};
 use crate::bucket::{BucketDocument, BucketInfo, BucketLock, BucketSettings, Versioning};
 use crate::datanode_door::DatanodeDoor;
+use crate::delegation::DelegationTokenId;
 use crate::encryption::SealedRun;
 use crate::error::Failure;
 use crate::event::{EventId, NewEvent, QueuedEvent};
@@ -343,6 +344,11 @@ pub enum NamenodeRequest {
     /// → `Done`. An encryption key sealed anew, under another master key: `to` takes the place of `from`. `Conflict` if
     /// neither of the two is kept, `NoSuchEntity` for a key that there is not.
     ReplaceEncryptionKey { key_id: String, from: Vec<u8>, to: Vec<u8> },
+    /// → `DelegationTerm`. Until when a delegation token counts that was renewed or cancelled; `None` for any other.
+    GetDelegationTerm { token: DelegationTokenId },
+    /// → `Done`. Renews a token or, with [`crate::delegation::CANCELLED`], ends it. `NoSuchEntity` for one that was cancelled
+    /// or can be renewed no more, `LimitExceeded`.
+    SetDelegationTerm { token: DelegationTokenId, until: UnixMillis },
 }
 
 /// What a process of the cluster is, as its certificate says.
@@ -468,6 +474,7 @@ pub enum NamenodeReply {
     SmallFiles(Vec<SmallFile>),
     Group(Option<Box<LocatedGroup>>),
     Classes(Box<ClassReport>),
+    DelegationTerm(Option<UnixMillis>),
 }
 
 /// A small content in a block of its own.

@@ -4,6 +4,9 @@ import hashlib
 import json
 import os
 import random
+import subprocess
+import time
+from pathlib import Path
 
 import fsspec
 import hdfs
@@ -241,3 +244,28 @@ def test_keys_and_tokens_that_open_nothing(web, directory):
         params = {"op": "LISTSTATUS", **options.pop("params", {})}
         refused = requests.get(base, params=params, timeout=60, **options)
         assert (refused.status_code, exception(refused)) == (401, "SecurityException")
+
+
+def test_a_token_is_renewed_by_its_renewer_and_cancelled():
+    root = json.loads(Path(os.environ["ROOT_CREDENTIALS"]).read_text())
+    environment = {**os.environ, "GRANARY_ROOT_ACCESS_KEY": root["access_key"], "GRANARY_ROOT_SECRET_KEY": root["secret_key"]}
+    key = ("TOKENTESTKEY", "a secret for tests of tokens only")
+    argv = [os.environ["GRANARY"], "admin", "--endpoint", f"https://{os.environ['S3']}", "--ca-file", os.environ["CA_FILE"]]
+    argv += ["user", "add", "tokens", "--access-key", key[0], "--secret-key", key[1]]
+    subprocess.run(argv, env=environment, check=True, capture_output=True, timeout=120)
+    base = f"http://{os.environ['NAMENODE_HTTP']}/webhdfs/v1"
+
+    def ask(method, path, op, **parameters):
+        return requests.request(method, base + path, params={"op": op, **parameters}, timeout=60)
+
+    asked = {"op": "GETDELEGATIONTOKEN", "renewer": "yarn"}
+    token = requests.get(base + "/", params=asked, auth=key, timeout=60).json()["Token"]["urlString"]
+    renewed = ask("PUT", "/", "RENEWDELEGATIONTOKEN", token=token, **{"user.name": "yarn"})
+    assert renewed.status_code == 200 and renewed.json()["long"] > time.time() * 1000
+    refused = ask("PUT", "/", "RENEWDELEGATIONTOKEN", token=token, **{"user.name": "somebody"})
+    assert (refused.status_code, exception(refused)) == (403, "AccessControlException")
+    assert ask("GET", "/", "GETHOMEDIRECTORY", delegation=token).json() == {"Path": "/user/tokens"}
+    assert ask("PUT", "/", "CANCELDELEGATIONTOKEN", token=token, **{"user.name": "yarn"}).status_code == 200
+    deadline = time.monotonic() + 60
+    while ask("GET", "/", "GETHOMEDIRECTORY", delegation=token).status_code != 401:
+        assert time.monotonic() < deadline, "a cancelled token goes on counting"

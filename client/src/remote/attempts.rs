@@ -44,6 +44,7 @@ pub(super) fn attempts(request: &NamenodeRequest) -> Attempts {
         | FindOwners { .. }
         | ListPolicies { .. }
         | GetTokenKey
+        | GetDelegationTerm { .. }
         | GetEncryptionKey { .. }
         | ListEncryptionKeys { .. }
         | DatanodeDoors => Attempts::Plain,
@@ -103,6 +104,7 @@ pub(super) fn attempts(request: &NamenodeRequest) -> Attempts {
         | AttachPolicy { .. }
         | AddEncryptionKey { .. }
         | SetEncryptionKeyDisabled { .. }
+        | SetDelegationTerm { .. }
         | AppendEvents { .. }
         | ApplyLifecycle { .. }
         | RestoreObject { .. } => Attempts::Numbered,

@@ -55,7 +55,7 @@ pub async fn authenticate(
             return Err(WebError::unauthenticated("access keys are only taken over TLS or from this machine"));
         }
         let user = user_of_key(service, &credentials).await?;
-        let passed_on = vec![("delegation", service.delegation.mint(&user, service.now()).await?)];
+        let passed_on = vec![("delegation", service.delegation.mint_passage(&user, service.now()).await?)];
         let claimed = ClaimedUser { name: user, real: None, from_loopback: false };
         let principal = service.door.principals().resolve(&claimed, address).await?;
         return Ok(Authenticated { principal, proved: true, tls: peer.tls, passed_on });

@@ -71,7 +71,7 @@ pub async fn answer(
             service.call(principal, FsRequest::CheckAccess { path, mode }).await?;
             return Ok(done());
         }
-        Operation::GetDelegationToken => delegation_token(service, who).await?,
+        Operation::GetDelegationToken => delegation_token(service, who, parameters).await?,
         Operation::GetServerDefaults => {
             let reply = service.call(principal, FsRequest::ServerDefaults).await?;
             let defaults = reply!(reply, FsReply::ServerDefaults(defaults) => defaults);
@@ -238,10 +238,11 @@ async fn get_xattrs(
 }
 
 /// A token for who has proved itself; as on an unsecured HDFS, none for who merely says who it is.
-async fn delegation_token(service: &WebHdfs, who: &Authenticated) -> Result<Value, WebError> {
+async fn delegation_token(service: &WebHdfs, who: &Authenticated, parameters: &Parameters) -> Result<Value, WebError> {
     if !who.proved {
         return Ok(named("Token", Value::Null));
     }
-    let text = service.delegation.mint(&who.principal.fs.user, service.now()).await?;
+    let user = &who.principal.fs.user;
+    let text = service.delegation.mint(user, parameters.get("renewer").unwrap_or(user), service.now()).await?;
     Ok(named("Token", named("urlString", text)))
 }

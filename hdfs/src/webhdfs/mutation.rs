@@ -24,6 +24,9 @@ pub async fn answer(
     who: &Authenticated,
     request: &WebRequest,
 ) -> Result<Response, WebError> {
+    if let Operation::RenewDelegationToken | Operation::CancelDelegationToken = operation {
+        return delegation(service, operation, who, request.parameters()).await;
+    }
     let path = request.path()?;
     let request = match call_of(operation, path, request.parameters())? {
         Some(call) => call,
@@ -38,6 +41,22 @@ pub async fn answer(
         true => Ok(json(&named("boolean", reply!(reply, FsReply::Flag(flag) => flag)))),
         false => Ok(done()),
     }
+}
+
+/// What is done to a token, by who is known already.
+async fn delegation(
+    service: &WebHdfs,
+    operation: Operation,
+    who: &Authenticated,
+    parameters: &Parameters,
+) -> Result<Response, WebError> {
+    let (token, caller) = (parameters.required("token")?, &who.principal.fs.user);
+    if operation == Operation::RenewDelegationToken {
+        let until = service.delegation.renew(token, caller, service.now()).await?;
+        return Ok(json(&named("long", until.0)));
+    }
+    service.delegation.cancel(token, caller, service.now()).await?;
+    Ok(done())
 }
 
 /// The call an operation is; `None` where there is nothing to do.
@@ -118,9 +137,6 @@ fn call_of(operation: Operation, path: FsPath, parameters: &Parameters) -> Resul
             return Err(WebError::unsupported(
                 "erasure coding follows from the storage class, not from a path's policy",
             ));
-        }
-        Operation::RenewDelegationToken | Operation::CancelDelegationToken => {
-            return Err(WebError::unsupported("delegation tokens end by themselves after a day"));
         }
         _ => return Err(WebError::unsupported("not a change")),
     }))

@@ -3,9 +3,9 @@
 use super::records::{BlockRecord, GroupRecord};
 use super::transaction::Transaction;
 use super::{
-    amend, blocks, buckets, classes, cluster, contents, datanodes, deletes, encryption_keys, events, filesystem,
-    groups, leases, lifecycle, objects, policies, rename, restores, sessions, settings, tiering, upload_complete,
-    uploads, users,
+    amend, blocks, buckets, classes, cluster, contents, datanodes, delegations, deletes, encryption_keys, events,
+    filesystem, groups, leases, lifecycle, objects, policies, rename, restores, sessions, settings, tiering,
+    upload_complete, uploads, users,
 };
 use crate::command::{Action, Command, UserChange};
 use crate::error::{Rejection, StateError, refuse};
@@ -141,6 +141,8 @@ fn perform(tx: &mut Transaction<'_>, action: &Action, now: UnixMillis) -> Result
         Action::AddEncryptionKey { key_id, wrapped } => encryption_keys::add(tx, key_id, wrapped, now),
         Action::SetEncryptionKeyDisabled { key_id, disabled } => encryption_keys::set_disabled(tx, key_id, *disabled),
         Action::ReplaceEncryptionKey { key_id, from, to } => encryption_keys::replace(tx, key_id, from, to),
+
+        Action::SetDelegationTerm { token, until } => delegations::set(tx, token, *until, now),
 
         Action::AppendEvents { events } => events::append(tx, events, now),
         Action::ClaimEvents { limit, claim_ms } => events::claim(tx, *limit, *claim_ms, now),

@@ -53,6 +53,8 @@
 //! | 69 | quota_count | – | how many directories have limits |
 //! | 70 | small_file | content | when the small file that Hadoop wrote was closed: it waits to be packed |
 //! | 71 | opened | file id | what was so when a file that is being written was opened |
+//! | 72 | delegation_term | when the token ends (Unix milliseconds), its nonce (16 bytes) | until when a delegation token counts that was renewed; 0 if it was cancelled |
+//! | 73 | delegation_count | – | how many rows table 72 has |
 //! | 80 | group | group | [`GroupRecord`](super::records::GroupRecord) |
 //! | 81 | block_group | block | the coded group it is in |
 //!
@@ -70,6 +72,7 @@
 
 use crate::engine::KEY_BYTES_MAX;
 use granary_protocol::bucket::BucketDocument;
+use granary_protocol::delegation::DelegationTokenId;
 use granary_protocol::event::EventId;
 use granary_protocol::filesystem::{FileId, RetryId};
 use granary_protocol::redundancy::GroupId;
@@ -140,6 +143,8 @@ pub(super) const QUOTA: u8 = 68;
 pub(super) const QUOTA_COUNT: u8 = 69;
 pub(super) const SMALL_FILE: u8 = 70;
 pub(super) const OPENED: u8 = 71;
+pub(super) const DELEGATION_TERM: u8 = 72;
+pub(super) const DELEGATION_COUNT: u8 = 73;
 pub(super) const GROUP: u8 = 80;
 pub(super) const BLOCK_GROUP: u8 = 81;
 
@@ -483,6 +488,17 @@ pub(super) fn recovering(file: FileId) -> Vec<u8> {
     number(RECOVERING, file.0)
 }
 
+pub(super) fn delegation_term(token: &DelegationTokenId) -> Vec<u8> {
+    let mut key = number(DELEGATION_TERM, token.ends.0);
+    key.extend_from_slice(&token.nonce);
+    key
+}
+
+/// The first key after those of tokens that have ended by `now`.
+pub(super) fn delegation_terms_ending_by(now: UnixMillis) -> Vec<u8> {
+    number(DELEGATION_TERM, now.0.saturating_add(1))
+}
+
 /// What a table is called, for people.
 pub(super) fn table_name(table: u8) -> &'static str {
     match table {
@@ -537,6 +553,8 @@ pub(super) fn table_name(table: u8) -> &'static str {
         QUOTA_COUNT => "quota_count",
         SMALL_FILE => "small_file",
         OPENED => "opened",
+        DELEGATION_TERM => "delegation_term",
+        DELEGATION_COUNT => "delegation_count",
         GROUP => "group",
         BLOCK_GROUP => "block_group",
         _ => "?",

@@ -16,6 +16,7 @@ mod classes;
 mod cluster;
 mod contents;
 mod datanodes;
+mod delegations;
 mod deletes;
 mod encryption_keys;
 mod events;
@@ -60,6 +61,7 @@ pub use cluster::{
 };
 pub use contents::records_alive;
 pub use datanodes::{datanode_intents, drained_volumes};
+pub use delegations::get_delegation_term;
 pub use encryption_keys::{get_encryption_key, list_encryption_keys};
 pub use events::events_due;
 pub use groups::{for_each_group, get_group, group_of};

@@ -2,8 +2,8 @@
 
 use super::view::View;
 use super::{
-    buckets, classes, contents, encryption_keys, lifecycle, listing, policies, reads, restores, settings, uploads,
-    users, version_listing,
+    buckets, classes, contents, delegations, encryption_keys, lifecycle, listing, policies, reads, restores, settings,
+    uploads, users, version_listing,
 };
 use crate::error::{Rejection, refuse};
 use granary_protocol::ErrorCode;
@@ -57,6 +57,7 @@ pub fn query<V: View + ?Sized>(view: &V, request: NamenodeRequest) -> Result<Nam
             let (policies, truncated) = policies::list_policies(view, after.as_deref(), limit)?;
             R::Policies { policies, truncated }
         }
+        Q::GetDelegationTerm { token } => R::DelegationTerm(delegations::get_delegation_term(view, &token)?),
         Q::GetEncryptionKey { key_id } => R::EncryptionKey(encryption_keys::get_encryption_key(view, &key_id)?),
         Q::ListEncryptionKeys { after, limit } => {
             let (keys, truncated) = encryption_keys::list_encryption_keys(view, after.as_deref(), limit)?;

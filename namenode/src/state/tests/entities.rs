@@ -6,6 +6,7 @@ use crate::command::{Action, UserChange};
 use crate::state;
 use bytes::Bytes;
 use granary_protocol::bucket::{BucketDocument, DOCUMENT_BYTES_MAX};
+use granary_protocol::delegation::{CANCELLED, DelegationTokenId};
 use granary_protocol::event::*;
 use granary_protocol::namenode::*;
 use granary_protocol::user::*;
@@ -149,6 +150,29 @@ fn encryption_keys_stay_and_can_be_disabled() {
         assert_eq!(get("two").map(|key| (key.disabled, key.wrapped)), Some((true, vec![8; 40])));
     }
     assert_eq!(state::list_encryption_keys(store.view(), None, 10).unwrap().0.len(), 2);
+}
+
+#[test]
+fn terms_of_delegation_tokens_are_kept_until_the_tokens_end() {
+    let mut store = Store::new();
+    let now = store.now();
+    let token = |after_ms: u64, nonce| DelegationTokenId { ends: UnixMillis(now.0 + after_ms), nonce: [nonce; 16] };
+    let set = |token, until| Action::SetDelegationTerm { token, until };
+    let (long, short) = (token(1_000_000, 1), token(1_000, 2));
+    let of = |store: &Store, token| state::get_delegation_term(store.view(), &token).unwrap();
+    assert_eq!(of(&store, long), None);
+    store.done(set(long, UnixMillis(now.0 + 7)));
+    // No longer than it can be renewed.
+    store.done(set(short, UnixMillis(u64::MAX)));
+    assert_eq!((of(&store, long), of(&store, short)), (Some(UnixMillis(now.0 + 7)), Some(short.ends)));
+    store.done(set(long, CANCELLED));
+    assert_eq!(store.refused(set(long, UnixMillis(now.0 + 9))), ErrorCode::NoSuchEntity);
+    assert_eq!(of(&store, long), Some(CANCELLED));
+    assert_eq!(store.refused(set(token(0, 3), UnixMillis(u64::MAX))), ErrorCode::NoSuchEntity);
+    store.advance(2_000);
+    store.done(set(token(1_000_000, 4), CANCELLED));
+    assert_eq!(of(&store, short), None);
+    invariants::check(store.view(), &store.told);
 }
 
 fn append(events: &[&str]) -> Action {

@@ -369,6 +369,8 @@ fn check_users(engine: &dyn Engine, counters: &Counters) {
     assert!(attached.is_empty(), "policies attached that are gone: {attached:?}");
     assert_eq!((counters.users, counters.policies), (users.len() as u64, policies.len() as u64));
     assert_eq!(counters.encryption_keys, rows(engine, layout::ENCRYPTION_KEY).len() as u64);
+    let terms: Option<u64> = view::read(engine, &layout::table(layout::DELEGATION_COUNT)).unwrap();
+    assert_eq!(terms.unwrap_or(0), rows(engine, layout::DELEGATION_TERM).len() as u64);
 }
 
 fn check_events(engine: &dyn Engine, counters: &Counters) {
