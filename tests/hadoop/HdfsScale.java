@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLongArray;
 import org.apache.hadoop.conf.Configuration;
@@ -26,6 +27,8 @@ public class HdfsScale {
     private static final int LINE = 100;
     /** How long the reader waits for a flush before it asks whether anybody still writes. */
     private static final long AWAITED_MS = 20;
+    /** How far a writer runs ahead of the reader, so that files are read while they are written. */
+    private static final long LAG_BYTES = 3 * LINE;
 
     public static void main(String[] args) throws Exception {
         Configuration conf = new Configuration();
@@ -79,6 +82,8 @@ public class HdfsScale {
 
     private static void flushes(FileSystem fs, Path base, int writers, int flushes) throws Exception {
         AtomicLongArray flushed = new AtomicLongArray(writers);
+        AtomicLongArray verified = new AtomicLongArray(writers);
+        AtomicBoolean reading = new AtomicBoolean(true);
         ExecutorService pool = Executors.newFixedThreadPool(writers + 1);
         List<Future<?>> running = new ArrayList<>();
         for (int number = 0; number < writers; number++) {
@@ -91,6 +96,9 @@ public class HdfsScale {
                         flushed.set(writer, (long) line * LINE);
                         synchronized (flushed) {
                             flushed.notifyAll();
+                            while (reading.get() && flushed.get(writer) - verified.get(writer) > LAG_BYTES) {
+                                flushed.wait(AWAITED_MS);
+                            }
                         }
                     }
                 }
@@ -98,34 +106,43 @@ public class HdfsScale {
             }));
         }
         Future<Integer> tail = pool.submit(() -> {
-            int looks = 0;
-            long[] verified = new long[writers];
-            boolean open = true;
-            while (open) {
-                open = running.stream().anyMatch(one -> !one.isDone());
-                int before = looks;
-                for (int writer = 0; writer < writers; writer++) {
-                    if (flushed.get(writer) > verified[writer]) {
-                        verified[writer] = look(fs, base, writer, verified[writer], flushed.get(writer));
-                        looks++;
-                    }
-                }
-                if (looks == before && open) {
-                    synchronized (flushed) {
-                        flushed.wait(AWAITED_MS);
-                    }
-                }
+            try {
+                return tail(fs, base, running, flushed, verified);
+            } finally {
+                reading.set(false);
             }
-            for (int writer = 0; writer < writers; writer++) {
-                check(verified[writer] == (long) flushes * LINE, "writer " + writer + ": " + verified[writer] + " bytes");
-            }
-            return looks;
         });
         for (Future<?> one : running) {
             one.get();
         }
         System.out.printf("  %d writers, %d flushes each: every flushed byte was seen, by %d looks%n", writers, flushes, tail.get());
         pool.shutdown();
+    }
+
+    /** Looks at whatever was flushed since the last look until nobody writes; how often. */
+    private static int tail(FileSystem fs, Path base, List<Future<?>> running, AtomicLongArray flushed, AtomicLongArray verified)
+            throws Exception {
+        int looks = 0;
+        boolean open = true;
+        while (open) {
+            open = running.stream().anyMatch(one -> !one.isDone());
+            int before = looks;
+            for (int writer = 0; writer < flushed.length(); writer++) {
+                if (flushed.get(writer) > verified.get(writer)) {
+                    verified.set(writer, look(fs, base, writer, verified.get(writer), flushed.get(writer)));
+                    looks++;
+                }
+            }
+            if (looks == before && open) {
+                synchronized (flushed) {
+                    flushed.wait(AWAITED_MS);
+                }
+            }
+        }
+        for (int writer = 0; writer < flushed.length(); writer++) {
+            check(verified.get(writer) == flushed.get(writer), "writer " + writer + ": " + verified.get(writer) + " bytes");
+        }
+        return looks;
     }
 
     /** Reads what was flushed before the look, and perhaps more; where it ends. */
