@@ -1,5 +1,6 @@
 //! Counting distinct byte strings in bounded memory: a hash table that empties itself into a collector.
 
+use super::short_words::{Short, ShortCounts};
 use crate::engine::TaskFailure;
 use crate::records::{Collector, CollectorSettings};
 use crate::shuffle::RunFile;
@@ -18,6 +19,7 @@ struct Entry {
 pub(crate) struct Counts<'a> {
     table: HashTable<Entry>,
     keys: Vec<u8>,
+    short: ShortCounts,
     /// Seeded anew each time, so that no input can be made to collide.
     hasher: RandomState,
     budget: usize,
@@ -25,14 +27,16 @@ pub(crate) struct Counts<'a> {
 }
 
 impl<'a> Counts<'a> {
-    /// Half of the budget for the table, half for sorting what comes out of it.
+    /// A quarter of the budget for each of the two tables, half for sorting what comes out of them.
     pub fn new(mut settings: CollectorSettings<'a>) -> Self {
         settings.budget /= 2;
-        let budget = usize::try_from(settings.budget).unwrap_or(usize::MAX).min(u32::MAX as usize);
+        let budget = usize::try_from(settings.budget / 2).unwrap_or(usize::MAX).min(u32::MAX as usize);
+        let hasher = RandomState::default();
         Counts {
             table: HashTable::new(),
             keys: Vec::new(),
-            hasher: RandomState::default(),
+            short: ShortCounts::new(budget, [hasher.hash_one(0), hasher.hash_one(1)]),
+            hasher,
             budget,
             collector: Collector::new(settings),
         }
@@ -48,6 +52,17 @@ impl<'a> Counts<'a> {
             return Ok(());
         }
         self.insert(hash, key)
+    }
+
+    /// One more of this short word.
+    #[inline]
+    pub fn add_short(&mut self, word: Short) -> Result<(), TaskFailure> {
+        if self.short.add(word) {
+            return Ok(());
+        }
+        self.empty()?;
+        assert!(self.short.add(word), "an empty table has room");
+        Ok(())
     }
 
     #[cold]
@@ -72,13 +87,14 @@ impl<'a> Counts<'a> {
             self.collector.emit(key, &entry.count.to_le_bytes())?;
         }
         self.keys.clear();
-        Ok(())
+        let collector = &mut self.collector;
+        self.short.drain(|key, count| collector.emit(key, &count.to_le_bytes()))
     }
 
     /// All counts, sorted.
     pub fn finish(mut self) -> Result<RunFile, TaskFailure> {
         self.empty()?;
-        (self.table, self.keys) = (HashTable::new(), Vec::new());
+        (self.table, self.keys, self.short) = (HashTable::new(), Vec::new(), ShortCounts::new(0, [0, 0]));
         self.collector.finish()
     }
 }

@@ -5,6 +5,7 @@ mod copy;
 mod counts;
 mod grep;
 mod lines;
+mod short_words;
 mod tera;
 mod teragen;
 mod teravalidate;

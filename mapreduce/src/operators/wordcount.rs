@@ -1,5 +1,6 @@
 //! `wordcount`: what lies between white space, counted.
 
+use super::short_words::short_word;
 use super::{Counts, for_lines};
 use crate::engine::{Attempt, Counter, Part, TaskFailure};
 use crate::plan::Split;
@@ -19,13 +20,25 @@ pub(crate) fn wordcount(
     let mut counts = Counts::new(settings);
     for_lines(attempt, split, |chunk| {
         let (mut words, mut bytes) = (0, 0);
-        let mut rest = chunk;
-        while let Some(begin) = rest.iter().position(|&byte| !is_space(byte)) {
-            rest = &rest[begin..];
-            let end = rest.iter().position(|&byte| is_space(byte)).unwrap_or(rest.len());
-            counts.add(&rest[..end])?;
-            (words, bytes) = (words + 1, bytes + end as u64);
-            rest = &rest[end..];
+        let mut at = 0;
+        while let Some(skipped) = chunk[at..].iter().position(|&byte| !is_space(byte)) {
+            at += skipped;
+            let end = match short_word(&chunk[at..]) {
+                Some((word, length)) if is_space(chunk[at + length]) => {
+                    counts.add_short(word)?;
+                    at + length
+                }
+                // A long word, one with control characters, or the last of the chunk. That some of them are short and so
+                // counted in two places makes no difference: the counts are added when they are sorted.
+                _ => {
+                    let rest = &chunk[at..];
+                    let length = rest.iter().position(|&byte| is_space(byte)).unwrap_or(rest.len());
+                    counts.add(&rest[..length])?;
+                    at + length
+                }
+            };
+            (words, bytes) = (words + 1, bytes + (end - at) as u64);
+            at = end;
         }
         count_output(attempt.progress, words, bytes);
         Ok(())
