@@ -5,7 +5,7 @@
 //! kernel ends every process of the namespace.
 
 use super::plan::{LaunchPlan, NOT_STARTED, SIGNALLED};
-use super::{LAUNCHER_ARGUMENT, seccomp};
+use super::{LAUNCHER_ARGUMENT, files, seccomp};
 use crate::spec::Resources;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -83,9 +83,7 @@ fn drop_streams() -> Result<()> {
 }
 
 fn inner(plan: &LaunchPlan) -> Result<i32> {
-    if Pid::this().as_raw() == 1 {
-        own_proc();
-    }
+    let own_proc = Pid::this().as_raw() == 1 && mount_proc();
     std::env::set_current_dir(&plan.directory)?;
     set_limits(plan)?;
     let mut command = Command::new(program(plan));
@@ -95,6 +93,9 @@ fn inner(plan: &LaunchPlan) -> Result<i32> {
         command.gid(account.group).uid(account.user);
     }
     set_no_new_privs()?;
+    if plan.account.is_none() {
+        files::confine(&plan.directory, own_proc)?;
+    }
     seccomp::install(plan.resources.network)?;
     let child = command
         .stdin(Stdio::inherit())
@@ -105,15 +106,13 @@ fn inner(plan: &LaunchPlan) -> Result<i32> {
     reap(pid)
 }
 
-/// A `/proc` that shows only the task's processes. Where it cannot be mounted, the old one shows others' names but, to
+/// A `/proc` that shows only the task's processes. False: it cannot be mounted; the old one shows others' names but, to
 /// another user, nothing else.
-fn own_proc() {
+fn mount_proc() -> bool {
     let none: Option<&str> = None;
-    let private = mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none);
-    if private.is_ok() {
-        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-        let _ = mount(Some("proc"), "/proc", Some("proc"), flags, none);
-    }
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).is_ok()
+        && mount(Some("proc"), "/proc", Some("proc"), flags, none).is_ok()
 }
 
 /// A program without a `/` is looked for in the working directory first.

@@ -8,11 +8,13 @@
 //!   (unless asked for), mounts, IPC, host name;
 //! - limits: address space, processor time, processes, open files, length of files, core dumps;
 //! - privileges: `no_new_privs`, another user where the daemon is root, and a seccomp filter that refuses what no
-//!   data program needs (tracing, mounting, kernel modules, keys, new namespaces, sockets of the network).
+//!   data program needs (tracing, mounting, kernel modules, keys, new namespaces, sockets of the network);
+//! - files, where there is no other user to be: all but the system's programs and the task's directory (Landlock).
 //!
 //! Scratch space is measured while the process runs. The environment and the open files are the task's alone.
 
 mod execution;
+mod files;
 mod launcher;
 mod plan;
 mod seccomp;

@@ -6,9 +6,10 @@ use crate::fixture::{Ran, run_watched};
 use crate::sandbox::Account;
 use crate::spec::{JobSpec, Resources};
 use crate::streaming::{job, one, shell};
+use std::io::Write;
 use std::time::{Duration, Instant};
 
-pub const CASES: [Case; 9] = [
+pub const CASES: [Case; 10] = [
     ("processor time is bounded", processor_time),
     ("memory is bounded", memory),
     ("processes are bounded", processes),
@@ -16,6 +17,7 @@ pub const CASES: [Case; 9] = [
     ("many files are stopped", many_files),
     ("the network is out of reach", network),
     ("other users' files and processes are out of reach", others),
+    ("the daemon's files are out of reach, as its user too", daemons_files),
     ("what a program leaves running is ended", left_running),
     ("a cancelled attempt ends soon", cancelled),
 ];
@@ -89,6 +91,22 @@ fn others() {
         assert!(!text.contains("root:"), "{text}");
         assert!(stderr.contains(&format!("{}\n", NOBODYS.user)), "{stderr}");
     }
+}
+
+fn daemons_files() {
+    let mut secret = tempfile::NamedTempFile::new().unwrap();
+    secret.write_all(b"the cluster's key").unwrap();
+    let script = format!("cat {} /proc/self/cwd/../../*; cat /etc/hostname > own; cat own", secret.path().display());
+    let (outcome, stderr) = run(&script, Resources::default());
+    let text = outcome.unwrap().text();
+    assert!(!text.contains("key") && stderr.contains("denied"), "{text}{stderr}");
+    assert_eq!(text.trim(), std::fs::read_to_string("/etc/hostname").unwrap().trim());
+    // Without another user the rules for files hold instead.
+    let progress = Progress::default();
+    let spec = job(shell(&format!("cat {}; cat x 2> /dev/null > y; echo end", secret.path().display())), None);
+    let ran = run_watched(&spec, &one("x\n"), 100, None, &progress, &Cancel::default()).unwrap();
+    assert_eq!(ran.text(), "end\n");
+    assert!(progress.report().stderr.contains("denied"), "{}", progress.report().stderr);
 }
 
 fn left_running() {

@@ -49,6 +49,7 @@ fn words_are_counted() {
     let (streamed, ran) = counted(&job(shell(SPLIT_WORDS), Some(shell(SUM))));
     assert_eq!(streamed, counted(&spec(Program::Wordcount)).0);
     assert!(streamed.contains(&"the\t2000".to_string()), "{streamed:?}");
+    assert_eq!(ran.maps, 4, "processes for several splits");
     assert_eq!((ran.counters["MAP_INPUT_RECORDS"], ran.counters["MAP_OUTPUT_RECORDS"]), (2_000, 6_000));
     assert_eq!(ran.counters["REDUCE_OUTPUT_RECORDS"] as usize, streamed.len());
 }

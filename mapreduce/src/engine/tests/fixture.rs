@@ -103,6 +103,7 @@ pub(super) fn spec(program: Program) -> JobSpec {
 pub(super) struct Ran {
     pub outputs: Files,
     pub counters: BTreeMap<String, u64>,
+    /// How many maps there were.
     pub maps: usize,
 }
 
