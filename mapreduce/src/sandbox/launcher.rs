@@ -106,8 +106,8 @@ fn inner(plan: &LaunchPlan) -> Result<i32> {
     reap(pid)
 }
 
-/// A `/proc` that shows only the task's processes. False: it cannot be mounted; the old one shows others' names but, to
-/// another user, nothing else.
+/// A `/proc` that shows only the task's processes. False: it cannot be mounted, as without privileges; the old one shows
+/// others' names but, to another user, nothing else, and to the daemon's own user it is closed.
 fn mount_proc() -> bool {
     let none: Option<&str> = None;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
