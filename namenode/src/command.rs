@@ -265,6 +265,8 @@ pub enum FileSystemAction {
     RecoverPath { path: FsPath },
     /// The replicas of a recovered file's last block have been asked: these members have this much of it.
     FinishRecovery { file: FileId, block: BlockId, length: u32, members: Vec<VolumeId> },
+    /// These writers have been silent beyond the hard limit.
+    ExpireHolders { holders: Vec<String> },
 }
 
 /// See the requests of the same names: users, their keys and policies.

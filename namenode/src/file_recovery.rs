@@ -37,8 +37,15 @@ impl FileRecovery {
             Some(last) if holders.len() == EXPIRED_HOLDERS_MAX => last.clone(),
             _ => String::new(),
         };
+        if holders.is_empty() {
+            return Ok(());
+        }
+        tracing::debug!(?holders, "writers of files have been silent beyond the hard limit");
+        match namenode.order_action(FileSystemAction::ExpireHolders { holders: holders.clone() }).await {
+            Err(failure) if failure.code.advice() == Advice::GiveUp => {}
+            outcome => return outcome.map(|_| ()),
+        }
         for holder in holders {
-            tracing::debug!(%holder, "a writer of files has been silent beyond the hard limit");
             order_for_one(namenode, FileSystemAction::ExpireHolder { holder }).await?;
         }
         Ok(())

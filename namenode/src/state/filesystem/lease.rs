@@ -3,14 +3,16 @@
 //! The time is the command's, so it survives a change of leaders. A writer whose lease is older than the soft limit may be
 //! robbed of a file by another writer; beyond the hard limit the leader closes its files.
 
+use super::open::{self, Opened};
 use super::records::{FileLeaseRecord, OpenFileRecord};
-use super::{open, recovery};
+use super::recovery;
 use crate::error::{Rejection, StateError, refuse};
 use crate::state::layout;
 use crate::state::transaction::Transaction;
 use crate::state::view::{self, View, undecodable};
 use granary_protocol::filesystem::{FileId, FsReply, LEASE_HARD_LIMIT_MS, LEASE_SOFT_LIMIT_MS};
 use granary_protocol::{ErrorCode, UnixMillis};
+use std::collections::BTreeSet;
 
 /// Who holds a file that was taken from its writer, as in HDFS.
 pub(in crate::state) const RECOVERER: &str = "HDFS_NameNode";
@@ -18,10 +20,10 @@ pub(in crate::state) const RECOVERER: &str = "HDFS_NameNode";
 const HOLDER_BYTES_MAX: usize = 1024;
 /// A renewal is not worth a row before the one it replaces is this old.
 const RENEWAL_STEP_MS: u64 = 5_000;
-/// Files taken from one writer by one command at most.
+/// Files taken from writers by one command at most.
 const EXPIRED_FILES_MAX: usize = 100;
 /// Writers expired at a time at most.
-pub const EXPIRED_HOLDERS_MAX: usize = 16;
+pub const EXPIRED_HOLDERS_MAX: usize = 256;
 
 /// A writer shows that it lives, by beginning to write or by saying so.
 pub(super) fn renew(tx: &mut Transaction<'_>, holder: &str, now: UnixMillis) -> Result<(), Rejection> {
@@ -79,39 +81,44 @@ pub fn expired_holders<V: View + ?Sized>(view: &V, after: &str, now: UnixMillis)
     Ok(expired)
 }
 
-/// Takes a silent writer's files from it, some at a time; the lease ends with the last one.
-pub(super) fn expire(tx: &mut Transaction<'_>, holder: &str, now: UnixMillis) -> Result<(), Rejection> {
-    if renewed(tx, holder)?.0 + LEASE_HARD_LIMIT_MS >= now.0 {
-        return Ok(());
-    }
-    let files = files_of(tx, holder, EXPIRED_FILES_MAX)?;
-    if files.len() < EXPIRED_FILES_MAX {
-        tx.delete(layout::file_lease(holder));
-    }
-    for (id, record) in files {
-        match open::reach(tx, id, record.clone(), None)? {
-            Some(opened) => {
-                recovery::begin(tx, opened, now)?;
-            }
-            // In a tree that is being removed, which takes it along.
-            None => {}
+/// Takes silent writers' files from them, some at a time; the leases end when there are no more. Files are not indexed by
+/// their writers, so many are asked about together: writers that have closed theirs are nearly all of them.
+pub(super) fn expire(tx: &mut Transaction<'_>, holders: &[String], now: UnixMillis) -> Result<(), Rejection> {
+    let mut silent = BTreeSet::new();
+    for holder in holders.iter().take(EXPIRED_HOLDERS_MAX) {
+        if renewed(tx, holder)?.0 + LEASE_HARD_LIMIT_MS < now.0 {
+            silent.insert(holder.as_str());
         }
+    }
+    let files = files_of(tx, &silent, EXPIRED_FILES_MAX)?;
+    if files.len() < EXPIRED_FILES_MAX {
+        for holder in &silent {
+            tx.delete(layout::file_lease(holder));
+        }
+    }
+    for opened in files {
+        recovery::begin(tx, opened, now)?;
     }
     Ok(())
 }
 
-fn files_of(tx: &Transaction<'_>, holder: &str, limit: usize) -> Result<Vec<(FileId, OpenFileRecord)>, StateError> {
+/// Files of these writers, but for those in trees that are being removed, which take them along.
+fn files_of(tx: &Transaction<'_>, holders: &BTreeSet<&str>, limit: usize) -> Result<Vec<Opened>, Rejection> {
     let table = layout::table(layout::OPEN_FILE);
     let mut files = Vec::new();
+    if holders.is_empty() {
+        return Ok(files);
+    }
     for pair in tx.scan(&table, Some(&layout::after_prefix(&table))) {
         let (key, value) = pair?;
         let record: OpenFileRecord = view::decode(&key, &value)?;
-        if record.holder == holder {
-            let id = layout::last_number(&key).ok_or_else(|| undecodable(&key, "its key has no number"))?;
-            files.push((FileId(id), record));
-            if files.len() == limit {
-                break;
-            }
+        if !holders.contains(record.holder.as_str()) {
+            continue;
+        }
+        let id = layout::last_number(&key).ok_or_else(|| undecodable(&key, "its key has no number"))?;
+        files.extend(open::reach(tx, FileId(id), record, None)?);
+        if files.len() == limit {
+            break;
         }
     }
     Ok(files)

@@ -28,7 +28,11 @@ pub(crate) fn perform(
             FsReply::Done
         }
         FileSystemAction::ExpireHolder { holder } => {
-            lease::expire(tx, holder, now)?;
+            lease::expire(tx, std::slice::from_ref(holder), now)?;
+            FsReply::Done
+        }
+        FileSystemAction::ExpireHolders { holders } => {
+            lease::expire(tx, holders, now)?;
             FsReply::Done
         }
         FileSystemAction::RecoverPath { path } => recovery::recover_path(tx, path, now)?,
