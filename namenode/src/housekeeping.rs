@@ -1,7 +1,7 @@
 //! Keeps the metadata's own disk space in bounds, on every peer: purges the log by bytes and not only by entries, and has
-//! the engine give back what was deleted.
+//! the engine give back what was deleted; ends exports that nobody fetches, whose views keep deleted rows.
 //!
-//! Both wait for a quiet moment where they can, so that an idle store takes no more than it needs, and do not where the
+//! The first two wait for a quiet moment where they can, so that an idle store takes no more than it needs, and do not where the
 //! bound is reached.
 
 use crate::service::Namenode;
@@ -31,6 +31,7 @@ pub(crate) async fn run(namenode: Arc<Namenode>) {
         let idle = idle_ticks >= IDLE_TICKS;
         purge_log(&namenode, applied, idle).await;
         compact_engine(&namenode, idle).await;
+        namenode.exports.give_up_silent();
     }
 }
 

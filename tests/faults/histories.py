@@ -1,4 +1,4 @@
-"""Short histories under partitions (one-way too), frozen leaders, clock steps and membership changes: each key linearizable."""
+"""Short histories under partitions (one-way too), frozen and killed leaders, clock steps and membership changes: each key linearizable."""
 
 import hashlib
 import http.client
@@ -15,6 +15,8 @@ from store import until
 
 BUCKET = "histories"
 CLIENTS, KEYS = 5, 2
+# A machine that is busy with other things takes its time.
+PATIENCE_S = 240
 # A namenode that hears nothing for 1 to 2 s stands for election.
 PAST_THE_LEASE_S = 3.5
 
@@ -22,7 +24,7 @@ PAST_THE_LEASE_S = 3.5
 def arguments(parser):
     parser.add_argument("--histories", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=5.0, help="length of one history")
-    parser.add_argument("--faults", default="isolate,deaf,mute,split,freeze,clock,membership", help="which, in random order")
+    parser.add_argument("--faults", default="isolate,deaf,mute,split,freeze,crash,clock,membership", help="which, in random order")
 
 
 class Client(threading.Thread):
@@ -132,6 +134,12 @@ class Faults:
         time.sleep(max(seconds, PAST_THE_LEASE_S))
         process.send_signal(signal.SIGCONT)
 
+    def crash(self, leader, seconds):
+        """The leader dies in the middle of what it does, and comes back."""
+        self.cluster.kill(leader)
+        time.sleep(seconds)
+        self.cluster.start(leader)
+
     def clock(self, leader, seconds):
         """Clocks of namenodes jump, the leader's among them, forwards and back."""
         for name in self.namenodes():
@@ -238,7 +246,7 @@ def prepare(cluster):
         except (http.client.HTTPException, RuntimeError) as error:
             raise OSError(error) from error
 
-    until("writes to be answered", 90, attempt)
+    until("writes to be answered", PATIENCE_S, attempt)
 
 
 def last_read(cluster, name):
@@ -251,7 +259,7 @@ def last_read(cluster, name):
             return answer
 
         began = time.monotonic()
-        answer = retried(attempt)
+        answer = retried(attempt, PATIENCE_S)
         return Operation(READ, answer.body.decode() if answer.ok else None, began, time.monotonic())
 
     return in_hub(cluster, work)

@@ -152,7 +152,7 @@ class NetCluster(Store):
         return next(peer["name"] for peer in self.status()["peers"] if peer["leader"])
 
     def wait_until_ready(self, datanodes=3):
-        until("the cluster to be ready", 90, lambda: self.is_healthy(datanodes))
+        until("the cluster to be ready", 240, lambda: self.is_healthy(datanodes))
 
     def remove(self):
         for node in self.nodes.values():

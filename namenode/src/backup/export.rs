@@ -36,8 +36,8 @@ impl Exports {
         let mut random = [0u8; 8];
         getrandom::fill(&mut random).map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
         let id = u64::from_le_bytes(random).max(1);
+        self.give_up_silent();
         let mut open = self.open.lock().expect("held for map operations only");
-        open.retain(|_, export| export.asked.elapsed() < PATIENCE);
         if open.len() >= EXPORTS_MAX {
             return Err(Failure::new(ErrorCode::Busy, format!("{EXPORTS_MAX} exports are under way")));
         }
@@ -53,6 +53,12 @@ impl Exports {
         })?;
         export.asked = Instant::now();
         Ok(export.view.clone())
+    }
+
+    /// Ends those whose next page nobody has asked for.
+    pub(crate) fn give_up_silent(&self) {
+        let mut open = self.open.lock().expect("held for map operations only");
+        open.retain(|_, export| export.asked.elapsed() < PATIENCE);
     }
 
     /// It has been handed out whole.
