@@ -168,7 +168,8 @@ impl AppliedStore {
         let bytes = postcard::to_stdvec(&applied).expect("a log id and a membership always encode");
         transaction.put_meta(APPLIED, bytes);
         let batch = transaction.into_batch();
-        let deleted = batch.ops().iter().filter(|op| matches!(op, WriteOp::Delete { .. })).count();
+        let lasting = |op: &&WriteOp| matches!(op, WriteOp::Delete { key } if !state::layout::is_short_lived(key));
+        let deleted = batch.ops().iter().filter(lasting).count();
         self.deleted_rows.fetch_add(deleted as u64, Ordering::Relaxed);
         engine.write(batch)?;
         self.learn(&*engine, &effects)?;

@@ -561,6 +561,11 @@ pub(super) fn table_name(table: u8) -> &'static str {
     }
 }
 
+/// Whether a row goes so soon after it was written that the engine forgets both by itself.
+pub(crate) fn is_short_lived(row: &[u8]) -> bool {
+    row.first() == Some(&OUTCOME)
+}
+
 /// All rows of a table.
 pub(super) fn table(table: u8) -> Vec<u8> {
     vec![table]

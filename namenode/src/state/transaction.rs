@@ -30,7 +30,7 @@ pub struct Transaction<'e> {
     counters: Counters,
     counters_before: Counters,
     formatted: bool,
-    /// Rows of the engine that nearly every command reads and hardly any writes: buckets and leases.
+    /// Rows of the engine that nearly every command reads and hardly any writes: buckets, leases and sessions.
     read: RefCell<BTreeMap<Vec<u8>, Option<Bytes>>>,
     /// Whether the current command has written a row that no engine takes.
     oversized: bool,
@@ -184,7 +184,7 @@ impl View for Transaction<'_> {
         if let Some(pending) = self.pending.get(key) {
             return Ok(pending.clone());
         }
-        if !matches!(key.first(), Some(&(layout::BUCKET | layout::LEASE))) {
+        if !matches!(key.first(), Some(&(layout::BUCKET | layout::LEASE | layout::SESSION))) {
             return self.engine.get(key);
         }
         if let Some(value) = self.read.borrow().get(key) {
