@@ -4,6 +4,7 @@ use super::MapOutputFile;
 use crate::engine::TaskFailure;
 use std::fs::File;
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -32,7 +33,9 @@ impl Scratch {
 
     pub(super) fn create(&self) -> Result<ScratchFile<'_>, TaskFailure> {
         let path = self.directory.join(format!("run-{}", self.names.fetch_add(1, Ordering::Relaxed)));
-        let file = File::create_new(&path).map_err(scratch_failure)?;
+        // Neither the task's own programs nor other tasks have a right to it.
+        let file = File::options().read(true).write(true).create_new(true).mode(0o600).open(&path);
+        let file = file.map_err(scratch_failure)?;
         Ok(ScratchFile { scratch: self, file, path, bytes: 0 })
     }
 
@@ -90,5 +93,21 @@ pub(crate) struct RunFile {
 impl RunFile {
     pub fn open(&self) -> Result<MapOutputFile, TaskFailure> {
         MapOutputFile::open(&self.path).map_err(scratch_failure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn files_are_the_daemons_alone_and_bounded_together() {
+        let directory = tempfile::tempdir().unwrap();
+        let scratch = Scratch::new(directory.path(), 10);
+        let (mut first, mut second) = (scratch.create().unwrap(), scratch.create().unwrap());
+        assert_eq!(first.file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        first.write(b"123456").unwrap();
+        assert_eq!(second.write(b"12345"), Err(scratch.exhausted()));
     }
 }
