@@ -5,7 +5,6 @@
 //! fewer replicas than before, and the new place obeys the placement rules together with those that stay.
 
 use super::Blocks;
-use super::repair::DEFERRED_MS;
 use crate::state::GroupState;
 use granary_protocol::{BlockId, UnixMillis, VolumeId};
 use serde::{Deserialize, Serialize};
@@ -42,6 +41,8 @@ pub(super) struct Balance {
     /// Bytes that may be moved now.
     allowance: u64,
     counted_at: UnixMillis,
+    /// Where the round through blocks on the wrong media goes on.
+    media_cursor: BlockId,
     /// Blocks on the move, and where from.
     pub(super) leaving: std::collections::HashMap<BlockId, VolumeId>,
 }
@@ -81,7 +82,7 @@ impl Blocks {
     }
 
     fn plan_move(&mut self, block: BlockId, source: VolumeId, mean_percent: u8, now: UnixMillis) {
-        if !self.may_move(block) {
+        if !self.may_move(block) || self.bytes_of(block) > self.balance.allowance {
             return;
         }
         let good = self.live_good(block);
@@ -97,8 +98,7 @@ impl Blocks {
 
     fn may_move(&self, block: BlockId) -> bool {
         let Some(tracked) = self.blocks.get(&block) else { return false };
-        let length = u64::from(tracked.length);
-        let settled = tracked.open.is_none() && length > 0 && length <= self.balance.allowance;
+        let settled = tracked.open.is_none() && tracked.length > 0;
         let busy = self.pending.contains_key(&block) || self.deferred.contains_key(&block);
         settled && !busy && !self.claims.contains_key(&block) && !self.surplus.contains(&block)
     }
@@ -110,32 +110,39 @@ impl Blocks {
         good: &[VolumeId],
         targets: Vec<VolumeId>,
         now: UnixMillis,
-    ) -> bool {
-        let length = self.blocks.get(&block).map_or(0, |tracked| u64::from(tracked.length));
-        let ordered = self.order_copy(block, good, targets, now);
-        if ordered {
-            self.balance.allowance = self.balance.allowance.saturating_sub(length);
+    ) {
+        if self.order_copy(block, good, targets, now) {
+            self.balance.allowance = self.balance.allowance.saturating_sub(self.bytes_of(block));
             self.balance.leaving.insert(block, source);
         }
-        ordered
     }
 
-    /// Moves replicas to the media of their class, where there is room on them.
+    fn bytes_of(&self, block: BlockId) -> u64 {
+        self.blocks.get(&block).map_or(0, |tracked| u64::from(tracked.length))
+    }
+
+    /// Moves replicas to the media of their class, where there is room on them. Goes round, so that those which cannot move
+    /// keep none waiting.
     fn plan_media(&mut self, now: UnixMillis) {
-        let waits = |block: &&BlockId| !self.deferred.contains_key(block) && !self.pending.contains_key(block);
-        let off: Vec<BlockId> = self.off_media.iter().filter(waits).take(LOOKED_AT_MAX).copied().collect();
+        let off: Vec<BlockId> =
+            self.off_media.range(self.balance.media_cursor..).take(LOOKED_AT_MAX).copied().collect();
+        if off.len() < LOOKED_AT_MAX {
+            self.balance.media_cursor = BlockId(0);
+        }
         for block in off {
-            if self.balance.leaving.len() >= MOVES_MAX {
+            // One that is larger than what may be moved now has its turn first when more may be.
+            if self.balance.leaving.len() >= MOVES_MAX || self.bytes_of(block) > self.balance.allowance {
+                self.balance.media_cursor = block;
                 return;
             }
-            if self.may_move(block) && !self.plan_media_move(block, now) {
-                self.deferred.insert(block, UnixMillis(now.0 + DEFERRED_MS));
+            self.balance.media_cursor = BlockId(block.0 + 1);
+            if self.may_move(block) {
+                self.plan_media_move(block, now);
             }
         }
     }
 
-    /// `false` if the block is better looked at later.
-    fn plan_media_move(&mut self, block: BlockId, now: UnixMillis) -> bool {
+    fn plan_media_move(&mut self, block: BlockId, now: UnixMillis) {
         let grouping = match self.group_with(block) {
             Some((_, group)) => group.record.state != GroupState::Coded,
             None => {
@@ -143,13 +150,11 @@ impl Blocks {
                 self.waits_for_group(block).is_some_and(|since| now.0.saturating_sub(since.0) < patience_ms)
             }
         };
-        let good = self.live_good(block);
-        let Some(source) = good.iter().copied().find(|volume| !self.is_on_its_media(block, *volume)) else {
-            return false;
-        };
         if grouping {
-            return false;
+            return;
         }
+        let good = self.live_good(block);
+        let Some(source) = good.iter().copied().find(|volume| !self.is_on_its_media(block, *volume)) else { return };
         let staying: Vec<VolumeId> = good.iter().copied().filter(|volume| *volume != source).collect();
         let (kept, lost) = (self.domains_of(&staying), self.volumes.domain_of(source));
         let mut targets = self.targets(block, 1, &staying);
@@ -159,6 +164,6 @@ impl Blocks {
             let apart = domain.is_some_and(|domain| !kept.contains(&domain)) || lost.is_some_and(|d| kept.contains(&d));
             apart && self.is_on_its_media(block, *target)
         });
-        self.order_move(block, source, &good, targets, now)
+        self.order_move(block, source, &good, targets, now);
     }
 }
