@@ -1,14 +1,15 @@
 """Objects of all sizes grow cold (STANDARD, STANDARD_IA, GLACIER, gone) while clients read them: bytes, and what they take."""
 
+import base64
 import hashlib
 import http.client
 import json
 import os
 import random
+import re
 import threading
 import time
 import zlib
-import base64
 
 from store import Cluster, Failed, until
 
@@ -65,7 +66,8 @@ class Reader(threading.Thread):
             except (OSError, http.client.HTTPException) as error:
                 self.complaints.append(f"reading {key}: {error!r}")
                 continue
-            code = None if answer.ok else answer.text("Code")
+            found = re.search(rb"<Code>(\w+)</Code>", answer.body) if not answer.ok else None
+            code = found and found[1].decode()
             if answer.ok:
                 self.reads += 1
                 if hashlib.md5(answer.body).hexdigest() != self.ageing.digests[key]:
@@ -117,12 +119,17 @@ class Ageing:
             raise Failed(f"{key} was not written: {answer.status} {answer.body[:200]}")
         self.digests[key] = hashlib.md5(body).hexdigest()
 
+    def reconnect(self):
+        """A connection on which nothing was said for a while may be closed by now."""
+        self.s3.close()
+        return self.s3
+
     def rules(self, actions):
         rule = f"<Rule><ID>age</ID><Filter/><Status>Enabled</Status>{actions}</Rule>"
         document = f"<LifecycleConfiguration>{rule}</LifecycleConfiguration>".encode()
         sum_of = base64.b64encode(zlib.crc32(document).to_bytes(4, "big")).decode()
         headers = {"x-amz-checksum-crc32": sum_of}
-        answer = self.s3.send("PUT", f"/{BUCKET}", [("lifecycle", "")], document, headers)
+        answer = self.reconnect().send("PUT", f"/{BUCKET}", [("lifecycle", "")], document, headers)
         if not answer.ok:
             raise Failed(f"the rules were refused: {answer.body[:200]}")
 
@@ -149,18 +156,20 @@ class Ageing:
             raise Failed(f"{failed}: {self.stored()}\n{self.cluster.admin('class')}") from None
 
     def check_all(self, notes):
+        s3 = self.reconnect()
         for key in self.keys:
-            answer = self.s3.get(BUCKET, key)
+            answer = s3.get(BUCKET, key)
             if not answer.ok or hashlib.md5(answer.body).hexdigest() != self.digests[key]:
                 notes.append(f"{key}: {answer.status}, or other bytes")
 
     def restore(self, notes):
         """Brings everything back from the archive and compares it."""
         body = b"<RestoreRequest><Days>3650</Days><GlacierJobParameters><Tier>Expedited</Tier></GlacierJobParameters></RestoreRequest>"
+        s3 = self.reconnect()
         for key in self.keys:
-            answer = self.s3.send("POST", f"/{BUCKET}/{key}", [("restore", "")], body)
+            answer = s3.send("POST", f"/{BUCKET}/{key}", [("restore", "")], body)
             if answer.status not in (200, 202):
-                notes.append(f"restoring {key}: {answer.status} {answer.text('Code')}")
+                notes.append(f"restoring {key}: {answer.status} {answer.body[:200]}")
         until("the last object to be restored", self.options.timeout, lambda: self.s3.get(BUCKET, self.keys[-1]).ok)
         self.check_all(notes)
 
