@@ -49,6 +49,12 @@ def sizes(total, dice):
     return found + [SMALLEST, largest]
 
 
+def contents(seed, size):
+    """Bytes of an object. Python's generator gives no more than 256 MiB at once."""
+    dice = random.Random(seed)
+    return b"".join(dice.randbytes(min(PART_BYTES, size - at)) for at in range(0, size, PART_BYTES))
+
+
 class Reader(threading.Thread):
     """Reads objects at random and compares them; what a stage allows besides success is counted."""
 
@@ -99,8 +105,8 @@ class Ageing:
                         return
                     number, size = work.pop()
                 try:
-                    self.put(s3, f"{number % 7}/{number}", random.Random(number).randbytes(size))
-                except (OSError, RuntimeError, http.client.HTTPException) as error:
+                    self.put(s3, f"{number % 7}/{number}", contents(number, size))
+                except Exception as error:  # whatever it is, the objects are not all there
                     errors.append(error)
 
         threads = [threading.Thread(target=writer, daemon=True) for _ in range(WRITERS)]

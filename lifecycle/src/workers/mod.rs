@@ -6,5 +6,6 @@
 
 mod judge;
 mod scanner;
+mod settling;
 
 pub use scanner::{RulesReader, Scanner, ScannerComponents};

@@ -1,6 +1,7 @@
 //! The scanner: asks the namenode for pages, has them judged, sends the actions, keeps to its rate.
 
 use super::judge::Judge;
+use super::settling::Settling;
 use crate::rules::LifecycleConfiguration;
 use crate::settings::LifecycleSettings;
 use granary_protocol::bucket::BucketDocument;
@@ -55,6 +56,7 @@ pub struct Scanner {
     components: ScannerComponents,
     /// Buckets whose rules cannot be read, at a revision: said once.
     unreadable: BTreeSet<(BucketName, u64)>,
+    settling: Settling,
 }
 
 /// What a turn left to do.
@@ -68,7 +70,7 @@ enum Turn {
 impl Scanner {
     /// A scanner with these settings, which were validated.
     pub fn new(settings: LifecycleSettings, components: ScannerComponents) -> Self {
-        Self { settings, components, unreadable: BTreeSet::new() }
+        Self { settings, components, unreadable: BTreeSet::new(), settling: Settling::default() }
     }
 
     /// Scans until the shutdown component is cancelled.
@@ -141,6 +143,12 @@ impl Scanner {
             return Ok(Turn::Until(None));
         }
         let now = (self.components.now)();
+        let (name, revision) = (&bucket.settings.info.name, bucket.settings.revision);
+        let carried_out = bucket.progress.as_ref().map(|progress| progress.revision);
+        let day_ms = self.settings.calendar().day_ms();
+        if let Some(at) = self.settling.wait(name, revision, carried_out, now, day_ms) {
+            return Ok(Turn::Until(Some(at)));
+        }
         let mut progress = match self.begin_or_go_on(bucket, &judge, now) {
             Ok(progress) => progress,
             Err(next) => return Ok(Turn::Until(next)),

@@ -1,0 +1,65 @@
+//! Rules that were just stored are left alone for a moment: whoever stores them may still be looking at what they are
+//! about. Pure, and in memory only: a new leader lets them wait once more.
+
+use granary_protocol::{BucketName, UnixMillis};
+use std::collections::BTreeMap;
+
+/// How long at most, and as a part of a shortened day.
+const SETTLED_AFTER_MS_MAX: u64 = 1_000;
+const SETTLED_AFTER_DIVISOR: u64 = 10;
+/// Buckets that are remembered.
+const BUCKETS_MAX: usize = 10_000;
+
+/// Buckets with new rules, at a revision, and from when on those are carried out.
+#[derive(Default)]
+pub(super) struct Settling(BTreeMap<BucketName, (u64, UnixMillis)>);
+
+impl Settling {
+    /// From when on a bucket's rules are carried out, if they are newer than those that its last scan carried out and that
+    /// moment has not come.
+    pub fn wait(
+        &mut self,
+        bucket: &BucketName,
+        revision: u64,
+        carried_out: Option<u64>,
+        now: UnixMillis,
+        day_ms: u64,
+    ) -> Option<UnixMillis> {
+        if carried_out == Some(revision) {
+            self.0.remove(bucket);
+            return None;
+        }
+        if self.0.len() >= BUCKETS_MAX {
+            self.0.clear();
+        }
+        let after_ms = (day_ms / SETTLED_AFTER_DIVISOR).min(SETTLED_AFTER_MS_MAX);
+        let new = (revision, UnixMillis(now.0.saturating_add(after_ms)));
+        let known = self.0.entry(bucket.clone()).or_insert(new);
+        // One that is later than that was noted by a clock that was set back since.
+        if known.0 != revision || known.1 > new.1 {
+            *known = new;
+        }
+        (now < known.1).then_some(known.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_rules_wait_once() {
+        let (mut settling, bucket, day_ms) = (Settling::default(), BucketName::from("b"), 5_000);
+        let mut wait = |revision, carried_out, now| {
+            settling.wait(&bucket, revision, carried_out, UnixMillis(now), day_ms).map(|at| at.0)
+        };
+        assert_eq!(wait(7, None, 10_000), Some(10_500));
+        assert_eq!(wait(7, None, 10_499), Some(10_500));
+        assert_eq!(wait(7, None, 10_500), None);
+        assert_eq!(wait(7, Some(7), 10_600), None);
+        assert_eq!(wait(8, Some(7), 20_000), Some(20_500));
+        assert_eq!(wait(9, Some(7), 20_400), Some(20_900), "changed once more");
+        assert_eq!(wait(9, Some(7), 1_000), Some(1_500), "the clock was set back");
+        assert_eq!(wait(9, Some(7), 1_500), None);
+    }
+}
