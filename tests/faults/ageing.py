@@ -117,6 +117,8 @@ class Ageing:
         self.keys = sorted(self.digests)
 
     def put(self, s3, key, body):
+        # Making the body took a while: the connection may be closed by now.
+        s3.close()
         if len(body) <= PART_BYTES:
             answer = s3.put(BUCKET, key, body)
         else:
