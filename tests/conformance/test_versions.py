@@ -38,6 +38,7 @@ def test_a_delete_marker_hides_and_is_named(s3, versioned, key, refused):
     assert headers_of(hidden)["x-amz-version-id"] == marker
     head = refused(lambda: s3.head_object(Bucket=versioned, Key=key), "404", 404)
     assert headers_of(head)["x-amz-delete-marker"] == "true"
+    refused(lambda: s3.put_object_acl(Bucket=versioned, Key=key, ACL="private"), "MethodNotAllowed", 405)
     named = refused(lambda: s3.get_object(Bucket=versioned, Key=key, VersionId=marker), "MethodNotAllowed", 405)
     assert headers_of(named)["x-amz-delete-marker"] == "true"
     assert headers_of(named)["allow"] == "DELETE"
@@ -84,6 +85,9 @@ def test_the_null_version(s3, make_bucket, key):
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
     assert "VersionId" not in s3.put_object(Bucket=bucket, Key=key, Body=b"replaced")
     assert s3.get_object(Bucket=bucket, Key=key, VersionId="null")["Body"].read() == b"replaced"
+    # A copy, unlike other writes, names it.
+    copied = s3.copy_object(Bucket=bucket, Key=f"copy-{key}", CopySource={"Bucket": bucket, "Key": key})
+    assert copied["VersionId"] == "null"
     deleted = s3.delete_object(Bucket=bucket, Key=key)
     assert (deleted["DeleteMarker"], deleted["VersionId"]) == (True, "null")
     listed = s3.list_object_versions(Bucket=bucket, Prefix=key)

@@ -6,7 +6,7 @@ use super::acl_request::{AclRules, RequestedAcl, acl_of_headers, resolve};
 use super::events::announce_change;
 use super::object_tagging::amend;
 use super::owners::Owners;
-use super::version::{explain, insert_version, requested_version};
+use super::version::{explain, explain_beside, insert_version, requested_version};
 use crate::error::{S3Error, S3ErrorCode};
 use crate::notifications::EventKind;
 use crate::server::{BucketSettings, GatewayState, Refusal, ResponseBody, S3Request, S3Response};
@@ -67,7 +67,7 @@ pub(super) async fn put_object_acl(state: &GatewayState, mut request: S3Request)
     let rules = AclRules::of(&settings);
     let (bucket, key) = (request.bucket.clone(), request.key.clone());
     let found = state.client.get_object(bucket.clone(), key.clone(), version, Window::Nothing).await;
-    let object = found.map_err(|failure| explain(&bucket, &key, version, failure))?.object;
+    let object = found.map_err(|failure| explain_beside(&bucket, &key, version, failure))?.object;
     let requested = requested_acl(state, &mut request, &object.owner).await?;
     if !rules.ownership.acls_count() {
         return Err(S3ErrorCode::AccessControlListNotSupported.into());

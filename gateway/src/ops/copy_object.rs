@@ -11,8 +11,8 @@ use super::copy_source::Source;
 use super::events::announce_write;
 use super::new_object::ObjectSettings;
 use super::refused_headers::refuse_unbuilt;
-use super::response_headers::describe_written_version;
 use super::text::version_text;
+use super::version::insert_version;
 use super::write_condition::{TargetCondition, explain_unwritten};
 use super::xml_writer::Xml;
 use crate::encryption::{Asked, insert_new_encryption};
@@ -89,7 +89,8 @@ pub(super) async fn copy_object(state: &GatewayState, mut request: S3Request) ->
         xml.plain("ChecksumType", super::checksums::type_of(checksum.kind).name());
     }
     let mut response = xml.into_response();
-    describe_written_version(response.headers_mut(), &outcome);
+    // Unlike other writes, a copy announces the `null` version of a suspended bucket too.
+    insert_version(response.headers_mut(), outcome.version, outcome.versioning);
     let written = Expiring { key: written_key.as_str(), size, tags: &tags, written: outcome.modified, class };
     insert_expiration(response.headers_mut(), &settings, &written);
     insert_new_encryption(response.headers_mut(), content.encryption.as_ref());
