@@ -46,6 +46,8 @@ pub enum Command {
     Health(HealthOptions),
     /// Work with files and directories as Hadoop's shell does: `granary fs -ls /`.
     Fs(FsOptions),
+    /// Run batch jobs where the bytes are, and look after them.
+    Job(JobOptions),
     /// Run a cluster of separate processes on this machine.
     #[command(subcommand)]
     Local(LocalCommand),
@@ -54,6 +56,80 @@ pub enum Command {
     /// Ask what lifecycle rules will do.
     Lifecycle(LifecycleQuestion),
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = JOB_EXAMPLES)]
+pub struct JobOptions {
+    #[command(flatten)]
+    pub connection: Connection,
+    #[command(subcommand)]
+    pub command: JobCommand,
+}
+
+const JOB_EXAMPLES: &str = "\
+Examples:
+  granary job run wordcount -input s3://books/2026 -output s3://results/words
+  granary job run grep ERROR -input 's3://logs/2026-11-*' -output s3://results/errors
+  granary job run -input s3://books/ -output s3://results/words -mapper map.py -reducer reduce.py -files map.py,reduce.py
+  granary job status job_000007
+
+The key comes from GRANARY_ROOT_ACCESS_KEY and GRANARY_ROOT_SECRET_KEY, or from AWS_ACCESS_KEY_ID and
+AWS_SECRET_ACCESS_KEY. Programs of one's own need the permission job:ExecNative; built-in ones need none.";
+
+#[derive(Debug, Subcommand)]
+pub enum JobCommand {
+    /// Run a job and wait for its end: a built-in program, or a mapper and reducer as in Hadoop Streaming.
+    #[command(after_help = JOB_RUN_HELP, disable_help_flag = true)]
+    Run {
+        /// A built-in program, and options.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "PROGRAM AND OPTIONS")]
+        words: Vec<String>,
+    },
+    /// How far a job has come, where its maps ran, and why attempts failed.
+    Status {
+        job: String,
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Jobs, latest first.
+    List {
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+        /// How many at most.
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// End a job. Nothing of it stays.
+    Kill { job: String },
+    /// What failed attempts wrote to standard error.
+    Logs {
+        job: String,
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// The counters of a job.
+    Counters {
+        job: String,
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// A job's history: lines of JSON.
+    History { job: String },
+}
+
+pub const JOB_RUN_HELP: &str = "\
+Built-in programs: wordcount, grep PATTERN, sort, distcp, checksum, identity, teragen ROWS, terasort, teravalidate.
+
+Options, spelled as in Hadoop Streaming:
+  -input URL (may be repeated; globs)   -output URL   -numReduceTasks N   -lazyOutput
+  -mapper CMD   -reducer CMD|NONE|aggregate   -combiner CMD   -files FILE[#NAME],...   -cmdenv NAME=VALUE
+  -partitioner CLASS   -inputformat CLASS   -D NAME=VALUE
+Of grep: -ignoreCase -invert -count. Of checksum: -algorithm crc32c|crc64nvme|md5|sha256.
+Of granary: --name TEXT, --archived fail|skip, --split-bytes N, --detach, --json, --endpoint URL, --ca-file FILE, --region NAME";
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -119,6 +195,12 @@ pub struct ServerOptions {
     /// Where the data of WebHDFS is served under TLS, with the certificate of --tls-cert.
     #[arg(long, requires = "tls_cert", value_name = "ADDR:PORT")]
     pub datanode_https: Option<SocketAddr>,
+    /// Tasks of jobs that run at a time; 0 for none. Default: as many as the machine has cores.
+    #[arg(long, value_name = "N")]
+    pub task_slots: Option<u32>,
+    /// Where tasks keep what they sort and their programs write. Default: in the first data directory.
+    #[arg(long, value_name = "DIR")]
+    pub task_scratch: Option<PathBuf>,
     #[command(flatten)]
     pub hdfs: HdfsOptions,
     #[command(flatten)]
@@ -490,6 +572,9 @@ pub struct LocalUpOptions {
     /// Send block data between processes in clear (tokens and checksums stay): for a trusted network.
     #[arg(long)]
     pub plaintext_data: bool,
+    /// Tasks of jobs that each datanode's task runner runs at a time; 0 for no task runners.
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    pub task_slots: u32,
     #[command(flatten)]
     pub redundancy: RedundancyOptions,
 }

@@ -91,6 +91,9 @@ pub struct DatanodeFile {
     /// Whom the Hadoop door believes.
     #[serde(default)]
     pub hdfs: HdfsConfig,
+    /// The task runner. None if absent.
+    #[serde(default)]
+    pub tasks: Option<TasksConfig>,
     /// The datanode's own settings.
     pub datanode: granary_datanode::Config,
 }
@@ -105,6 +108,23 @@ pub struct HttpsConfig {
     pub certificate: PathBuf,
     /// Its private key (PEM).
     pub key: PathBuf,
+}
+
+/// `[tasks]` of a datanode: the task runner beside it, for which the node's certificate needs the role `gateway` beside
+/// `datanode`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TasksConfig {
+    /// Tasks at a time.
+    pub slots: u32,
+    /// Where other runners read map output (mutual TLS).
+    pub shuffle: SocketAddr,
+    /// The address it is advertised under, where that differs.
+    #[serde(default)]
+    pub advertise: Option<String>,
+    /// Where tasks keep what they sort and their programs write. Default: in the first volume's directory.
+    #[serde(default)]
+    pub scratch: Option<PathBuf>,
 }
 
 /// `[hadoop]` of a datanode. With it the http port serves WebHDFS too, for which the node's certificate needs the role

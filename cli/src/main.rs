@@ -14,6 +14,8 @@ mod fs;
 mod hadoop;
 mod health;
 mod http_client;
+mod job;
+mod jobs;
 mod kms_key;
 mod lifecycle;
 mod lifecycle_report;
@@ -40,6 +42,9 @@ use std::process::ExitCode;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    if let Some(code) = jobs::launcher() {
+        return code;
+    }
     let arguments = Arguments::parse();
     logging::init(&arguments.log);
     if let Command::Fs(options) = arguments.command {
@@ -47,6 +52,13 @@ fn main() -> ExitCode {
         return runtime().and_then(|runtime| runtime.block_on(fs::run(options))).unwrap_or_else(|error| {
             eprintln!("granary: {error:#}");
             ExitCode::from(255)
+        });
+    }
+    if let Command::Job(options) = arguments.command {
+        // A job that failed is the command's failure.
+        return runtime().and_then(|runtime| runtime.block_on(job::run(options))).unwrap_or_else(|error| {
+            eprintln!("granary: {error:#}");
+            ExitCode::FAILURE
         });
     }
     let outcome = runtime().and_then(|runtime| runtime.block_on(run(arguments.command)));
@@ -73,6 +85,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Certs(options) => certs::run(&options),
         Command::Health(options) => health::run(options).await,
         Command::Fs(options) => fs::run(options).await.map(drop),
+        Command::Job(options) => job::run(options).await.map(drop),
         Command::Local(command) => match command {
             LocalCommand::Up(options) => local::up(options).await,
             LocalCommand::Kill(options) => local::kill(&options.dir, &options.name),

@@ -4,6 +4,7 @@ use crate::args::RoleOptions;
 use crate::config::{self, DatanodeFile, GatewayFile, NamenodeFile};
 use crate::credentials::RootCredentials;
 use crate::hadoop::{self, DatanodeAddresses, DatanodeDoorOf};
+use crate::jobs;
 use crate::lifecycle;
 use crate::master_key;
 use crate::node_certificate::{control_security, data_security};
@@ -84,6 +85,7 @@ pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
     let report = namenode_report(&running.namenode);
     let http = role_http::serve(file.http, report, further, &tasks, shutdown.clone()).await?;
     lifecycle::start_scanner(lifecycle, &running.namenode, &tasks, shutdown.clone());
+    jobs::start_service(&running.namenode, &tasks, shutdown.clone());
     tracing::info!(rpc = %file.rpc, %http, "namenode is up");
 
     serving.await.context("serving other processes")?;
@@ -107,6 +109,8 @@ pub async fn datanode(options: RoleOptions) -> anyhow::Result<()> {
     if let Some(advertised) = &file.advertise {
         settings.address = advertised.clone();
     }
+    let (runner_name, rack) = (settings.name.0.clone(), settings.rack.clone());
+    let first_volume = settings.volumes.first().map(|volume| volume.path.clone()).unwrap_or_default();
     let to_namenodes = control.clone();
     let namenode = move |address: &String| {
         let rpc = RpcClient::new(address.as_str(), to_namenodes.clone());
@@ -132,29 +136,46 @@ pub async fn datanode(options: RoleOptions) -> anyhow::Result<()> {
     }));
     let server = listen(file.rpc, data, Arc::new(DatanodeRpc::new(datanode.clone()))).await?;
     let report = datanode_report(&datanode);
-    let mut doors_client = None;
-    if let Some(ports) = file.hadoop {
+    let local = (datanode.id(), datanode.clone() as Arc<dyn DatanodeService>);
+    let connector: Arc<dyn DatanodeConnector> = Arc::new(RemoteDatanodes::new(
+        data_security(&control, file.data_security),
+        RpcClientConfig::default(),
+        Some(local),
+    ));
+    // What WebHDFS and the task runner read and write with, where there are such.
+    let own_client = match file.hadoop.is_some() || file.tasks.is_some() {
+        true => {
+            let stop_client = CancellationToken::new();
+            shutdown::end_with(&stop_client, &shutdown);
+            Some(Client::start(
+                // Compaction is the gateways' work.
+                ClientConfig { compaction: false, ..ClientConfig::default() },
+                ClientComponents {
+                    namenode: cluster.clone(),
+                    datanodes: connector.clone(),
+                    local_datanode: Some(datanode.id()),
+                    holder: NodeName::from(format!("webhdfs-{}", datanode.id())),
+                    lanes_on: None,
+                    shutdown: stop_client,
+                },
+            )?)
+        }
+        false => None,
+    };
+    if let (Some(settings), Some(client)) = (&file.tasks, &own_client) {
+        let place = jobs::RunnerPlace {
+            name: NodeName::from(runner_name.as_str()),
+            datanode: datanode.id(),
+            rack,
+            slots: settings.slots,
+            scratch: settings.scratch.clone().unwrap_or_else(|| first_volume.join(jobs::SCRATCH)),
+            shuffle: Some(settings.shuffle),
+            shuffle_advertised: settings.advertise.clone(),
+        };
+        jobs::start_runner(place, client, control.clone(), &tasks, shutdown.clone()).await?;
+    }
+    if let (Some(ports), Some(client)) = (file.hadoop, &own_client) {
         let config = Arc::new(file.hdfs);
-        let local = (datanode.id(), datanode.clone() as Arc<dyn DatanodeService>);
-        let connector: Arc<dyn DatanodeConnector> = Arc::new(RemoteDatanodes::new(
-            data_security(&control, file.data_security),
-            RpcClientConfig::default(),
-            Some(local),
-        ));
-        let stop_client = CancellationToken::new();
-        shutdown::end_with(&stop_client, &shutdown);
-        let client = Client::start(
-            // Compaction is the gateways' work.
-            ClientConfig { compaction: false, ..ClientConfig::default() },
-            ClientComponents {
-                namenode: cluster.clone(),
-                datanodes: connector.clone(),
-                local_datanode: Some(datanode.id()),
-                holder: NodeName::from(format!("webhdfs-{}", datanode.id())),
-                lanes_on: None,
-                shutdown: stop_client,
-            },
-        )?;
         let door = DatanodeDoorOf {
             datanode: datanode.clone(),
             datanodes: Arc::new(DatanodeDirectory::new(cluster.clone())),
@@ -176,20 +197,19 @@ pub async fn datanode(options: RoleOptions) -> anyhow::Result<()> {
         let namenodes = move || peers.lock().expect("held to copy a list only").clone();
         let bound = door.serve(addresses, namenodes, &tasks, shutdown.clone()).await?;
         tracing::info!(transfer = %bound.transfer, ipc = %bound.ipc, "Hadoop clients are served");
-        doors_client = Some(client);
     } else {
         role_http::serve(file.http, report, Router::new(), &tasks, shutdown.clone()).await?;
     }
     tracing::info!(rpc = %file.rpc, http = %file.http, "datanode is up");
 
     server.run(shutdown).await;
-    if let Some(client) = &doors_client {
+    if let Some(client) = &own_client {
         client.stop().await;
     }
     tasks.close();
     tasks.wait().await;
     datanode.stop().await;
-    let client_died = doors_client.and_then(|client| client.failure());
+    let client_died = own_client.and_then(|client| client.failure());
     datanode.failure().or(client_died).map_or(Ok(()), |died| Err(died.into()))
 }
 

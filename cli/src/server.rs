@@ -5,6 +5,7 @@ use crate::args::ServerOptions;
 use crate::config::HttpsConfig;
 use crate::credentials::RootCredentials;
 use crate::hadoop::{self, DatanodeAddresses, DatanodeDoorOf};
+use crate::jobs;
 use crate::lifecycle;
 use crate::master_key;
 use crate::role_http::{self, RoleReport};
@@ -17,10 +18,10 @@ use granary_datanode::{Datanode, VolumeConfig};
 use granary_gateway::config::{EncryptionConfig, KmsConfig};
 use granary_lifecycle::LifecycleSettings;
 use granary_namenode::service::Namenode;
-use granary_protocol::NodeName;
 use granary_protocol::block::Media;
 use granary_protocol::datanode::{DatanodeConnector, DatanodeService};
 use granary_protocol::namenode::NamenodeService;
+use granary_protocol::{NodeName, Rack};
 use granary_rpc::{RpcClientConfig, Security, StorageThread};
 use std::fs;
 use std::path::PathBuf;
@@ -135,6 +136,20 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
         shutdown::end_with(failed, &shutdown);
     }
     lifecycle::start_scanner(lifecycle, &namenode.namenode, &tasks, shutdown.clone());
+    jobs::start_service(&namenode.namenode, &tasks, shutdown.clone());
+    let slots = options.task_slots.unwrap_or_else(jobs::cores);
+    if slots > 0 {
+        let place = jobs::RunnerPlace {
+            name: NodeName::from("datanode-1"),
+            datanode: datanode.id(),
+            rack: Rack::from("/default-rack"),
+            slots,
+            scratch: options.task_scratch.clone().unwrap_or_else(|| first.join(jobs::SCRATCH)),
+            shuffle: None,
+            shuffle_advertised: None,
+        };
+        jobs::start_runner(place, &client, Security::Plaintext, &tasks, shutdown.clone()).await?;
+    }
     let gateway = roles::open_door(door, client.clone(), datanodes, shutdown).await?;
     let scheme = if options.door.tls_cert.is_some() { "https" } else { "http" };
     tracing::info!(s3 = %gateway.local_addr(), %hadoop_rpc, %namenode_http, %datanode_http, "granary is up");

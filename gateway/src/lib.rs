@@ -11,6 +11,7 @@ mod documents;
 mod encryption;
 pub mod error;
 mod form;
+mod jobs;
 mod notifications;
 mod ops;
 pub mod request;

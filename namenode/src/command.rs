@@ -13,6 +13,7 @@ use granary_protocol::bucket::{BucketDocument, BucketLock, Versioning};
 use granary_protocol::delegation::DelegationTokenId;
 use granary_protocol::event::{EventId, NewEvent};
 use granary_protocol::filesystem::{FileId, FsCall, FsCaller, FsPath};
+use granary_protocol::jobs::JobChange;
 use granary_protocol::lifecycle::{LifecycleProgress, LifecycleStep, RestoreTier};
 use granary_protocol::namenode::{
     CompletedPart, ContentMove, DeleteTarget, NamenodeRequest, NewContent, NewObject, NewUser, ObjectChange,
@@ -242,6 +243,7 @@ pub enum Action {
         token: DelegationTokenId,
         until: UnixMillis,
     },
+    ChangeJobs(Box<JobChange>),
 }
 
 /// What is done to the namespace as a file system.
@@ -534,6 +536,7 @@ impl TryFrom<NamenodeRequest> for Action {
             R::RestoreObject { bucket, key, version, tier, delay_ms, lasts_ms } => {
                 Action::RestoreObject(Box::new(RestoreObject { bucket, key, version, tier, delay_ms, lasts_ms }))
             }
+            R::ChangeJobs(change) => Action::ChangeJobs(change),
             other => Action::ChangeUsers(Box::new(UserChange::try_from(other)?)),
         })
     }

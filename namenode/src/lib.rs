@@ -21,6 +21,7 @@ pub mod error;
 mod file_recovery;
 mod filesystem;
 mod housekeeping;
+mod jobs;
 mod leader;
 pub mod leases;
 mod lifecycle;

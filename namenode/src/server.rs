@@ -8,6 +8,7 @@ use crate::peers::words::method as peer_method;
 use crate::raft::network::{self, method as raft_method};
 use crate::service::Namenode;
 use bytes::Bytes;
+use granary_protocol::jobs::JobsCall;
 use granary_protocol::namenode::{NamenodeRequest, NamenodeService, method};
 use granary_protocol::{ErrorCode, Failure, RequestId};
 use granary_rpc::{BoxFuture, DuplexStream, PeerIdentity, RpcHandler};
@@ -127,6 +128,18 @@ fn authorize(peer: &PeerIdentity, request: &NamenodeRequest, namenode: &Namenode
             // One that is not registered is told so by the service.
             namenode.datanode_name(*datanode).map_or(Ok(()), |name| own_name(name.as_str()))
         }
+        NamenodeRequest::Jobs(call) => match &**call {
+            JobsCall::Submit(_) | JobsCall::Ask { .. } | JobsCall::Kill { .. } => require(peer, ROLE_GATEWAY),
+            JobsCall::Poll(poll) => {
+                require(peer, ROLE_DATANODE)?;
+                own_name(poll.runner.as_str())
+            }
+            JobsCall::OpenOutput { runner, .. } => {
+                require(peer, ROLE_DATANODE)?;
+                own_name(runner.as_str())
+            }
+        },
+        NamenodeRequest::ChangeJobs(_) | NamenodeRequest::QueryJobs(_) => require(peer, ROLE_NAMENODE),
         NamenodeRequest::ListPeers | NamenodeRequest::DatanodeDoors => require(peer, ROLE_GATEWAY)
             .or_else(|_| require(peer, ROLE_DATANODE))
             .or_else(|_| require(peer, ROLE_NAMENODE)),

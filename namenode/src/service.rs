@@ -10,6 +10,7 @@ use crate::config::Config;
 use crate::datanode_doors::DatanodeDoors;
 use crate::engine::{EngineError, EngineSnapshot};
 use crate::error::{Rejection, StateError};
+use crate::jobs::JobsSlot;
 use crate::leases::LeaseTable;
 use crate::lifecycle::Mover;
 use crate::metrics::{Figures, Kind, Metrics, value};
@@ -24,6 +25,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use granary_protocol::admin::{ClusterStatus, ObjectBlocks, PeerList, PeerStatus, SpaceReport};
 use granary_protocol::block::{BLOCK_BYTES_MAX, Extent};
+use granary_protocol::jobs::JobsService;
 use granary_protocol::namenode::*;
 use granary_protocol::object::StorageClass;
 use granary_protocol::token::AccessMode;
@@ -59,6 +61,8 @@ pub struct Namenode {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) quotas: crate::quotas::QuotaCounts,
     pub(crate) doors: DatanodeDoors,
+    /// The job service beside this peer.
+    pub(crate) jobs: JobsSlot,
     /// Exports of the metadata under way.
     pub(crate) exports: Exports,
     /// How other peers are reached.
@@ -76,6 +80,11 @@ impl NamenodeService for Namenode {
 }
 
 impl Namenode {
+    /// The job service that answers for this peer while it leads. Given once.
+    pub fn serve_jobs(&self, service: Arc<dyn JobsService>) {
+        self.jobs.fill(service);
+    }
+
     /// The Raft peer.
     pub fn raft(&self) -> &Raft {
         &self.raft
@@ -111,7 +120,8 @@ impl Namenode {
             | Q::ListLifecycleBuckets { .. }
             | Q::ScanVersions { .. }
             | Q::GetLifecycleStatus
-            | Q::GetRestores { .. }) => self.scan(move |view| state::query(view, wide)).await,
+            | Q::GetRestores { .. }
+            | Q::QueryJobs(_)) => self.scan(move |view| state::query(view, wide)).await,
             Q::GetTokenKey => {
                 self.reads.admit().await?;
                 self.look(state::token_key)?.map(NamenodeReply::TokenKey).ok_or_else(not_formatted)
@@ -152,6 +162,10 @@ impl Namenode {
             Q::Status => self.status().await,
             Q::Space => self.space().await,
             Q::LocateGroup { block, offset, length } => self.locate_group(block, offset, length).await,
+            Q::Jobs(call) => {
+                self.reads.admit().await?;
+                self.jobs.call(*call).await.map(|reply| NamenodeReply::Jobs(Box::new(reply)))
+            }
             Q::Classes => {
                 self.reads.admit().await?;
                 let report = self.applied.with_blocks(|blocks| blocks.class_report());
@@ -199,7 +213,8 @@ impl Namenode {
             | Q::AppendEvents { .. }
             | Q::SettleEvents { .. }
             | Q::ApplyLifecycle { .. }
-            | Q::RestoreObject { .. }) => match Action::try_from(mutation) {
+            | Q::RestoreObject { .. }
+            | Q::ChangeJobs(_)) => match Action::try_from(mutation) {
                 Ok(action) => {
                     self.admit_object(&action).await?;
                     self.propose(action).await

@@ -7,6 +7,7 @@ use crate::datanode_doors::DatanodeDoors;
 use crate::engine::EngineError;
 use crate::error::StateError;
 use crate::housekeeping;
+use crate::jobs::JobsSlot;
 use crate::leader;
 use crate::leases::LeaseTable;
 use crate::metrics::Metrics;
@@ -172,6 +173,7 @@ pub async fn start(config: Config, components: Components) -> Result<Running, Na
         metrics,
         quotas: Default::default(),
         doors: DatanodeDoors::default(),
+        jobs: JobsSlot::default(),
         exports: Exports::default(),
         security,
     });

@@ -19,6 +19,7 @@ pub mod error;
 pub mod event;
 pub mod filesystem;
 pub mod ids;
+pub mod jobs;
 pub mod lifecycle;
 pub mod lockstep;
 pub mod namenode;

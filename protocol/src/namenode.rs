@@ -18,6 +18,7 @@ use crate::error::Failure;
 use crate::event::{EventId, NewEvent, QueuedEvent};
 use crate::filesystem::{FsCall, FsReply};
 use crate::ids::*;
+use crate::jobs::{JobChange, JobId, JobRows, JobsCall, JobsQuery, JobsReply};
 use crate::lifecycle::{
     ClaimedMove, LifecycleBucket, LifecycleProgress, LifecycleStatus, LifecycleStep, Restore, RestoreOutcome,
     RestoreTier, ScanPosition, ScannedPage,
@@ -349,6 +350,12 @@ pub enum NamenodeRequest {
     /// → `Done`. Renews a token or, with [`crate::delegation::CANCELLED`], ends it. `NoSuchEntity` for one that was cancelled
     /// or can be renewed no more, `LimitExceeded`.
     SetDelegationTerm { token: DelegationTokenId, until: UnixMillis },
+    /// → `Jobs`. Something for the job service of the leading namenode.
+    Jobs(Box<JobsCall>),
+    /// → as documented at the change. The job service's own.
+    ChangeJobs(Box<JobChange>),
+    /// → `JobRows`. The job service's own.
+    QueryJobs(JobsQuery),
 }
 
 /// What a process of the cluster is, as its certificate says.
@@ -475,6 +482,10 @@ pub enum NamenodeReply {
     Group(Option<Box<LocatedGroup>>),
     Classes(Box<ClassReport>),
     DelegationTerm(Option<UnixMillis>),
+    Jobs(Box<JobsReply>),
+    JobCreated(JobId),
+    JobsEpoch(u32),
+    JobRows(Box<JobRows>),
 }
 
 /// A small content in a block of its own.

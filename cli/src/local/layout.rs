@@ -2,7 +2,9 @@
 
 use super::process;
 use crate::args::LocalUpOptions;
-use crate::config::{CertificateConfig, DataSecurity, DatanodeFile, GatewayFile, HadoopPorts, NamenodeFile};
+use crate::config::{
+    CertificateConfig, DataSecurity, DatanodeFile, GatewayFile, HadoopPorts, NamenodeFile, TasksConfig,
+};
 use crate::credentials::RootCredentials;
 use crate::master_key;
 use crate::node_certificate;
@@ -68,6 +70,9 @@ pub struct DatanodeEntry {
     /// Hadoop's ClientDatanodeProtocol.
     #[serde(default)]
     pub ipc: String,
+    /// Where other task runners read map output; empty without a task runner.
+    #[serde(default)]
+    pub shuffle: String,
     pub data: PathBuf,
     pub rack: String,
 }
@@ -124,7 +129,8 @@ impl Cluster {
                 let data = dir.join(&name).join("data");
                 let rack = format!("/rack-{}", index % options.racks + 1);
                 let (rpc, http, transfer, ipc) = (ports.next()?, ports.next()?, ports.next()?, ports.next()?);
-                Ok(DatanodeEntry { name, pid: 0, rpc, http, transfer, ipc, data, rack })
+                let shuffle = if options.task_slots > 0 { ports.next()? } else { String::new() };
+                Ok(DatanodeEntry { name, pid: 0, rpc, http, transfer, ipc, shuffle, data, rack })
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         let gateways = (1..=options.gateways)
@@ -201,6 +207,15 @@ impl Cluster {
                     master_key_file: Some(self.dir.join(master_key::FILE)),
                 }),
                 hdfs: HdfsConfig::default(),
+                tasks: match node.shuffle.as_str() {
+                    "" => None,
+                    shuffle => Some(TasksConfig {
+                        slots: options.task_slots,
+                        shuffle: parse(shuffle)?,
+                        advertise: None,
+                        scratch: None,
+                    }),
+                },
                 datanode: crate::roles::datanode_config(&node.name, &node.rack, &node.rpc, &node.http, volumes),
             };
             self.write_configuration(&node.name, &file)?;

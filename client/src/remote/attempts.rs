@@ -47,7 +47,11 @@ pub(super) fn attempts(request: &NamenodeRequest) -> Attempts {
         | GetDelegationTerm { .. }
         | GetEncryptionKey { .. }
         | ListEncryptionKeys { .. }
-        | DatanodeDoors => Attempts::Plain,
+        | DatanodeDoors
+        | QueryJobs(_) => Attempts::Plain,
+        // A submission carries a token, polls say again what was not answered, an output that nobody fills goes with its
+        // job, and each change of a job's rows is told from its repetition.
+        Jobs(_) | ChangeJobs(_) => Attempts::Plain,
         // Each step looks at the members as they are.
         ChangePeers(_) => Attempts::Plain,
         // What a lost answer leaves behind (a lease without holder, blocks nobody writes, a claim) ends by itself.

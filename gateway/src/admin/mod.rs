@@ -17,6 +17,8 @@ mod refusal;
 mod signed;
 mod users;
 
+pub(crate) use refusal::Refused;
+
 use crate::server::GatewayState;
 use axum::Router;
 use axum::routing::{get, post};

@@ -16,7 +16,7 @@ struct ErrorAnswer<'e> {
 
 /// Why an admin request was not served.
 #[derive(Debug)]
-pub(super) struct Refused(pub S3Error);
+pub(crate) struct Refused(pub S3Error);
 
 impl From<S3Error> for Refused {
     fn from(error: S3Error) -> Self {

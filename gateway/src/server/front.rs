@@ -1,7 +1,7 @@
 //! The first decision about a request: the service's own routes, or S3.
 //!
 //! A router must never interpret an object's key, so S3 requests reach no router. The service's routes are those under
-//! `/-/`, which can be no bucket, and `/health/live`, `/health/ready` and `/metrics` when the request carries no
+//! `/-/` and `/v1/jobs`, which can be no bucket, and `/health/live`, `/health/ready` and `/metrics` when the request carries no
 //! credentials: an unsigned request to one of those three is never S3. Below a virtual-hosted bucket all paths are keys.
 
 use super::body::ResponseBody;
@@ -10,6 +10,7 @@ use super::request::RequestBody;
 use super::request_facts::Peer;
 use super::state::GatewayState;
 use crate::admin;
+use crate::jobs;
 use crate::request::{AddressingStyle, RequestTarget, request_host};
 use axum::Router;
 use axum::extract::State;
@@ -45,6 +46,7 @@ impl Front {
             .route("/health/ready", get(ready))
             .route("/metrics", get(metrics))
             .merge(admin::routes())
+            .merge(jobs::routes())
             .fallback(|| async { StatusCode::NOT_FOUND })
             .with_state(state.clone());
         Self { state, service, peer: None, is_private: false }
@@ -83,7 +85,9 @@ impl hyper::service::Service<Request<Incoming>> for Front {
 
 fn is_for_service(state: &GatewayState, request: &Request<Incoming>) -> bool {
     let path = request.uri().path();
-    let reserved = path.starts_with("/-/") || (OPEN_PATHS.contains(&path) && !carries_credentials(request));
+    let reserved = path.starts_with("/-/")
+        || jobs::is_job_path(path)
+        || (OPEN_PATHS.contains(&path) && !carries_credentials(request));
     reserved && !is_virtual_hosted(state, request)
 }
 

@@ -75,6 +75,11 @@ impl Sender {
         context_of(&self.arrival, self.caller.as_deref(), headers, &Query::default(), &self.region)
     }
 
+    /// Who sent it, if anybody is known to have, and how its body is framed.
+    pub fn into_caller(self) -> (Option<Arc<Caller>>, PayloadMode) {
+        (self.caller, self.payload)
+    }
+
     /// Whether it may do something that is none of S3's; how its body is framed.
     ///
     /// # Errors

@@ -8,6 +8,11 @@ use serde::{Deserialize, Serialize};
 pub enum Event {
     /// A node offers slots. A node that was lost may come back; what ran there before does not.
     NodeJoined { node: NodeId, rack: RackId, slots: u32 },
+    /// A node offers slots, in which these attempts run already: a successor takes over what an earlier service started.
+    /// Attempts of jobs or tasks that are not known, or are done, are left out, and take no slot.
+    NodeReturned { node: NodeId, rack: RackId, slots: u32, running: Vec<AttemptId> },
+    /// A node offers another number of slots, never fewer than are in use.
+    NodeResized { node: NodeId, slots: u32 },
     /// A node is gone, with what ran on it and the map outputs it kept.
     NodeLost { node: NodeId },
     /// A job is to be run.
@@ -22,6 +27,10 @@ pub enum Event {
     AttemptSucceeded { attempt: AttemptId, output_bytes: u64 },
     /// An attempt ended without a result.
     AttemptFailed { attempt: AttemptId },
+    /// An attempt ended without a result, through no fault of its own or of its node.
+    AttemptLost { attempt: AttemptId },
+    /// A task was done before this state began. To be told before any node joins.
+    TaskFound { task: super::TaskId, node: NodeId, output_bytes: u64 },
     /// The output of a map that had succeeded cannot be read any more.
     MapOutputLost { job: JobId, map: u32 },
     /// The time asked for by [`Action::WakeAt`] has come.
@@ -39,6 +48,10 @@ pub struct JobPlan {
     pub reduces: u32,
     /// Whether a task may run twice at a time. Not for tasks with effects outside of the store.
     pub speculative: bool,
+    /// The number of a task's first attempt: a successor counts on from where none of its predecessors can have been.
+    pub first_attempt: u32,
+    /// Attempts of a task that may fail before the job does; the policy's number if none is given.
+    pub failures_max: Option<u32>,
 }
 
 /// A split and where it lies.

@@ -16,12 +16,20 @@ impl Turn<'_> {
         self.blame(id.task.job, attempt.node);
         let failures_max = self.state.policy.failures_max;
         let job = self.state.jobs.get_mut(&id.task.job).expect("release found it");
+        let failures_max = job.failures_max.unwrap_or(failures_max);
         let task = &mut job.tasks_mut(id.task.kind)[id.task.index as usize];
         task.failures += 1;
         if task.failures >= failures_max {
             self.actions.push(Action::JobFailed { job: id.task.job, task: id.task });
             self.end_job(id.task.job);
         } else {
+            self.run_again(id.task, attempt.node);
+        }
+    }
+
+    /// The attempt has ended and nobody is to blame.
+    pub(super) fn lost(&mut self, id: AttemptId) {
+        if let Some(attempt) = self.release(id) {
             self.run_again(id.task, attempt.node);
         }
     }

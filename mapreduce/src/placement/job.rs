@@ -39,8 +39,8 @@ pub(super) struct Task {
 }
 
 impl Task {
-    pub fn new(phase: Phase) -> Self {
-        Task { phase, attempts: Vec::new(), next_number: 0, failures: 0 }
+    pub fn new(phase: Phase, first_attempt: u32) -> Self {
+        Task { phase, attempts: Vec::new(), next_number: first_attempt, failures: 0 }
     }
 
     pub fn waits(&self) -> bool {
@@ -58,6 +58,7 @@ pub(super) struct Job {
     /// The order of submission.
     pub sequence: u64,
     pub speculative: bool,
+    pub failures_max: Option<u32>,
     pub inputs: Vec<MapPlan>,
     pub maps: Vec<Task>,
     pub reduces: Vec<Task>,
@@ -90,9 +91,10 @@ impl Job {
             user: plan.user,
             sequence,
             speculative: plan.speculative,
-            maps: plan.maps.iter().map(|_| Task::new(Phase::Blocked)).collect(),
+            failures_max: plan.failures_max,
+            maps: plan.maps.iter().map(|_| Task::new(Phase::Blocked, plan.first_attempt)).collect(),
             inputs: plan.maps,
-            reduces: (0..plan.reduces).map(|_| Task::new(Phase::Blocked)).collect(),
+            reduces: (0..plan.reduces).map(|_| Task::new(Phase::Blocked, plan.first_attempt)).collect(),
             waiting_maps: 0,
             done_maps: 0,
             waiting_reduces: 0,

@@ -12,8 +12,7 @@
 //! - Slots of a node in use never exceed the slots it has.
 //! - A user with waiting tasks never has fewer slots than fair while another is given more, as far as locality allows.
 //!
-//! It does not: start processes, move data, keep history, survive a restart by itself (its events are the log to replay),
-//! or take a slot away from a running task for fairness; shares are restored as slots fall free.
+//! It does not: start processes, move data, keep history, survive a restart by itself (a successor is told what was done and what runs), or take a slot away from a running task for fairness; shares are restored as slots fall free.
 
 mod event;
 mod failures;
@@ -27,6 +26,7 @@ mod policy;
 mod reduces;
 mod speculation;
 mod state;
+mod takeover;
 mod tasks;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! The nodes and their slots: who is idle, and how many waiting maps have their input where.
 
+use super::event::Locality;
 use super::ids::{AttemptId, JobId, Millis, NodeId, RackId};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -87,6 +88,18 @@ impl Nodes {
         &mut self.all[index]
     }
 
+    /// How near a node is to an input with these replicas.
+    pub fn locality(&self, replicas: &[NodeId], node: NodeId) -> Locality {
+        let rack = self.get(node).rack;
+        if replicas.is_empty() || replicas.contains(&node) {
+            Locality::DataLocal
+        } else if replicas.iter().any(|&replica| self.get(replica).rack == rack) {
+            Locality::RackLocal
+        } else {
+            Locality::OtherLocal
+        }
+    }
+
     pub fn live(&self) -> u32 {
         self.live
     }
@@ -111,6 +124,13 @@ impl Nodes {
         entry.slots = slots;
         entry.alive = true;
         self.live += 1;
+        self.note_idle(node);
+    }
+
+    /// The node has another number of slots.
+    pub fn resize(&mut self, node: NodeId, slots: u32) {
+        let entry = self.known(node);
+        entry.slots = slots.max(entry.running.len() as u32);
         self.note_idle(node);
     }
 

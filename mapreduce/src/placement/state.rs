@@ -98,6 +98,11 @@ impl Turn<'_> {
                 self.state.nodes.join(node, rack, slots);
                 self.freed.insert(node);
             }
+            Event::NodeReturned { node, rack, slots, running } => self.node_returned(node, rack, slots, running),
+            Event::NodeResized { node, slots } => {
+                self.state.nodes.resize(node, slots);
+                self.freed.insert(node);
+            }
             Event::NodeLost { node } => self.node_lost(node),
             Event::JobSubmitted(plan) => self.submit(plan),
             Event::JobKilled { job } => self.end_job(job),
@@ -105,6 +110,8 @@ impl Turn<'_> {
             Event::AttemptProgressed { attempt, permille } => self.consider_overtaking(attempt, permille),
             Event::AttemptSucceeded { attempt, output_bytes } => self.succeeded(attempt, output_bytes),
             Event::AttemptFailed { attempt } => self.failed(attempt),
+            Event::AttemptLost { attempt } => self.lost(attempt),
+            Event::TaskFound { task, node, output_bytes } => self.task_found(task, node, output_bytes),
             Event::MapOutputLost { job, map } => self.map_output_lost(job, map),
             Event::Timer => self.state.timer = None,
         }

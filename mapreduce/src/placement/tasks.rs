@@ -74,14 +74,7 @@ impl Turn<'_> {
     /// How near the node is to the map's input.
     pub(super) fn locality(&self, id: JobId, map: u32, node: NodeId) -> Locality {
         let replicas = &self.state.jobs[&id].inputs[map as usize].replicas;
-        let rack = self.state.nodes.get(node).rack;
-        if replicas.is_empty() || replicas.contains(&node) {
-            Locality::DataLocal
-        } else if replicas.iter().any(|&replica| self.state.nodes.get(replica).rack == rack) {
-            Locality::RackLocal
-        } else {
-            Locality::OtherLocal
-        }
+        self.state.nodes.locality(replicas, node)
     }
 
     pub(super) fn start(&mut self, task: TaskId, node: NodeId, locality: Locality, speculative: bool) {
@@ -141,12 +134,17 @@ impl Turn<'_> {
             self.kill(AttemptId { task: id.task, number }, KillReason::Overtaken);
         }
         self.learn(job_id, kind, attempt.node, attempt.locality, self.now.since(attempt.started));
-        let job = &self.state.jobs[&job_id];
+        self.settle_after(id.task);
+    }
+
+    /// What follows from a task's being done: its job, or the job's reduces.
+    pub(super) fn settle_after(&mut self, task: TaskId) {
+        let job = &self.state.jobs[&task.job];
         if job.done() {
-            self.actions.push(Action::JobSucceeded { job: job_id });
-            self.end_job(job_id);
-        } else if kind == TaskKind::Map && job.maps_done() {
-            self.maps_are_done(job_id);
+            self.actions.push(Action::JobSucceeded { job: task.job });
+            self.end_job(task.job);
+        } else if task.kind == TaskKind::Map && job.maps_done() {
+            self.maps_are_done(task.job);
         }
     }
 }

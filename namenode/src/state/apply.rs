@@ -4,7 +4,7 @@ use super::records::{BlockRecord, GroupRecord};
 use super::transaction::Transaction;
 use super::{
     amend, blocks, buckets, classes, cluster, contents, datanodes, delegations, deletes, encryption_keys, events,
-    filesystem, groups, leases, lifecycle, objects, policies, rename, restores, sessions, settings, tiering,
+    filesystem, groups, jobs, leases, lifecycle, objects, policies, rename, restores, sessions, settings, tiering,
     upload_complete, uploads, users,
 };
 use crate::command::{Action, Command, UserChange};
@@ -164,6 +164,7 @@ fn perform(tx: &mut Transaction<'_>, action: &Action, now: UnixMillis) -> Result
         Action::NoteAccess { contents } => tiering::note_access(tx, contents),
         Action::SettleTiering { idle_ms, limit } => tiering::settle_idle(tx, *idle_ms, *limit),
         Action::Once { .. } => Err(refuse(ErrorCode::InvalidArgument, "a numbered request inside another")),
+        Action::ChangeJobs(change) => jobs::change(tx, change, now),
     }
 }
 

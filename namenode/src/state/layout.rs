@@ -57,6 +57,12 @@
 //! | 73 | delegation_count | – | how many rows table 72 has |
 //! | 80 | group | group | [`GroupRecord`](super::records::GroupRecord) |
 //! | 81 | block_group | block | the coded group it is in |
+//! | 100 | job | job | [`JobRecord`](granary_protocol::jobs::JobRecord) |
+//! | 101 | job_token | SHA-256 of the submitter's account and the client's token | the job |
+//! | 102 | job_inputs | job, page | a page of the list of its inputs, as the service wrote it |
+//! | 103 | job_plan | job, page | a page of its plan, as the service wrote it |
+//! | 104 | job_task | job, kind (1 byte), task | [`TaskRecord`](granary_protocol::jobs::TaskRecord) of a task that is done |
+//! | 105 | job_upload | job, upload | the upload's key, and the attempt that writes it |
 //!
 //! Values are postcard unless said otherwise. Ids and sequences take 8 bytes in keys.
 //!
@@ -75,6 +81,7 @@ use granary_protocol::bucket::BucketDocument;
 use granary_protocol::delegation::DelegationTokenId;
 use granary_protocol::event::EventId;
 use granary_protocol::filesystem::{FileId, RetryId};
+use granary_protocol::jobs::{JobId, TaskKind, TaskName};
 use granary_protocol::redundancy::GroupId;
 use granary_protocol::{
     BlockId, BucketName, CanonicalId, ContentId, DirectoryId, LeaseId, NodeName, ObjectKey, UnixMillis, UploadId,
@@ -147,6 +154,12 @@ pub(super) const DELEGATION_TERM: u8 = 72;
 pub(super) const DELEGATION_COUNT: u8 = 73;
 pub(super) const GROUP: u8 = 80;
 pub(super) const BLOCK_GROUP: u8 = 81;
+pub(super) const JOB: u8 = 100;
+pub(super) const JOB_TOKEN: u8 = 101;
+pub(super) const JOB_INPUTS: u8 = 102;
+pub(super) const JOB_PLAN: u8 = 103;
+pub(super) const JOB_TASK: u8 = 104;
+pub(super) const JOB_UPLOAD: u8 = 105;
 
 // The longest key of all: a version or an upload of a 1,024-byte key.
 const _: () = assert!(1 + 8 + granary_protocol::object::KEY_BYTES_MAX + 1 + 8 <= KEY_BYTES_MAX);
@@ -264,6 +277,53 @@ pub(super) fn group(group: GroupId) -> Vec<u8> {
 
 pub(super) fn block_group(block: BlockId) -> Vec<u8> {
     number(BLOCK_GROUP, block.0)
+}
+
+pub(super) fn job(job: JobId) -> Vec<u8> {
+    number(JOB, job.0)
+}
+
+pub(super) fn job_token(digest: &[u8; 32]) -> Vec<u8> {
+    text(JOB_TOKEN, digest)
+}
+
+/// The start of a job's rows in one of its tables.
+pub(super) fn of_job(table: u8, job: JobId) -> Vec<u8> {
+    number(table, job.0)
+}
+
+/// A page of a job in one of its tables of pages.
+pub(super) fn job_page(table: u8, job: JobId, page: u32) -> Vec<u8> {
+    let mut key = of_job(table, job);
+    key.extend_from_slice(&page.to_be_bytes());
+    key
+}
+
+pub(super) fn job_task(job: JobId, task: TaskName) -> Vec<u8> {
+    let mut key = of_job(JOB_TASK, job);
+    key.push(match task.kind {
+        TaskKind::Map => 0,
+        TaskKind::Reduce => 1,
+    });
+    key.extend_from_slice(&task.index.to_be_bytes());
+    key
+}
+
+/// The task of a row of the task table.
+pub(super) fn decode_job_task(row: &[u8]) -> Option<TaskName> {
+    let (kind, index) = row.get(9..)?.split_first()?;
+    let kind = match kind {
+        0 => TaskKind::Map,
+        1 => TaskKind::Reduce,
+        _ => return None,
+    };
+    Some(TaskName { kind, index: u32::from_be_bytes(index.try_into().ok()?) })
+}
+
+pub(super) fn job_upload(job: JobId, upload: UploadId) -> Vec<u8> {
+    let mut key = of_job(JOB_UPLOAD, job);
+    key.extend_from_slice(&upload.0.to_be_bytes());
+    key
 }
 
 pub(super) fn lease(lease: LeaseId) -> Vec<u8> {
@@ -557,6 +617,12 @@ pub(super) fn table_name(table: u8) -> &'static str {
         DELEGATION_COUNT => "delegation_count",
         GROUP => "group",
         BLOCK_GROUP => "block_group",
+        JOB => "job",
+        JOB_TOKEN => "job_token",
+        JOB_INPUTS => "job_inputs",
+        JOB_PLAN => "job_plan",
+        JOB_TASK => "job_task",
+        JOB_UPLOAD => "job_upload",
         _ => "?",
     }
 }

@@ -2,7 +2,7 @@
 
 use super::view::View;
 use super::{
-    buckets, classes, contents, delegations, encryption_keys, lifecycle, listing, policies, reads, restores, settings,
+    buckets, classes, contents, delegations, encryption_keys, jobs, lifecycle, listing, policies, reads, restores, settings,
     uploads, users, version_listing,
 };
 use crate::error::{Rejection, refuse};
@@ -75,6 +75,7 @@ pub fn query<V: View + ?Sized>(view: &V, request: NamenodeRequest) -> Result<Nam
             moves_waiting: classes::moves_waiting(view)?,
             restores: restores::count_restores(view)?,
         }),
+        Q::QueryJobs(query) => R::JobRows(Box::new(jobs::query_jobs(view, &query)?)),
         Q::GetRestores { bucket, versions } => R::Restores(restores::get_restores(view, &bucket, &versions)?),
         _ => return Err(refuse(ErrorCode::InvalidArgument, "not a read that rows alone answer")),
     })

@@ -111,6 +111,8 @@ fn job(id: JobId, dataset: &[Vec<NodeId>], wanted: &Wanted, random: &mut Random)
         maps: plans,
         reduces: reduces as u32,
         speculative: true,
+        first_attempt: 0,
+        failures_max: None,
     };
     SimulatedJob { arrival_ms: 0, plan, map_ms, reduce_ms }
 }

@@ -139,5 +139,7 @@ pub fn plan(job: u64, user: u32, replicas: &[&[u32]], reduces: u32) -> JobPlan {
         maps: replicas.iter().enumerate().map(map).collect(),
         reduces,
         speculative: true,
+        first_attempt: 0,
+        failures_max: None,
     }
 }

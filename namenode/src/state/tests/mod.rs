@@ -10,6 +10,7 @@ mod files;
 mod fixture;
 mod group_rules;
 mod invariants;
+mod job_rules;
 mod lifecycle_rules;
 mod listing;
 mod locks;
