@@ -239,27 +239,17 @@ impl Board {
             first_attempt: self.epoch.saturating_sub(1).saturating_mul(ATTEMPTS_PER_EPOCH),
             failures_max: Some(job.spec.attempts_max),
         };
-        let found: Vec<(TaskName, NodeName, u64)> =
-            job.done.iter().map(|(task, done)| (*task, done.runner.clone(), done.output_bytes)).collect();
+        let found: Vec<(TaskName, Done)> = job.done.iter().map(|(task, done)| (*task, done.clone())).collect();
         self.planning.remove(&id);
         self.jobs.insert(id, job);
         let mut followups = self.tell(Event::JobSubmitted(plan));
-        for (task, runner, output_bytes) in found {
-            let node = self.node_named(&runner);
+        for (task, done) in found {
+            let (node, output_bytes) = (self.node_of(done.datanode), done.output_bytes);
+            // If it does not come back, its map output is lost.
+            self.names.entry(node).or_insert(done.runner);
             followups.extend(self.tell(Event::TaskFound { task: task_id(id, task), node, output_bytes }));
         }
         followups
-    }
-
-    /// A node by its runner's name, which may not have been heard yet.
-    fn node_named(&mut self, runner: &NodeName) -> NodeId {
-        if let Some((node, _)) = self.names.iter().find(|(_, name)| *name == runner) {
-            return *node;
-        }
-        // Until it says which datanode it stands beside, it has a number of its own.
-        let placeholder = self.node_of(placeholder_of(runner));
-        self.names.insert(placeholder, runner.clone());
-        placeholder
     }
 
     /// Takes in a heartbeat.
@@ -288,15 +278,7 @@ impl Board {
     }
 
     fn join(&mut self, poll: &RunnerPoll) -> Vec<Followup> {
-        let placeholder = self.nodes.get(&placeholder_of(&poll.runner)).copied();
-        let node = match placeholder {
-            // Tasks that are done were found there before it said who it is.
-            Some(node) => {
-                self.nodes.insert(poll.datanode, node);
-                node
-            }
-            None => self.node_of(poll.datanode),
-        };
+        let node = self.node_of(poll.datanode);
         let mut followups = Vec::new();
         // One datanode has one runner: another name is its successor.
         if let Some(before) = self.names.get(&node).filter(|name| **name != poll.runner).cloned() {
@@ -317,7 +299,7 @@ impl Board {
             .collect();
         // Orders are numbered on for a runner that was lost and found under the same leader.
         let taken = if poll.epoch == self.epoch { poll.orders_taken } else { 0 };
-        let runner = Runner::new(node, poll.session, poll.slots, poll.shuffle.clone(), taken + 1);
+        let runner = Runner::new(node, poll, taken + 1);
         self.runners.insert(poll.runner.clone(), runner);
         let slots = if self.holding.is_some() { running.len() as u32 } else { poll.slots };
         let adopted = running.iter().copied().map(attempt_id).collect();
@@ -481,15 +463,6 @@ impl Board {
             let _ = waiter.send(sampled);
         }
     }
-}
-
-/// A datanode id that no datanode has been given, for a runner that is only known by name.
-fn placeholder_of(runner: &NodeName) -> DatanodeId {
-    let folded = runner
-        .as_str()
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
-    DatanodeId(folded)
 }
 
 pub(super) fn kind_index(attempt: AttemptName) -> usize {

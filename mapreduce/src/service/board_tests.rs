@@ -78,8 +78,8 @@ fn started(board: &Board, runner: &str) -> Vec<AttemptName> {
 }
 
 fn done(runner: &str, attempt: AttemptName) -> Done {
-    let runner = NodeName::from(runner);
-    Done { attempt: attempt.number, runner, counters: Vec::new(), elapsed_ms: 1, output_bytes: 1 }
+    let (datanode, runner) = (DatanodeId(runner.len() as u64), NodeName::from(runner));
+    Done { attempt: attempt.number, runner, datanode, counters: Vec::new(), elapsed_ms: 1, output_bytes: 1 }
 }
 
 #[test]

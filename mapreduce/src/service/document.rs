@@ -6,7 +6,7 @@ use crate::placement::Locality;
 use crate::spec::JobSpec;
 use bytes::Bytes;
 use granary_protocol::jobs::*;
-use granary_protocol::{ErrorCode, Failure};
+use granary_protocol::{DatanodeId, ErrorCode, Failure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -24,17 +24,24 @@ const TASKS_SHOWN_MAX: usize = 10_000;
 struct TaskResult {
     locality: Option<usize>,
     elapsed_ms: u64,
+    /// The datanode beside which it was done.
+    datanode: u64,
     counters: Vec<(String, String, i64)>,
 }
 
 pub(super) fn result_of(locality: Option<Locality>, done: &Done) -> Bytes {
     let counters = done.counters.clone();
-    let result = TaskResult { locality: locality.map(|at| at as usize), elapsed_ms: done.elapsed_ms, counters };
+    let result = TaskResult {
+        locality: locality.map(|at| at as usize),
+        elapsed_ms: done.elapsed_ms,
+        datanode: done.datanode.0,
+        counters,
+    };
     serde_json::to_vec(&result).map(Bytes::from).unwrap_or_default()
 }
 
 fn read_result(result: &[u8]) -> TaskResult {
-    let nothing = TaskResult { locality: None, elapsed_ms: 0, counters: Vec::new() };
+    let nothing = TaskResult { locality: None, elapsed_ms: 0, datanode: 0, counters: Vec::new() };
     serde_json::from_slice(result).unwrap_or(nothing)
 }
 
@@ -42,12 +49,17 @@ pub(super) fn locality_in(result: &[u8]) -> Option<usize> {
     read_result(result).locality.filter(|place| *place < LOCALITIES.len())
 }
 
-pub(super) fn counters_in(result: &[u8]) -> Vec<(String, String, i64)> {
-    read_result(result).counters
-}
-
-pub(super) fn elapsed_in(result: &[u8]) -> u64 {
-    read_result(result).elapsed_ms
+/// A task that is done, from its row.
+pub(super) fn done_of(record: TaskRecord) -> Done {
+    let TaskResult { elapsed_ms, datanode, counters, .. } = read_result(&record.result);
+    Done {
+        attempt: record.attempt,
+        runner: record.runner,
+        datanode: DatanodeId(datanode),
+        counters,
+        elapsed_ms,
+        output_bytes: record.output_bytes,
+    }
 }
 
 /// Its submitter and the operator may ask about a job; to all others there is none.

@@ -3,8 +3,8 @@
 use crate::placement::Locality;
 use crate::spec::JobSpec;
 use bytes::Bytes;
-use granary_protocol::NodeName;
 use granary_protocol::jobs::{AttemptName, JobRecord, TaskName};
+use granary_protocol::{DatanodeId, NodeName};
 use std::collections::BTreeMap;
 
 /// Failed attempts whose words are kept.
@@ -53,6 +53,7 @@ pub(super) struct Running {
 pub(super) struct Done {
     pub attempt: u32,
     pub runner: NodeName,
+    pub datanode: DatanodeId,
     pub counters: Vec<(String, String, i64)>,
     pub elapsed_ms: u64,
     pub output_bytes: u64,

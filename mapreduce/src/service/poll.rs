@@ -8,7 +8,7 @@ use granary_protocol::jobs::{
     AttemptEnd, AttemptName, AttemptOutcome, JobChange, JobsReply, REASON_BYTES_MAX, RESULT_BYTES_MAX, RunnerPoll,
     TaskRecord,
 };
-use granary_protocol::{ErrorCode, Failure, NodeName, UnixMillis};
+use granary_protocol::{DatanodeId, ErrorCode, Failure, NodeName, UnixMillis};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -62,6 +62,7 @@ impl JobService {
                 let done = Done {
                     attempt: attempt.number,
                     runner: runner.clone(),
+                    datanode: self.datanode_of(runner),
                     counters,
                     elapsed_ms: end.elapsed_ms,
                     output_bytes,
@@ -87,6 +88,10 @@ impl JobService {
         };
         self.follow(followups);
         Ok(())
+    }
+
+    fn datanode_of(&self, runner: &NodeName) -> DatanodeId {
+        self.board().runners.get(runner).map(|runner| runner.datanode).unwrap_or_default()
     }
 
     fn locality_of(&self, attempt: AttemptName) -> Option<crate::placement::Locality> {

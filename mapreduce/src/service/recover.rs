@@ -1,13 +1,13 @@
 //! A new leader: jobs and what is done of them from the rows, what runs from the runners.
 
 use super::board::Board;
-use super::job::{Done, Job};
+use super::job::Job;
 use super::{JobService, document, plan};
 use crate::placement::Policy;
 use crate::spec::JobSpec;
 use bytes::Bytes;
 use granary_protocol::Failure;
-use granary_protocol::jobs::{JobId, JobRecord, JobState, JobsQuery, TaskKind, TaskRecord};
+use granary_protocol::jobs::{JobId, JobRecord, JobState, JobsQuery, TaskKind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,20 +52,10 @@ impl JobService {
                 job.locality[place] += 1;
                 job.locality_bytes[place] += plan::split_bytes(&job.splits, task.index);
             }
-            job.done.insert(task, done_of(record));
+            job.done.insert(task, document::done_of(record));
         }
         let followups = self.board().begin(id, job, maps);
         self.follow(followups);
         Ok(())
-    }
-}
-
-fn done_of(record: TaskRecord) -> Done {
-    Done {
-        attempt: record.attempt,
-        counters: document::counters_in(&record.result),
-        elapsed_ms: document::elapsed_in(&record.result),
-        output_bytes: record.output_bytes,
-        runner: record.runner,
     }
 }

@@ -1,8 +1,8 @@
 //! The task runners: what they offer, and the orders that wait for them.
 
 use crate::placement::NodeId;
-use granary_protocol::NodeName;
-use granary_protocol::jobs::RunnerOrder;
+use granary_protocol::jobs::{RunnerOrder, RunnerPoll};
+use granary_protocol::{DatanodeId, NodeName};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +17,7 @@ const ORDERS_BYTES_MAX: usize = 6 << 20;
 
 pub(super) struct Runner {
     pub node: NodeId,
+    pub datanode: DatanodeId,
     pub session: u64,
     pub slots: u32,
     pub shuffle: String,
@@ -28,12 +29,13 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    pub fn new(node: NodeId, session: u64, slots: u32, shuffle: String, next_order: u64) -> Runner {
+    pub fn new(node: NodeId, poll: &RunnerPoll, next_order: u64) -> Runner {
         Runner {
             node,
-            session,
-            slots,
-            shuffle,
+            datanode: poll.datanode,
+            session: poll.session,
+            slots: poll.slots,
+            shuffle: poll.shuffle.clone(),
             heard: Instant::now(),
             orders: VecDeque::new(),
             next_order,

@@ -2,8 +2,8 @@
 
 use super::view::View;
 use super::{
-    buckets, classes, contents, delegations, encryption_keys, jobs, lifecycle, listing, policies, reads, restores, settings,
-    uploads, users, version_listing,
+    buckets, classes, contents, delegations, encryption_keys, jobs, lifecycle, listing, policies, reads, restores,
+    settings, uploads, users, version_listing,
 };
 use crate::error::{Rejection, refuse};
 use granary_protocol::ErrorCode;
