@@ -88,3 +88,16 @@ def test_the_trash(shell, tree, web):
     shell("-test", "-e", f"{trash}/Current", code=1)
     shell("-expunge", "-immediate")
     assert shell("-ls", trash) == ""
+
+
+def test_follows_a_file_that_grows(shell, tree, web):
+    argv = [os.environ["GRANARY"], "fs", "--webhdfs", f"http://{os.environ['NAMENODE_HTTP']}", "--user", "hdfs"]
+    argv += ["-tail", "-f", "-s", "50", f"{tree}/a.txt"]
+    follower = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+    try:
+        assert [follower.stdout.readline() for _ in range(2)] == ["hello\n", "world\n"]
+        assert web.send("POST", f"{tree}/a.txt", "APPEND", b"again\n").status_code == 200
+        assert follower.stdout.readline() == "again\n"
+    finally:
+        follower.kill()
+        follower.wait()

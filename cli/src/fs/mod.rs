@@ -112,7 +112,7 @@ async fn dispatch(client: &WebHdfs, command: &str, words: &[String]) -> Result<E
         "ls" => show::ls(client, operands(&["d", "h", "R", "C"], 0)?).await,
         "cat" | "text" => show::cat(client, command, operands(&["ignoreCrc"], 1)?).await,
         "head" => show::head(client, operands(&[], 1)?).await,
-        "tail" => show::tail(client, operands(&["f"], 1)?).await,
+        "tail" => show::tail(client, valued(&["f"], &["s"], 1)?).await,
         "mkdir" => remove::mkdir(client, operands(&["p"], 1)?).await,
         "rm" => remove::rm(client, operands(&["r", "R", "f", "skipTrash"], 1)?).await,
         "rmdir" => remove::rmdir(client, operands(&["ignore-fail-on-non-empty"], 1)?).await,

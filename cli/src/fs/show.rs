@@ -6,10 +6,13 @@ use super::{Ended, Operands, tell};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use std::io::Write;
+use std::time::Duration;
 use time::OffsetDateTime;
 
 /// What `-head` and `-tail` show: 1 KiB.
 const SHOWN_BYTES: u64 = 1024;
+/// How often `-tail -f` looks for more, as Hadoop's does.
+const FOLLOWED_EVERY: Duration = Duration::from_secs(5);
 
 pub async fn ls(client: &WebHdfs, operands: Operands) -> Result<Ended, FsError> {
     let paths = if operands.paths.is_empty() { vec![".".to_owned()] } else { operands.paths.clone() };
@@ -97,9 +100,27 @@ pub async fn head(client: &WebHdfs, operands: Operands) -> Result<Ended, FsError
 
 pub async fn tail(client: &WebHdfs, operands: Operands) -> Result<Ended, FsError> {
     let status = file(client, &operands.paths[0]).await?;
-    let offset = status.length.saturating_sub(SHOWN_BYTES);
-    copy_out(client.open(&status.path, offset).await?, SHOWN_BYTES).await?;
-    Ok(Ended::Well)
+    let pause = match operands.value("s") {
+        None => FOLLOWED_EVERY,
+        Some(text) => match text.parse().ok().filter(|ms| *ms > 0) {
+            Some(ms) => Duration::from_millis(ms),
+            None => {
+                return Err(FsError::usage(format!("-tail: Illegal sleep interval, milliseconds expected: {text}")));
+            }
+        },
+    };
+    let mut shown = status.length.saturating_sub(SHOWN_BYTES);
+    loop {
+        let length = client.existing(&status.path).await?.length;
+        if length > shown {
+            copy_out(client.open(&status.path, shown).await?, length - shown).await?;
+            shown = length;
+        }
+        if !operands.has("f") {
+            return Ok(Ended::Well);
+        }
+        tokio::time::sleep(pause).await;
+    }
 }
 
 async fn file(client: &WebHdfs, path: &str) -> Result<Status, FsError> {
