@@ -249,10 +249,11 @@ def test_keys_and_tokens_that_open_nothing(web, directory):
 def test_a_token_is_renewed_by_its_renewer_and_cancelled():
     root = json.loads(Path(os.environ["ROOT_CREDENTIALS"]).read_text())
     environment = {**os.environ, "GRANARY_ROOT_ACCESS_KEY": root["access_key"], "GRANARY_ROOT_SECRET_KEY": root["secret_key"]}
-    key = ("TOKENTESTKEY", "a secret for tests of tokens only")
+    key = ("TOKENTESTKEY", "a-secret-for-tests-of-tokens-only")
     argv = [os.environ["GRANARY"], "admin", "--endpoint", f"https://{os.environ['S3']}", "--ca-file", os.environ["CA_FILE"]]
     argv += ["user", "add", "tokens", "--access-key", key[0], "--secret-key", key[1]]
-    subprocess.run(argv, env=environment, check=True, capture_output=True, timeout=120)
+    added = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120)
+    assert added.returncode == 0, added.stderr
     base = f"http://{os.environ['NAMENODE_HTTP']}/webhdfs/v1"
 
     def ask(method, path, op, **parameters):
