@@ -56,6 +56,11 @@ impl<'a> Watch<'a> {
         self.child.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Thrown when the process has ended.
+    pub fn end(&self) -> &Cancel {
+        &self.ended
+    }
+
     /// Ends the process and its group, if it has not ended.
     pub fn kill(&self) {
         let child = self.child();

@@ -101,7 +101,7 @@ fn for_pieces(
     Ok(())
 }
 
-fn feed_piece(attempt: &Attempt<'_>, piece: &Piece, feed: &mut super::process::Feed) -> Result<(), TaskFailure> {
+fn feed_piece(attempt: &Attempt<'_>, piece: &Piece, feed: &mut dyn super::pipes::Lines) -> Result<(), TaskFailure> {
     let mut lines = Lines::open(attempt.source(), piece)?;
     while let Some(chunk) = lines.next()? {
         feed.write(chunk)?;

@@ -8,6 +8,7 @@ mod aggregate;
 mod combine;
 mod environment;
 mod map;
+mod pipes;
 mod process;
 mod program_lines;
 mod reduce;

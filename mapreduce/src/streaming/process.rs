@@ -1,12 +1,13 @@
 //! One process: lines in, lines out, standard error to the reporter, and an end in any case.
 
+use super::pipes::{Feed, Heard, Lines};
 use super::{environment, reporter, workplace};
 use crate::engine::{Attempt, TaskFailure};
 use crate::plan::Piece;
 use crate::sandbox::{Ended, Watch};
 use crate::shuffle::Scratch;
-use std::io::{ErrorKind, Read, Write};
-use std::process::{ChildStdin, Stdio};
+use std::io::Read;
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::thread;
 
@@ -22,36 +23,12 @@ pub(super) struct Process<'a> {
     pub exit_counts: bool,
 }
 
-/// The pipe to a process. A process that closes it wants no more, which is its right.
-pub(super) struct Feed {
-    pipe: Option<ChildStdin>,
-}
-
-impl Feed {
-    pub fn write(&mut self, bytes: &[u8]) -> Result<(), TaskFailure> {
-        let Some(pipe) = &mut self.pipe else { return Ok(()) };
-        match pipe.write_all(bytes) {
-            Ok(()) => Ok(()),
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
-                self.pipe = None;
-                Ok(())
-            }
-            Err(error) => Err(TaskFailure::Program { program: "the program".into(), how: error.to_string() }),
-        }
-    }
-
-    /// Whether the process still reads.
-    pub fn wanted(&self) -> bool {
-        self.pipe.is_some()
-    }
-}
-
 impl Process<'_> {
     /// Runs the program: `feed` writes its input on this thread while `take` reads its output on another. Returns when the
     /// process and everything it started have ended.
     pub fn run(
         &self,
-        feed: impl FnOnce(&mut Feed) -> Result<(), TaskFailure>,
+        feed: impl FnOnce(&mut dyn Lines) -> Result<(), TaskFailure>,
         take: impl FnOnce(&mut dyn Read) -> Result<(), TaskFailure> + Send,
     ) -> Result<(), TaskFailure> {
         let directory = workplace::prepare(self.attempt)?;
@@ -60,7 +37,7 @@ impl Process<'_> {
         command.envs(variables).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| self.not_started(&error.to_string()))?;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(stdin), Some(mut stdout), Some(stderr)) = pipes else {
+        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
             return Err(self.not_started("no pipes"));
         };
         crate::sandbox::widen_pipes(&stdin, &stdout);
@@ -74,17 +51,21 @@ impl Process<'_> {
             }
         };
         let ended = thread::scope(|scope| {
-            scope.spawn(|| reporter::listen(stderr, self.attempt.progress));
+            let end = watch.end();
+            scope.spawn(move || reporter::listen(Heard { pipe: stderr, ended: end }, self.attempt.progress));
             scope.spawn(|| {
+                let mut stdout = Heard { pipe: stdout, ended: end };
                 note(take(&mut stdout));
                 // Whatever is left unread, the process is not to hang on it.
                 drop(stdout);
             });
             scope.spawn(|| note(watch.guard()));
-            let mut stdin = Feed { pipe: Some(stdin) };
-            note(feed(&mut stdin));
-            drop(stdin);
-            watch.wait()
+            let waiting = scope.spawn(|| watch.wait());
+            match Feed::new(stdin, end) {
+                Ok(mut stdin) => note(feed(&mut stdin)),
+                Err(error) => note(Err(self.not_started(&error.to_string()))),
+            }
+            waiting.join().unwrap_or_else(|_| Err(std::io::Error::other("not waited for")))
         });
         if let Some(failure) = first.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner) {
             return Err(failure);
