@@ -211,7 +211,7 @@ async fn pings_keep_a_quiet_connection_and_notice_a_dead_one() {
     let client = RpcClient::with_config(mute.local_addr().unwrap().to_string(), Security::Plaintext, config);
     let answer = tokio::spawn(async move { client.call(ECHO, Bytes::new(), LONG).await });
     let (mut peer, _) = mute.accept().await.unwrap();
-    tokio::io::AsyncWriteExt::write_all(&mut peer, b"GRNY\x00\x01\x00\x03").await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut peer, &hello(0)).await.unwrap();
     let begun = Instant::now();
     let error = answer.await.unwrap().unwrap_err();
     assert!(matches!(error, RpcError::Disconnected { sent: true, .. }), "{error:?}");

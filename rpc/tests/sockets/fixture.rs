@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
+use granary_protocol::MESSAGES_VERSION;
 use granary_rpc::{
     BoxFuture, ClusterCa, ClusterName, DuplexStream, NodeName, PeerIdentity, RpcClient, RpcHandler, RpcServer,
-    RpcServerConfig, Security, TlsMaterial,
+    RpcServerConfig, Security, TlsMaterial, WIRE_VERSION,
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -155,6 +156,12 @@ pub fn ca() -> ClusterCa {
 pub fn node(ca: &ClusterCa, name: &str) -> Security {
     let certificate = ca.issue(&NodeName::new(name).unwrap(), &["datanode"], &[]).unwrap();
     Security::MutualTls(Arc::new(TlsMaterial::from_pem(ca.cert_pem(), &certificate).unwrap()))
+}
+
+/// A hello of this version whose seventh byte, the purpose or the verdict, is `word`.
+pub const fn hello(word: u8) -> [u8; 8] {
+    let [major, minor] = WIRE_VERSION.to_be_bytes();
+    [b'G', b'R', b'N', b'Y', major, minor, word, MESSAGES_VERSION]
 }
 
 /// Server and client settings, for each way of protection.

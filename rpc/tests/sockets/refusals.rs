@@ -78,7 +78,7 @@ async fn a_peer_without_a_certificate_is_refused() {
     let name = rustls_pki_types::ServerName::try_from(granary_rpc::NODE_DNS_NAME).unwrap();
     // Under TLS 1.3 the client's half ends before the server has judged: the refusal is what it reads next.
     let mut tls = connector.connect(name, tcp).await.unwrap();
-    let _ = tls.write_all(b"GRNY\x00\x01\x01\x03").await;
+    let _ = tls.write_all(&hello(1)).await;
     let error = tls.read_u8().await.unwrap_err();
     assert!(error.to_string().contains("CertificateRequired"), "{error}");
     server.stop().await;
@@ -117,10 +117,10 @@ async fn strangers_and_oversize_frames_are_cut_off() {
             [0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 1],
         ] {
             let mut peer = TcpStream::connect(server.addr).await.unwrap();
-            peer.write_all(&[b'G', b'R', b'N', b'Y', 0, 1, purpose, 3]).await.unwrap();
-            let mut hello = [0; 8];
-            peer.read_exact(&mut hello).await.unwrap();
-            assert_eq!(hello, *b"GRNY\x00\x01\x00\x03");
+            peer.write_all(&hello(purpose)).await.unwrap();
+            let mut answer = [0; 8];
+            peer.read_exact(&mut answer).await.unwrap();
+            assert_eq!(answer, hello(0));
             peer.write_all(&frame).await.unwrap();
             peer.write_all(b"x").await.unwrap();
             closes(peer).await;
@@ -137,7 +137,7 @@ async fn another_wire_version_is_named_to_both_sides() {
     newer.write_all(b"GRNY\x00\x63\x01\x00").await.unwrap();
     let mut verdict = Vec::new();
     newer.read_to_end(&mut verdict).await.unwrap();
-    assert_eq!(verdict, b"GRNY\x00\x01\x01\x03");
+    assert_eq!(verdict, hello(1));
     server.stop().await;
 
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -159,7 +159,7 @@ async fn another_version_of_the_messages_is_named_to_both_sides() {
     newer.write_all(b"GRNY\x00\x01\x01\x09").await.unwrap();
     let mut verdict = Vec::new();
     newer.read_to_end(&mut verdict).await.unwrap();
-    assert_eq!(verdict, b"GRNY\x00\x01\x03\x03", "refused, and told the version here");
+    assert_eq!(verdict, hello(3), "refused, and told the version here");
     server.stop().await;
 
     // A server that would take any version: the client refuses by itself.
@@ -184,7 +184,7 @@ async fn a_peer_that_does_not_say_its_version_is_refused() {
     older.write_all(b"GRNY\x00\x01\x01\x00").await.unwrap();
     let mut verdict = Vec::new();
     older.read_to_end(&mut verdict).await.unwrap();
-    assert_eq!(verdict, b"GRNY\x00\x01\x03\x03");
+    assert_eq!(verdict, hello(3));
     server.stop().await;
 }
 
@@ -203,7 +203,7 @@ async fn a_handshake_that_does_not_come_is_not_waited_for() {
         closes(peer).await;
     }
     let mut idle = TcpStream::connect(server.addr).await.unwrap();
-    idle.write_all(b"GRNY\x00\x01\x01\x03").await.unwrap();
+    idle.write_all(&hello(1)).await.unwrap();
     closes(idle).await;
     server.stop().await;
 }
@@ -217,7 +217,7 @@ async fn a_flood_that_reads_no_replies_does_not_outlive_a_shutdown() {
     };
     let server = TestServer::start_with(Security::Plaintext, "127.0.0.1:0".parse().unwrap(), config).await;
     let mut flood = TcpStream::connect(server.addr).await.unwrap();
-    flood.write_all(b"GRNY\x00\x01\x01\x03").await.unwrap();
+    flood.write_all(&hello(1)).await.unwrap();
     let call = [0, 0, 0, 6, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0xff, 0xff];
     let calls = call.repeat(10_000);
     let flooding = async { while flood.write_all(&calls).await.is_ok() {} };
