@@ -127,12 +127,15 @@ fn owns_all_of(requester: Requester<'_>, bucket: &BucketFacts<'_>) -> bool {
 
 /// Decides about an action on a bucket or an object in it. `object` is `None` if there is no such object.
 pub fn decide(request: &Request<'_>, bucket: &BucketFacts<'_>, object: Option<&ObjectFacts<'_>>) -> Decision {
+    let caller = request.requester.caller();
+    let meets_policy = bucket.policy.is_some() || caller.into_iter().flat_map(identity_sources).next().is_some();
     let resource = match request.key {
+        // Most requests meet no policy that could ask.
+        _ if !meets_policy => String::new(),
         Some(key) => format!("arn:aws:s3:::{}/{key}", bucket.name),
         None => format!("arn:aws:s3:::{}", bucket.name),
     };
     let question = question(request, &resource);
-    let caller = request.requester.caller();
     let in_bucket_policy = bucket_verdict(request, bucket, &question);
     let in_identity = match judge_caller(caller, &question, in_bucket_policy) {
         Ok(verdict) => verdict,

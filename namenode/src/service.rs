@@ -71,7 +71,13 @@ pub struct Namenode {
 
 impl NamenodeService for Namenode {
     fn call(&self, request: NamenodeRequest) -> BoxFuture<'_, Result<NamenodeReply, Failure>> {
-        Box::pin(self.answer(request))
+        match request {
+            // The request that most requests of clients become: its future is a fraction of the others'.
+            NamenodeRequest::GetObject { bucket, key, version, window } => {
+                Box::pin(async move { self.get_object(&bucket, &key, version, window).await })
+            }
+            other => Box::pin(self.answer(other)),
+        }
     }
 
     fn call_once(&self, id: RequestId, request: NamenodeRequest) -> BoxFuture<'_, Result<NamenodeReply, Failure>> {

@@ -278,8 +278,11 @@ pub(super) fn decode(raw: &str) -> Option<Cow<'_, str>> {
     if !raw.contains(['%', '+']) {
         return Some(Cow::Borrowed(raw));
     }
-    let bytes = percent_decode(raw.replace('+', " ").as_bytes()).ok()?;
-    String::from_utf8(bytes).ok().map(Cow::Owned)
+    let bytes = match raw.contains('+') {
+        true => percent_decode(raw.replace('+', " ").as_bytes()),
+        false => percent_decode(raw.as_bytes()),
+    };
+    String::from_utf8(bytes.ok()?).ok().map(Cow::Owned)
 }
 
 fn claim_from_query<'r>(

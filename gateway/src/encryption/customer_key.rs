@@ -17,17 +17,21 @@ const ARGUMENT: &str = "x-amz-server-side-encryption";
 
 /// The three headers that bring a key.
 struct Names {
+    /// What all three begin with.
+    prefix: &'static str,
     algorithm: &'static str,
     key: &'static str,
     md5: &'static str,
 }
 
 const OBJECT: Names = Names {
+    prefix: "x-amz-server-side-encryption-customer-",
     algorithm: "x-amz-server-side-encryption-customer-algorithm",
     key: "x-amz-server-side-encryption-customer-key",
     md5: "x-amz-server-side-encryption-customer-key-md5",
 };
 const COPY_SOURCE: Names = Names {
+    prefix: "x-amz-copy-source-server-side-encryption-customer-",
     algorithm: "x-amz-copy-source-server-side-encryption-customer-algorithm",
     key: "x-amz-copy-source-server-side-encryption-customer-key",
     md5: "x-amz-copy-source-server-side-encryption-customer-key-md5",
@@ -63,6 +67,9 @@ impl CustomerKey {
     }
 
     fn read(headers: &HeaderMap, names: &Names) -> Result<Option<Self>, S3Error> {
+        if !headers.keys().any(|name| name.as_str().starts_with(names.prefix)) {
+            return Ok(None);
+        }
         let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default().trim());
         let present = |name: &str| text(name).filter(|text| !text.is_empty());
         let (algorithm, key, md5) = (present(names.algorithm), present(names.key), present(names.md5));

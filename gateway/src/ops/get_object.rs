@@ -35,33 +35,33 @@ enum Selection {
 }
 
 /// Answers with the object's headers.
-pub(super) async fn head_object(state: &GatewayState, request: S3Request) -> Outcome {
-    let asked = Asked::read(&request)?;
+pub(super) async fn head_object(state: &GatewayState, request: &S3Request) -> Outcome {
+    let asked = Asked::read(request)?;
     let window = match asked.selection {
         Selection::Whole | Selection::Range(_) => Window::Nothing,
         Selection::Part(number) => Window::Part { number },
     };
-    let read = asked.locate(state, &request, window).await?;
+    let read = asked.locate(state, request, window).await?;
     asked.preconditions_hold(&read.object, state.now_s())?;
     let selected = asked.selected(&read)?;
     let restore = restore_of(state, &request.bucket, &request.key, &read.object).await?;
-    let mut response = asked.response(&request, &read, selected, ResponseBody::empty())?;
+    let mut response = asked.response(request, &read, selected, ResponseBody::empty())?;
     insert_restore(response.headers_mut(), restore, state.now());
     Ok(response)
 }
 
 /// Answers with the object's headers and bytes.
-pub(super) async fn get_object(state: &GatewayState, request: S3Request) -> Outcome {
-    let mut asked = Asked::read(&request)?;
+pub(super) async fn get_object(state: &GatewayState, request: &S3Request) -> Outcome {
+    let mut asked = Asked::read(request)?;
     if request.headers.contains_key(IF_RANGE) && matches!(asked.selection, Selection::Range(_)) {
-        let current = asked.locate(state, &request, Window::Nothing).await?;
+        let current = asked.locate(state, request, Window::Nothing).await?;
         if !if_range_holds(&request.headers, &current.object) {
             asked.selection = Selection::Whole;
         }
     }
-    let read = match asked.locate(state, &request, asked.window()).await {
+    let read = match asked.locate(state, request, asked.window()).await {
         Err(Refusal::Store(failure)) if failure.code == ErrorCode::InvalidRange => {
-            return Err(asked.range_refusal(state, &request).await);
+            return Err(asked.range_refusal(state, request).await);
         }
         other => other?,
     };
@@ -75,9 +75,9 @@ pub(super) async fn get_object(state: &GatewayState, request: S3Request) -> Outc
     // What can fail cheaply fails before the first byte is read.
     let restore = restore_of(state, &request.bucket, &request.key, &read.object).await?;
     check_readable(&read.object, restore, state.now(), None)?;
-    let mut response = asked.response(&request, &read, selected, ResponseBody::empty())?;
+    let mut response = asked.response(request, &read, selected, ResponseBody::empty())?;
     insert_restore(response.headers_mut(), restore, state.now());
-    *response.body_mut() = open(state, &request, read, asked.customer.as_ref(), length).await?;
+    *response.body_mut() = open(state, request, read, asked.customer.as_ref(), length).await?;
     Ok(response)
 }
 

@@ -30,7 +30,11 @@ pub(super) fn percent_decode_utf8(raw: &[u8]) -> Result<String, S3Error> {
 /// Appends the `UriEncode` of the SigV4 documentation: unreserved characters stay, everything else is `%XX` in upper
 /// case; `/` stays when `keep_slash`.
 pub fn uri_encode_into(out: &mut Vec<u8>, bytes: &[u8], keep_slash: bool) {
-    // Most names are nothing but unreserved characters: they are copied run by run.
+    // Most names are nothing but unreserved characters: they are copied whole, others run by run.
+    if bytes.iter().all(|&byte| is_literal(byte, keep_slash)) {
+        out.extend_from_slice(bytes);
+        return;
+    }
     for run in bytes.chunk_by(|_, &next| is_literal(next, keep_slash)) {
         push_uri_encoded(out, run[0], keep_slash);
         out.extend_from_slice(&run[1..]);

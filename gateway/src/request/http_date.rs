@@ -22,16 +22,32 @@ pub fn format_http_date(unix_s: i64) -> String {
     const YEAR_9999_END_S: i64 = 253_402_300_799;
     let at = OffsetDateTime::from_unix_timestamp(unix_s.clamp(YEAR_0_S, YEAR_9999_END_S))
         .expect("a time between the years 0 and 9999 is representable");
-    format!(
-        "{}, {:02} {} {:04} {:02}:{:02}:{:02} GMT",
-        WEEKDAYS[usize::from(at.weekday().number_days_from_monday())],
-        at.day(),
-        MONTHS[usize::from(u8::from(at.month())) - 1],
-        at.year(),
-        at.hour(),
-        at.minute(),
-        at.second()
-    )
+    let mut text = String::with_capacity("Sun, 06 Nov 1994 08:49:37 GMT".len());
+    text.push_str(WEEKDAYS[usize::from(at.weekday().number_days_from_monday())]);
+    text.push_str(", ");
+    push_two_digits(&mut text, at.day());
+    text.push(' ');
+    text.push_str(MONTHS[usize::from(u8::from(at.month())) - 1]);
+    text.push(' ');
+    let (century, year) = (at.year() / 100, at.year() % 100);
+    for (part, separator) in [
+        (u8::try_from(century).unwrap_or_default(), None),
+        (u8::try_from(year).unwrap_or_default(), Some(' ')),
+        (at.hour(), Some(':')),
+        (at.minute(), Some(':')),
+        (at.second(), None),
+    ] {
+        push_two_digits(&mut text, part);
+        text.extend(separator);
+    }
+    text.push_str(" GMT");
+    text
+}
+
+/// Every answer about an object carries a date: the general formatter costs several times as much.
+fn push_two_digits(text: &mut String, number: u8) {
+    text.push(char::from(b'0' + number / 10));
+    text.push(char::from(b'0' + number % 10));
 }
 
 /// `06 Nov 1994 08:49:37 GMT`

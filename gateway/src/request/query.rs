@@ -71,10 +71,11 @@ impl Query {
 }
 
 fn decode_component(raw: &str) -> Result<String, S3Error> {
-    if raw.contains('+') {
-        return percent_decode_utf8(raw.replace('+', " ").as_bytes());
+    match (raw.contains('+'), raw.contains('%')) {
+        (false, false) => Ok(raw.to_owned()),
+        (false, true) => percent_decode_utf8(raw.as_bytes()),
+        (true, _) => percent_decode_utf8(raw.replace('+', " ").as_bytes()),
     }
-    percent_decode_utf8(raw.as_bytes())
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ impl S3Request {
     pub fn may_list(&self, settings: &BucketSettings, prefix: &str) -> bool {
         let facts = settings.access().facts(settings);
         let mut context = self.context(settings);
-        if context.get("s3:prefix").is_none() {
+        if self.meets_policy(settings) && context.get("s3:prefix").is_none() {
             context.add("s3:prefix", prefix);
         }
         let request = Request { requester: self.requester(), action: Action::ListBucket, key: None, context: &context };

@@ -14,7 +14,7 @@ use granary_access::acl::{CannedAcl, GRANT_HEADERS, GranteeName, parse_grant_hea
 use granary_access::{Action, ObjectOwnership, OperationTraits, required_actions};
 use granary_protocol::acl::{Grantee, Permission};
 use granary_protocol::{BucketName, CanonicalId};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 /// Lets a request through that may do all that its operation needs.
 ///
@@ -51,10 +51,14 @@ pub(super) async fn authorize(state: &GatewayState, operation: Operation, reques
 
 fn traits_of(request: &S3Request) -> OperationTraits {
     let headers: &HeaderMap = &request.headers;
+    let version = request.query.get_non_empty("versionId").is_some();
+    if !headers.keys().any(describes) {
+        return OperationTraits { version, ..OperationTraits::default() };
+    }
     let has = |name: &str| headers.get(name).is_some_and(|value| !value.is_empty());
     let is_true = |name: &str| headers.get(name).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
     OperationTraits {
-        version: request.query.get_non_empty("versionId").is_some(),
+        version,
         tags: has("x-amz-tagging"),
         acl: sets_acl(request),
         retention: has("x-amz-object-lock-mode") || has("x-amz-object-lock-retain-until-date"),
@@ -64,6 +68,14 @@ fn traits_of(request: &S3Request) -> OperationTraits {
         bucket_lock: is_true("x-amz-bucket-object-lock-enabled"),
         ownership: has("x-amz-object-ownership"),
     }
+}
+
+/// Whether a header may say something of an operation, and not only of its signature or its checksum. Most requests have
+/// none, and a look at each name is cheaper than looking each name up.
+fn describes(name: &HeaderName) -> bool {
+    const OF_SIGNATURE: [&str; 4] =
+        ["x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-amz-checksum-mode"];
+    name.as_str().starts_with("x-amz-") && !OF_SIGNATURE.contains(&name.as_str())
 }
 
 /// Whether it sets a list that gives anything to anybody. Where lists do not count, one that is accepted changes nothing,

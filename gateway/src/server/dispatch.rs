@@ -4,14 +4,14 @@ use super::authorize::authorize;
 use super::body::ResponseBody;
 use super::bucket_settings::BucketSettings;
 use super::events::{make_room_for_events, queue_events};
-use super::front::PrivateConnection;
+use super::front::Link;
 use super::hoisted::add_hoisted;
 use super::operation::{Operation, Route, Scope, allowed_methods, route, subresource};
 use super::post_form::open_form;
 use super::read_ahead::read_ahead;
 use super::refusal::Refusal;
 use super::request::{RequestBody, S3Request, S3Response, Sender};
-use super::request_facts::{Peer, RequestFacts};
+use super::request_facts::RequestFacts;
 use super::request_id::RequestId;
 use super::request_log::Log;
 use super::state::GatewayState;
@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Answers a request, whatever it is.
-pub(super) async fn answer(state: &Arc<GatewayState>, request: Request<Incoming>) -> S3Response {
+pub(super) async fn answer(state: &Arc<GatewayState>, request: Request<Incoming>, link: Link) -> S3Response {
     let started = Instant::now();
     let _in_flight = state.metrics.request_begins();
     let request_id = state.request_ids.next();
@@ -43,11 +43,11 @@ pub(super) async fn answer(state: &Arc<GatewayState>, request: Request<Incoming>
     let body_end = body.end_mark();
     // Reading on would tell a client that waits for permission to send.
     let may_drain = !parts.headers.contains_key(EXPECT);
-    let mut log = Log::new(request_id, &parts);
+    let mut log = Log::new(request_id, link.peer);
     let cross_origin = if method == Method::OPTIONS { None } else { CrossOrigin::of(&method, &parts.headers) };
     let outcome = match website_bucket(state, &parts) {
         Some(bucket) => Ok(Box::pin(answer_page(state, &parts, bucket, &mut log)).await),
-        None => admit(state, parts, body, request_id, &mut log).await,
+        None => admit(state, parts, body, link, &mut log).await,
     };
     let mut response = outcome.unwrap_or_else(|refusal| {
         let error = refusal.into_error(request_id.as_str()).or_resource(|| uri.path().to_owned());
@@ -82,13 +82,13 @@ async fn admit(
     state: &Arc<GatewayState>,
     mut parts: Parts,
     body: RequestBody,
-    request_id: RequestId,
+    link: Link,
     log: &mut Log,
 ) -> Result<S3Response, Refusal> {
     check_header_bytes(&parts.headers, state.config.header_bytes_max)?;
     let target = RequestTarget::parse(request_host(&parts)?, parts.uri.path(), &state.domains)?;
     if parts.method == Method::POST && matches!(target.resource, Resource::Service) {
-        return Ok(Box::pin(sts::answer(state, parts, body, request_id)).await);
+        return Ok(Box::pin(sts::answer(state, parts, body, link.peer, log.facts.request_id)).await);
     }
     let bucket = target.resource.bucket().map(|bucket| BucketName(bucket.as_str().to_owned()));
     if parts.method == Method::OPTIONS {
@@ -100,12 +100,10 @@ async fn admit(
     }
     let authenticated = state.authenticator.authenticate(&parts, Some(&target), state.now_s()).await?;
     log.identify(&authenticated);
-    let peer = parts.extensions.get::<Peer>().copied();
     let query = Query::parse(parts.uri.query())?;
     if authenticated.method() == AuthMethod::QueryString {
         add_hoisted(&mut parts.headers, &query)?;
     }
-    let is_private = parts.extensions.get::<PrivateConnection>().is_some();
     let scope = match &target.resource {
         Resource::Service => Scope::Service,
         Resource::Bucket(_) => Scope::Bucket,
@@ -121,22 +119,23 @@ async fn admit(
     let resource = resource_type(scope == Scope::Object, subresource(scope, &query), parts.method.as_str());
     let mut request = match (&target.resource, operation) {
         (Resource::Bucket(name), Operation::PostObject) => {
-            let (form, authenticated) = open_form(state, &parts, &target, name.clone(), &authenticated, body).await?;
+            let opened = open_form(state, &parts, &target, name.clone(), &authenticated, body);
+            let (form, authenticated) = Box::pin(opened).await?;
             log.identify(&authenticated);
             let settings = settings_of(state, operation, bucket).await?;
             log.settle(settings, Some(form.key.as_str()), "OBJECT", &parts.headers);
-            S3Request::of_form(form, log.settings.clone(), Sender::new(authenticated, state, peer))
+            Box::new(S3Request::of_form(form, log.settings.clone(), Sender::new(authenticated, state, link.peer)))
         }
         (_, _) => {
             let settings = settings_of(state, operation, bucket).await?;
             log.settle(settings, target.resource.key().map(ObjectKey::as_str), resource, &parts.headers);
-            let sender = Sender::new(authenticated, state, peer);
-            S3Request::new(target.resource, query, parts.headers, log.settings.clone(), sender, body)
+            let sender = Sender::new(authenticated, state, link.peer);
+            Box::new(S3Request::new(target.resource, query, parts.headers, log.settings.clone(), sender, body))
         }
     };
     read_ahead(state, operation, &mut request).await?;
     authorize(state, operation, &request).await?;
-    if !is_private && !state.config.encryption.customer_keys_in_clear {
+    if !link.is_private && !state.config.encryption.customer_keys_in_clear {
         refuse_customer_key(&request.headers)?;
     }
     make_room_for_events(state, operation, log.settings.as_deref()).await?;
@@ -149,7 +148,7 @@ async fn admit(
 async fn run_allowed(
     state: &Arc<GatewayState>,
     operation: Operation,
-    request: S3Request,
+    request: Box<S3Request>,
 ) -> Result<S3Response, Refusal> {
     // Decided before the operation: it takes the request away.
     let may_know = request.settings_if_any().is_none_or(|settings| request.may_list(settings, request.key.as_str()));
@@ -169,7 +168,7 @@ pub(super) async fn serve_internally(
     let InternalRequest { bucket, key, headers, settings, authenticated, body } = request;
     let sender = Sender::new(authenticated, state, facts.peer);
     let resource = Resource::Object(bucket, key);
-    let request = S3Request::new(resource, Query::default(), headers, Some(settings.clone()), sender, body);
+    let request = Box::new(S3Request::new(resource, Query::default(), headers, Some(settings.clone()), sender, body));
     authorize(state, operation, &request).await?;
     make_room_for_events(state, operation, Some(&settings)).await?;
     let mut response = run_allowed(state, operation, request).await?;

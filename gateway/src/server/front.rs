@@ -29,13 +29,16 @@ use std::sync::Arc;
 pub(super) struct Front {
     state: Arc<GatewayState>,
     service: Router,
-    is_private: bool,
-    peer: Option<Peer>,
+    link: Link,
 }
 
-/// Marks requests of connections that nobody can listen to: those under TLS and those from this machine.
-#[derive(Clone, Copy)]
-pub(super) struct PrivateConnection;
+/// The connection a request came by.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Link {
+    pub(super) peer: Option<Peer>,
+    /// Whether nobody can listen to it: it is under TLS, or from this machine.
+    pub(super) is_private: bool,
+}
 
 const OPEN_PATHS: [&str; 3] = ["/health/live", "/health/ready", "/metrics"];
 
@@ -49,12 +52,12 @@ impl Front {
             .merge(jobs::routes())
             .fallback(|| async { StatusCode::NOT_FOUND })
             .with_state(state.clone());
-        Self { state, service, peer: None, is_private: false }
+        Self { state, service, link: Link::default() }
     }
 
     /// The same for one connection.
     pub(super) fn for_connection(&self, peer: Option<Peer>, is_private: bool) -> Self {
-        Self { peer, is_private, ..self.clone() }
+        Self { link: Link { peer, is_private }, ..self.clone() }
     }
 }
 
@@ -64,13 +67,10 @@ impl hyper::service::Service<Request<Incoming>> for Front {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        if self.is_private {
-            request.extensions_mut().insert(PrivateConnection);
-        }
-        if let Some(peer) = self.peer {
-            request.extensions_mut().insert(peer);
-        }
         if is_for_service(&self.state, &request) {
+            if let Some(peer) = self.link.peer {
+                request.extensions_mut().insert(peer);
+            }
             let mut service = self.service.clone();
             let request = request.map(|incoming| RequestBody::new(incoming, &self.state));
             return Box::pin(async move {
@@ -78,8 +78,8 @@ impl hyper::service::Service<Request<Incoming>> for Front {
                 Ok(response.map(ResponseBody::Service))
             });
         }
-        let state = self.state.clone();
-        Box::pin(async move { Ok(dispatch::answer(&state, request).await) })
+        let (state, link) = (self.state.clone(), self.link);
+        Box::pin(async move { Ok(dispatch::answer(&state, request, link).await) })
     }
 }
 

@@ -29,11 +29,12 @@ const NOT_HEADERS: [&str; 9] = [
 /// `InvalidArgument` for a value no header can hold, or one that differs from the header's own: it could be read two ways.
 pub(super) fn add_hoisted(headers: &mut HeaderMap, query: &Query) -> Result<(), S3Error> {
     for (parameter, value) in query.iter() {
-        let name = parameter.to_ascii_lowercase();
-        let is_hoisted = name.starts_with(PREFIX) || CONDITIONS.contains(&name.as_str());
-        if !is_hoisted || NOT_HEADERS.contains(&name.as_str()) {
+        let is_one_of = |names: &[&str]| names.iter().any(|name| parameter.eq_ignore_ascii_case(name));
+        let is_hoisted = starts_with_prefix(parameter) || is_one_of(&CONDITIONS);
+        if !is_hoisted || is_one_of(&NOT_HEADERS) {
             continue;
         }
+        let name = parameter.to_ascii_lowercase();
         let text = value.unwrap_or_default();
         let refused = |message| S3Error::invalid_argument(message, &name, text.escape_default().to_string());
         let (Ok(header), Ok(value)) =
@@ -50,6 +51,10 @@ pub(super) fn add_hoisted(headers: &mut HeaderMap, query: &Query) -> Result<(), 
         }
     }
     Ok(())
+}
+
+fn starts_with_prefix(parameter: &str) -> bool {
+    parameter.as_bytes().get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX.as_bytes()))
 }
 
 #[cfg(test)]

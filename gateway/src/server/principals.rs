@@ -183,6 +183,9 @@ impl CredentialStore for PrincipalStore {
         access_key_id: &'a str,
         session_token: Option<&'a str>,
     ) -> BoxFuture<'a, Result<Option<Credential>, CredentialStoreError>> {
+        if session_token.is_none() && self.is_root_key(access_key_id) {
+            return Box::pin(std::future::ready(Ok(Some(self.root.clone()))));
+        }
         Box::pin(async move {
             match session_token {
                 Some(token) => self.find_session(access_key_id, token).await,

@@ -44,7 +44,8 @@ pub(super) async fn read_ahead(
         }
     };
     let spec = request.body_spec()?;
-    let document = request.document(spec, state.config.xml_bytes_max).await?;
+    // Few operations come here, and every request's future would be as large as this one.
+    let document = Box::pin(request.document(spec, state.config.xml_bytes_max)).await?;
     read_body(&mut said, &document, state.now());
     request.keep_document(document);
     request.said_ahead = said;

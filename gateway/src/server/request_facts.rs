@@ -4,7 +4,7 @@ use super::request_id::RequestId;
 use crate::auth::Identity;
 use std::net::{IpAddr, SocketAddr};
 
-/// Where a request came from; put into its extensions by the connection. Of a proxy's headers nothing is believed.
+/// Where a request came from; in the extensions of requests for the service's own routes. Of a proxy's headers nothing is believed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
     /// The other end of the connection.

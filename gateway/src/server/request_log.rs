@@ -12,7 +12,6 @@ use crate::auth::{AuthMethod, AuthenticatedRequest, Identity};
 use crate::error::S3ErrorCode;
 use granary_protocol::BucketName;
 use http::header::{HOST, HeaderMap, HeaderName, REFERER, USER_AGENT};
-use http::request::Parts;
 use http::{Method, Uri};
 use http_body::Body as _;
 use std::sync::Arc;
@@ -47,8 +46,7 @@ struct Access {
 }
 
 impl Log {
-    pub(super) fn new(request_id: RequestId, parts: &Parts) -> Self {
-        let peer = parts.extensions.get::<Peer>().copied();
+    pub(super) fn new(request_id: RequestId, peer: Option<Peer>) -> Self {
         Self {
             operation: None,
             bucket: None,

@@ -29,9 +29,10 @@ pub(crate) async fn answer(
     state: &Arc<GatewayState>,
     parts: Parts,
     body: RequestBody,
+    peer: Option<Peer>,
     request_id: RequestId,
 ) -> S3Response {
-    match run(state, parts, body).await {
+    match run(state, parts, body, peer).await {
         Ok(result) => succeeded(result, request_id.as_str()),
         Err(error) => failed(&error, request_id.as_str()),
     }
@@ -43,7 +44,12 @@ struct ActionResult {
     elements: String,
 }
 
-async fn run(state: &GatewayState, mut parts: Parts, body: RequestBody) -> Result<ActionResult, StsError> {
+async fn run(
+    state: &GatewayState,
+    mut parts: Parts,
+    body: RequestBody,
+    peer: Option<Peer>,
+) -> Result<ActionResult, StsError> {
     let body = Limited::new(body, FORM_BYTES_MAX).collect().await;
     let body = body.map_err(|_| StsError::validation("The request body is too large or ended early"))?.to_bytes();
     let hash = hex::encode(Sha256::digest(&body));
@@ -59,7 +65,7 @@ async fn run(state: &GatewayState, mut parts: Parts, body: RequestBody) -> Resul
     }
     let authenticated = state.authenticator.authenticate_sts(&parts, state.now_s()).await?;
     let access_key_id = authenticated.identity().principal().map(|principal| principal.access_key_id.clone());
-    let sender = Sender::new(authenticated, state, parts.extensions.get::<Peer>().copied());
+    let sender = Sender::new(authenticated, state, peer);
     let (Some(caller), Some(access_key_id)) = (sender.caller().cloned(), access_key_id) else {
         return Err(S3Error::new(S3ErrorCode::MissingAuthenticationToken).into());
     };
