@@ -112,9 +112,8 @@ impl Connection {
     async fn read_head(&mut self) -> Result<Head> {
         loop {
             let unread = &self.buffer[self.consumed..self.filled];
-            if let Some(at) = unread.windows(4).position(|four| four == b"\r\n\r\n") {
-                let head = Head::parse(&unread[..at])?;
-                self.consumed += at + 4;
+            if let Some((head, bytes)) = Head::parse(unread)? {
+                self.consumed += bytes;
                 return Ok(head);
             }
             if self.consumed == self.filled {
@@ -141,26 +140,41 @@ struct Head {
 }
 
 impl Head {
-    /// `bytes` runs from the status line up to the blank line, exclusive.
-    fn parse(bytes: &[u8]) -> Result<Self> {
-        let mut lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-        let status_line = lines.next().unwrap_or_default();
-        ensure!(status_line.starts_with(b"HTTP/1."), "not an HTTP/1 response");
-        let status = status_line.get(9..12).and_then(decimal).context("status line without a status")?;
-        let mut head = Head { status: status as u16, framing: Framing::None, closing: false };
-        for line in lines {
-            let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
-            let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
-            if name.eq_ignore_ascii_case(b"content-length") {
-                head.framing = Framing::Length(decimal(value).context("unreadable Content-Length")?);
-            } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-                ensure!(value.eq_ignore_ascii_case(b"chunked"), "unknown transfer coding");
-                head.framing = Framing::Chunked;
-            } else if name.eq_ignore_ascii_case(b"connection") {
-                head.closing = value.eq_ignore_ascii_case(b"close");
+    /// Reads a head from the start of `bytes`, in one pass; how many bytes it had, with its blank line. `None` if the blank
+    /// line has not come yet.
+    fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>> {
+        let mut head = Head { status: 0, framing: Framing::None, closing: false };
+        let mut at = 0;
+        while let Some(length) = bytes[at..].iter().position(|byte| *byte == b'\n') {
+            let line = bytes[at..at + length].trim_ascii_end();
+            at += length + 1;
+            match line.first() {
+                None => return Ok(Some((head, at))),
+                Some(_) if head.status == 0 => {
+                    ensure!(line.starts_with(b"HTTP/1."), "not an HTTP/1 response");
+                    let status = line.get(9..12).and_then(decimal).context("status line without a status")?;
+                    head.status = status as u16;
+                }
+                // The fields that matter begin so; the others are most.
+                Some(b'C' | b'c' | b'T' | b't') => head.take_field(line)?,
+                Some(_) => {}
             }
         }
-        Ok(head)
+        Ok(None)
+    }
+
+    fn take_field(&mut self, line: &[u8]) -> Result<()> {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { return Ok(()) };
+        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        if name.eq_ignore_ascii_case(b"content-length") {
+            self.framing = Framing::Length(decimal(value).context("unreadable Content-Length")?);
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            ensure!(value.eq_ignore_ascii_case(b"chunked"), "unknown transfer coding");
+            self.framing = Framing::Chunked;
+        } else if name.eq_ignore_ascii_case(b"connection") {
+            self.closing = value.eq_ignore_ascii_case(b"close");
+        }
+        Ok(())
     }
 }
 
