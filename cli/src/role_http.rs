@@ -8,7 +8,9 @@ use axum::Router;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use granary_hdfs::webhdfs::{HttpServer, HttpSettings, tls_acceptor};
+use granary_gateway::config::TlsFiles;
+use granary_gateway::server::tls_acceptor;
+use granary_hdfs::webhdfs::{HttpServer, HttpSettings};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -65,7 +67,7 @@ pub async fn serve_tls(
     shutdown: CancellationToken,
 ) -> anyhow::Result<SocketAddr> {
     let HttpsConfig { listen, certificate, key } = https;
-    let acceptor = tls_acceptor(certificate, key)?;
+    let acceptor = tls_acceptor(&TlsFiles { certificate: certificate.clone(), key: key.clone() })?;
     let server = HttpServer::bind(*listen, HttpSettings::default(), Some(acceptor))
         .await
         .with_context(|| format!("cannot listen on {listen}; is another server running?"))?;

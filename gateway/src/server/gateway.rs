@@ -12,7 +12,7 @@ use super::owners::Owners;
 use super::principals::{PrincipalStore, RootCredentials};
 use super::request_id::RequestIds;
 use super::state::GatewayState;
-use super::tls::{TlsError, acceptor};
+use super::tls::{TlsError, tls_acceptor};
 use crate::access_log::LogBuffer;
 use crate::auth::Authenticator;
 use crate::body::VerifierPool;
@@ -102,7 +102,7 @@ impl Gateway {
         if root.access_key_id.is_empty() || root.secret_access_key.expose().len() < 8 {
             return Err(StartError::RootKey);
         }
-        let tls = config.tls.as_ref().map(acceptor).transpose()?;
+        let tls = config.tls.as_ref().map(tls_acceptor).transpose()?;
         let mut seed = [0; 40];
         getrandom::fill(&mut seed).map_err(StartError::Randomness)?;
         let address = config.listen;

@@ -45,6 +45,7 @@ pub use gateway::{Components, Gateway, StartError};
 pub use operation::{Operation, Route, Scope, route};
 pub use principals::RootCredentials;
 pub use refusal::s3_code_of;
+pub use tls::{TlsError, tls_acceptor};
 
 pub(crate) use access::AccessTarget;
 pub(crate) use body::ObjectStream;

@@ -1,4 +1,4 @@
-//! The server's certificate.
+//! The certificate of an https port.
 
 use crate::config::TlsFiles;
 use rustls::ServerConfig;
@@ -25,7 +25,10 @@ pub enum TlsError {
 }
 
 /// Reads certificate chain and key. TLS 1.2 and 1.3, HTTP/1.1 only.
-pub(super) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
+///
+/// # Errors
+/// [`TlsError`].
+pub fn tls_acceptor(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
     let at = |path: &Path| {
         let path = path.display().to_string();
         move |source| TlsError::File { path, source }

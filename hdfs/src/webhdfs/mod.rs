@@ -24,9 +24,7 @@ mod redirect;
 mod request;
 mod server;
 mod service;
-mod tls;
 
 pub use delegation::DelegationKeys;
 pub use server::{HttpServer, HttpSettings, Peer};
 pub use service::{DataSide, WebHdfs};
-pub use tls::{TlsError, tls_acceptor};

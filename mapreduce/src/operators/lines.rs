@@ -39,11 +39,21 @@ pub(crate) fn write_lines(
     records: &mut dyn Records,
     part: &mut Part<'_>,
 ) -> Result<(), TaskFailure> {
+    write_each(attempt, records, part, b"\n")
+}
+
+/// The key of each record and, behind it, its value and `end`.
+pub(super) fn write_each(
+    attempt: &Attempt<'_>,
+    records: &mut dyn Records,
+    part: &mut Part<'_>,
+    end: &[u8],
+) -> Result<(), TaskFailure> {
     let mut count = 0;
     while records.advance()? {
         part.write(records.key())?;
         part.write(records.value())?;
-        part.write(b"\n")?;
+        part.write(end)?;
         count += 1;
     }
     attempt.progress.count(Counter::ReduceInputRecords, count);

@@ -1,7 +1,8 @@
 //! `terasort`: records of 100 bytes, sorted by their first ten.
 
+use super::lines::write_each;
 use super::pieces;
-use crate::engine::{Attempt, Counter, Part, TaskFailure};
+use crate::engine::{Attempt, Part, TaskFailure};
 use crate::input::FixedRecords;
 use crate::plan::Split;
 use crate::records::{Collector, Records, TERA_KEY_BYTES, count_output};
@@ -32,13 +33,5 @@ pub(crate) fn write_records(
     records: &mut dyn Records,
     part: &mut Part<'_>,
 ) -> Result<(), TaskFailure> {
-    let mut count = 0;
-    while records.advance()? {
-        part.write(records.key())?;
-        part.write(records.value())?;
-        count += 1;
-    }
-    attempt.progress.count(Counter::ReduceInputRecords, count);
-    attempt.progress.count(Counter::ReduceOutputRecords, count);
-    Ok(())
+    write_each(attempt, records, part, b"")
 }
