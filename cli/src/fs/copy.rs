@@ -149,9 +149,12 @@ pub async fn get(client: &WebHdfs, command: &str, mut operands: Operands) -> Res
     for pattern in &operands.paths {
         let found = expand_or_tell(client, command, pattern, &mut ended).await;
         for status in found {
-            let name = status.path.rsplit('/').next().unwrap_or_default();
-            let to = if target.is_dir() { target.join(name) } else { target.clone() };
-            if let Err(error) = get_tree(client, status.clone(), to, operands.has("f")).await {
+            let to = if target.is_dir() { within(&target, &status.path) } else { Ok(target.clone()) };
+            let copied = match to {
+                Ok(to) => get_tree(client, status.clone(), to, operands.has("f")).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = copied {
                 ended = tell(command, &error);
             }
         }
@@ -165,9 +168,8 @@ async fn get_tree(client: &WebHdfs, status: Status, to: PathBuf, overwrite: bool
         if status.directory {
             tokio::fs::create_dir_all(&to).await?;
             for entry in client.list(&status.path).await? {
-                // A name of the store is one component here, whatever it looks like.
-                let name = entry.path.rsplit('/').next().unwrap_or_default().to_owned();
-                waiting.push((entry, to.join(name)));
+                let to = within(&to, &entry.path)?;
+                waiting.push((entry, to));
             }
             continue;
         }
@@ -177,6 +179,15 @@ async fn get_tree(client: &WebHdfs, status: Status, to: PathBuf, overwrite: bool
         get_file(client, &status, &to).await?;
     }
     Ok(())
+}
+
+/// Where what is at `path` in the store is put in a local directory. Its name is one component there: the store has names
+/// that mean something else here.
+fn within(directory: &Path, path: &str) -> Result<PathBuf, FsError> {
+    match path.rsplit('/').next().unwrap_or_default() {
+        "." | ".." => Err(FsError::at(path, "is no name of a local file")),
+        name => Ok(directory.join(name)),
+    }
 }
 
 async fn get_file(client: &WebHdfs, status: &Status, to: &Path) -> Result<(), FsError> {
@@ -189,4 +200,19 @@ async fn get_file(client: &WebHdfs, status: &Status, to: &Path) -> Result<(), Fs
         }
     }
     Ok(file.flush().await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_put_outside_of_the_target() {
+        let within = |path: &str| super::within(Path::new("t"), path).ok();
+        assert_eq!(within("/bucket/dir/name"), Some(PathBuf::from("t/name")));
+        assert_eq!(within("/bucket/..."), Some(PathBuf::from("t/...")));
+        for path in ["/bucket/dir/..", "/bucket/."] {
+            assert_eq!(within(path), None, "{path}");
+        }
+    }
 }
