@@ -74,7 +74,8 @@ Examples:
   granary job status job_000007
 
 The key comes from GRANARY_ROOT_ACCESS_KEY and GRANARY_ROOT_SECRET_KEY, or from AWS_ACCESS_KEY_ID and
-AWS_SECRET_ACCESS_KEY. Programs of one's own need the permission job:ExecNative; built-in ones need none.";
+AWS_SECRET_ACCESS_KEY (with AWS_SESSION_TOKEN for keys of a session). Programs of one's own need the permission
+job:ExecNative; built-in ones need none.";
 
 #[derive(Debug, Subcommand)]
 pub enum JobCommand {
@@ -129,7 +130,7 @@ Options, spelled as in Hadoop Streaming:
   -mapper CMD   -reducer CMD|NONE|aggregate   -combiner CMD   -files FILE[#NAME],...   -cmdenv NAME=VALUE
   -partitioner CLASS   -inputformat CLASS   -D NAME=VALUE
 Of grep: -ignoreCase -invert -count. Of checksum: -algorithm crc32c|crc64nvme|md5|sha256.
-Of granary: --name TEXT, --archived fail|skip, --split-bytes N, --detach, --json, --endpoint URL, --ca-file FILE, --region NAME";
+Of granary: --name TEXT, --archived fail|skip|restore, --split-bytes N, --detach, --json, --endpoint URL, --ca-file FILE, --region NAME";
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -125,6 +125,10 @@ pub struct TasksConfig {
     /// Where tasks keep what they sort and their programs write. Default: in the first volume's directory.
     #[serde(default)]
     pub scratch: Option<PathBuf>,
+    /// The master key of server-side encryption (32 bytes in base64), the same as the gateways'. The environment variable
+    /// wins over it. Default: that of `[hadoop]`. Without any, tasks here neither read nor write encrypted objects.
+    #[serde(default)]
+    pub master_key_file: Option<PathBuf>,
 }
 
 /// `[hadoop]` of a datanode. With it the http port serves WebHDFS too, for which the node's certificate needs the role

@@ -39,6 +39,22 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
+/// What requests are signed with.
+#[derive(Clone)]
+pub struct SigningKey {
+    pub access_key: String,
+    pub secret_key: String,
+    /// Of keys that were given for a while (STS).
+    pub session_token: Option<String>,
+}
+
+impl From<&RootCredentials> for SigningKey {
+    fn from(root: &RootCredentials) -> Self {
+        let RootCredentials { access_key, secret_key } = root.clone();
+        SigningKey { access_key, secret_key, session_token: None }
+    }
+}
+
 /// A request to a gateway.
 pub struct AdminClient {
     endpoint: Uri,
@@ -66,19 +82,19 @@ impl AdminClient {
     pub async fn signed(&self, method: Method, path_and_query: &str, body: Bytes) -> anyhow::Result<Bytes> {
         let credentials = RootCredentials::from_environment()?
             .with_context(|| format!("set {ACCESS_KEY_VARIABLE} and {SECRET_KEY_VARIABLE} to the root key"))?;
-        self.signed_by(&credentials, method, path_and_query, body).await
+        self.signed_by(&(&credentials).into(), method, path_and_query, body).await
     }
 
-    /// Sends a request signed with `credentials`.
+    /// Sends a request signed with `key`.
     pub async fn signed_by(
         &self,
-        credentials: &RootCredentials,
+        key: &SigningKey,
         method: Method,
         path_and_query: &str,
         body: Bytes,
     ) -> anyhow::Result<Bytes> {
         let mut request = self.request(method, path_and_query, body.clone())?;
-        self.sign(&mut request, &body, credentials)?;
+        self.sign(&mut request, &body, key)?;
         self.send(request).await
     }
 
@@ -101,13 +117,9 @@ impl AdminClient {
             .body(Full::new(body))?)
     }
 
-    fn sign(
-        &self,
-        request: &mut Request<Full<Bytes>>,
-        body: &[u8],
-        credentials: &RootCredentials,
-    ) -> anyhow::Result<()> {
-        let identity = Credentials::new(&credentials.access_key, &credentials.secret_key, None, None, "granary").into();
+    fn sign(&self, request: &mut Request<Full<Bytes>>, body: &[u8], key: &SigningKey) -> anyhow::Result<()> {
+        let SigningKey { access_key, secret_key, session_token } = key;
+        let identity = Credentials::new(access_key, secret_key, session_token.clone(), None, "granary").into();
         let mut settings = SigningSettings::default();
         settings.payload_checksum_kind = aws_sigv4::http_request::PayloadChecksumKind::XAmzSha256;
         let parameters = v4::SigningParams::builder()

@@ -8,6 +8,7 @@ use granary_mapreduce::service::{JobService, JobsDoor, ServiceComponents};
 use granary_namenode::service::Namenode;
 use granary_protocol::{DatanodeId, NodeName, Rack, UnixMillis};
 use granary_rpc::Security;
+use granary_sealing::{KeyStore, LocalKeyStore, MasterKey};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ pub fn cores() -> u32 {
 }
 
 /// Starts the job service. It works while the namenode leads, until `shutdown`.
-pub fn start_service(namenode: &Arc<Namenode>, tasks: &TaskTracker, shutdown: CancellationToken) {
+pub fn start_service(namenode: &Arc<Namenode>, tasks: &TaskTracker, shutdown: CancellationToken) -> Arc<JobService> {
     let leader = namenode.clone();
     let service = JobService::new(ServiceComponents {
         namenode: namenode.clone(),
@@ -48,7 +49,8 @@ pub fn start_service(namenode: &Arc<Namenode>, tasks: &TaskTracker, shutdown: Ca
         shutdown,
     });
     namenode.serve_jobs(Arc::new(JobsDoor(service.clone())));
-    tasks.spawn(service.run());
+    tasks.spawn(service.clone().run());
+    service
 }
 
 /// Where a task runner stands.
@@ -66,10 +68,11 @@ pub struct RunnerPlace {
 pub async fn start_runner(
     place: RunnerPlace,
     client: &Client,
+    master_key: Option<MasterKey>,
     security: Security,
     tasks: &TaskTracker,
     shutdown: CancellationToken,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Arc<TaskRunner>> {
     let may_change_user = rustix::process::geteuid().is_root();
     let scratch = match may_change_user && !searchable_by_all(&place.scratch) {
         // Programs of other users could not reach their directory.
@@ -88,10 +91,13 @@ pub async fn start_runner(
         launcher: std::env::current_exe().context("finding this program")?,
         first_user: may_change_user.then_some(FIRST_USER + runner_number * USERS_PER_RUNNER),
     };
-    let components = RunnerComponents { client: client.clone(), security, shutdown };
+    // Keys of the key store are only used here: none is made.
+    let keys =
+        master_key.map(|master| Arc::new(LocalKeyStore::new(client.clone(), master, false)) as Arc<dyn KeyStore>);
+    let components = RunnerComponents { client: client.clone(), keys, security, shutdown };
     let runner = TaskRunner::start(config, components).await.context("starting the task runner")?;
-    tasks.spawn(client.essential("the task runner", runner.run()));
-    Ok(())
+    tasks.spawn(client.essential("the task runner", runner.clone().run()));
+    Ok(runner)
 }
 
 /// Whether every directory above lets other users pass.

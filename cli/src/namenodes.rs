@@ -90,6 +90,6 @@ pub(crate) async fn carry_out(
 
 async fn step(client: &AdminClient, root: &RootCredentials, change: &PeerChange) -> anyhow::Result<PeerChangeProgress> {
     let body = serde_json::to_vec(change)?;
-    let answer = client.signed_by(root, Method::POST, "/-/granary/v1/namenodes", body.into()).await?;
+    let answer = client.signed_by(&root.into(), Method::POST, "/-/granary/v1/namenodes", body.into()).await?;
     serde_json::from_slice(&answer).context("the gateway's answer is not understood; is it another version?")
 }

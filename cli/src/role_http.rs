@@ -24,6 +24,14 @@ pub struct RoleReport {
     pub ready: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
 }
 
+impl RoleReport {
+    /// The same with more figures behind its own.
+    pub fn with_figures(self, more: impl Fn() -> String + Send + Sync + 'static) -> RoleReport {
+        let own = self.metrics;
+        RoleReport { metrics: Box::new(move || own() + &more()), ready: self.ready }
+    }
+}
+
 /// Serves `report`, and what `further` routes, at `address` until `shutdown`; returns the bound address.
 pub async fn serve(
     address: SocketAddr,

@@ -82,10 +82,10 @@ pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
     if let Some(https) = &file.https {
         role_http::serve_tls(https, further.clone(), &tasks, shutdown.clone()).await?;
     }
-    let report = namenode_report(&running.namenode);
+    let service = jobs::start_service(&running.namenode, &tasks, shutdown.clone());
+    let report = namenode_report(&running.namenode).with_figures(move || service.exposition());
     let http = role_http::serve(file.http, report, further, &tasks, shutdown.clone()).await?;
     lifecycle::start_scanner(lifecycle, &running.namenode, &tasks, shutdown.clone());
-    jobs::start_service(&running.namenode, &tasks, shutdown.clone());
     tracing::info!(rpc = %file.rpc, %http, "namenode is up");
 
     serving.await.context("serving other processes")?;
@@ -135,7 +135,7 @@ pub async fn datanode(options: RoleOptions) -> anyhow::Result<()> {
         follows.set_namenodes(namenodes);
     }));
     let server = listen(file.rpc, data, Arc::new(DatanodeRpc::new(datanode.clone()))).await?;
-    let report = datanode_report(&datanode);
+    let mut report = datanode_report(&datanode);
     let local = (datanode.id(), datanode.clone() as Arc<dyn DatanodeService>);
     let connector: Arc<dyn DatanodeConnector> = Arc::new(RemoteDatanodes::new(
         data_security(&control, file.data_security),
@@ -172,7 +172,10 @@ pub async fn datanode(options: RoleOptions) -> anyhow::Result<()> {
             shuffle: Some(settings.shuffle),
             shuffle_advertised: settings.advertise.clone(),
         };
-        jobs::start_runner(place, client, control.clone(), &tasks, shutdown.clone()).await?;
+        let of_door = file.hadoop.as_ref().and_then(|ports| ports.master_key_file.as_deref());
+        let key = master_key::from_environment_or(settings.master_key_file.as_deref().or(of_door))?;
+        let runner = jobs::start_runner(place, client, key, control.clone(), &tasks, shutdown.clone()).await?;
+        report = report.with_figures(move || runner.exposition());
     }
     if let (Some(ports), Some(client)) = (file.hadoop, &own_client) {
         let config = Arc::new(file.hdfs);

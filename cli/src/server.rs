@@ -97,7 +97,24 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
             https = Some(role_http::serve_tls(&settings, datanode_web.clone(), &tasks, shutdown.clone()).await?);
         }
     }
-    let (namenode_report, datanode_report) = (namenode_report(&namenode.namenode), datanode_report(&datanode));
+    let service = jobs::start_service(&namenode.namenode, &tasks, shutdown.clone());
+    let mut datanode_report = datanode_report(&datanode);
+    let slots = options.task_slots.unwrap_or_else(jobs::cores);
+    if slots > 0 {
+        let place = jobs::RunnerPlace {
+            name: NodeName::from("datanode-1"),
+            datanode: datanode.id(),
+            rack: Rack::from("/default-rack"),
+            slots,
+            scratch: options.task_scratch.clone().unwrap_or_else(|| first.join(jobs::SCRATCH)),
+            shuffle: None,
+            shuffle_advertised: None,
+        };
+        let (key, security) = (Some(master_key.clone()), Security::Plaintext);
+        let runner = jobs::start_runner(place, &client, key, security, &tasks, shutdown.clone()).await?;
+        datanode_report = datanode_report.with_figures(move || runner.exposition());
+    }
+    let namenode_report = namenode_report(&namenode.namenode).with_figures(move || service.exposition());
     let namenode_http =
         role_http::serve(options.namenode_http, namenode_report, namenode_web, &tasks, shutdown.clone()).await?;
     let datanode_http =
@@ -136,20 +153,6 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
         shutdown::end_with(failed, &shutdown);
     }
     lifecycle::start_scanner(lifecycle, &namenode.namenode, &tasks, shutdown.clone());
-    jobs::start_service(&namenode.namenode, &tasks, shutdown.clone());
-    let slots = options.task_slots.unwrap_or_else(jobs::cores);
-    if slots > 0 {
-        let place = jobs::RunnerPlace {
-            name: NodeName::from("datanode-1"),
-            datanode: datanode.id(),
-            rack: Rack::from("/default-rack"),
-            slots,
-            scratch: options.task_scratch.clone().unwrap_or_else(|| first.join(jobs::SCRATCH)),
-            shuffle: None,
-            shuffle_advertised: None,
-        };
-        jobs::start_runner(place, &client, Security::Plaintext, &tasks, shutdown.clone()).await?;
-    }
     let gateway = roles::open_door(door, client.clone(), datanodes, shutdown).await?;
     let scheme = if options.door.tls_cert.is_some() { "https" } else { "http" };
     tracing::info!(s3 = %gateway.local_addr(), %hadoop_rpc, %namenode_http, %datanode_http, "granary is up");

@@ -10,6 +10,7 @@
 //! It does not know the store, the cluster or the clock: what it needs of them is in the traits of [`engine`].
 
 pub mod engine;
+mod figures;
 mod input;
 mod operators;
 pub mod placement;

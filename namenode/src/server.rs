@@ -134,7 +134,7 @@ fn authorize(peer: &PeerIdentity, request: &NamenodeRequest, namenode: &Namenode
                 require(peer, ROLE_DATANODE)?;
                 own_name(poll.runner.as_str())
             }
-            JobsCall::OpenOutput { runner, .. } => {
+            JobsCall::OpenOutput { runner, .. } | JobsCall::OpenSealedOutput { runner, .. } => {
                 require(peer, ROLE_DATANODE)?;
                 own_name(runner.as_str())
             }

@@ -4,6 +4,7 @@
 //! tasks that are done. What it does look after is output: every output file is an upload that belongs to the job, so
 //! that all of them become objects in one command, or none does.
 
+use crate::encryption::ObjectEncryption;
 use crate::error::Failure;
 use crate::ids::*;
 use crate::namenode::CompletedPart;
@@ -224,6 +225,8 @@ pub enum JobChange {
     Forget { job: JobId },
     /// → `JobsEpoch`. A leader takes the jobs over; how often that has happened.
     TakeOver,
+    /// → `Upload`. As `OpenOutput`, of an output that is encrypted.
+    OpenSealedOutput { attempt: AttemptName, key: ObjectKey, encryption: Box<ObjectEncryption> },
 }
 
 /// What is asked about the rows of jobs.
@@ -430,6 +433,8 @@ pub enum JobsCall {
     Poll(Box<RunnerPoll>),
     /// → `Upload`. From a runner: an output file of an attempt that it runs.
     OpenOutput { runner: NodeName, attempt: AttemptName, key: ObjectKey },
+    /// → `Upload`. The same, of an output that is encrypted.
+    OpenSealedOutput { runner: NodeName, attempt: AttemptName, key: ObjectKey, encryption: Box<ObjectEncryption> },
 }
 
 /// What it answers.

@@ -27,7 +27,7 @@ pub use key_store::{
 };
 pub use local_key_store::{CACHED_FOR, LocalKeyStore};
 pub use master_key::{MasterKey, NotAMasterKey};
-pub use object_key::{key_name_of, open_data_key, wrapping_context};
+pub use object_key::{hides_md5, key_name_of, open_data_key, wrapping_context};
 pub use opener::{OpenError, WindowOpener};
 pub use reader::ObjectReader;
 pub use sealer::StreamSealer;

@@ -32,6 +32,14 @@ pub fn key_name_of(mode: &EncryptionMode) -> Result<Option<KeyName>, KeyStoreErr
     }
 }
 
+/// Whether objects of this mode have tags that say nothing of their bytes, as AWS has it for SSE-KMS and SSE-C.
+pub fn hides_md5(mode: &EncryptionMode) -> bool {
+    match mode {
+        EncryptionMode::S3 => false,
+        EncryptionMode::Kms { .. } | EncryptionMode::Customer { .. } => true,
+    }
+}
+
 /// Opens the data key of an object that is under a key of the store; `None` if only the client can (SSE-C).
 ///
 /// # Errors

@@ -48,7 +48,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
                 "granary-datanode",
             ]),
         ),
-        ("granary-mapreduce", BTreeSet::from(["granary-protocol", "granary-rpc", "granary-client"])),
+        ("granary-mapreduce", BTreeSet::from(["granary-protocol", "granary-rpc", "granary-client", "granary-sealing"])),
         ("granary-simulation", BTreeSet::from(["granary-protocol", "granary-namenode", "granary-mapreduce"])),
         ("granary", BTreeSet::from(all)),
         ("granary-tests", BTreeSet::from(all)),

@@ -95,7 +95,8 @@ fn local_maps(status: &Value) -> [u64; 4] {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_run_on_one_machine() {
     let directory = tempfile::tempdir().unwrap();
-    let server = Server::start_with(&[directory.path()], &["--task-slots", "2"]).await.unwrap();
+    let arguments = ["--task-slots", "2", "--restore-standard-s", "6"];
+    let server = Server::start_with(&[directory.path()], &arguments).await.unwrap();
     let jobs = Jobs {
         endpoint: format!("http://{}", server.address()),
         keys: ["granary-test", "granary-test-secret"].map(str::to_owned),
@@ -110,6 +111,8 @@ async fn jobs_run_on_one_machine() {
     a_streaming_job_counts_alike(&jobs, &mut s3, &texts, directory.path()).await;
     a_failing_mapper_shows_its_words_and_leaves_nothing(&jobs, &mut s3).await;
     a_killed_job_leaves_nothing(&jobs, &mut s3).await;
+    encrypted_output_is_encrypted_input(&jobs, &mut s3, &texts).await;
+    archived_input_is_restored(&jobs, &mut s3).await;
     let history = s3.list_all("granary-jobs", "history/").await.unwrap();
     assert!(!history.is_empty(), "histories are objects");
 }
@@ -199,6 +202,43 @@ async fn a_killed_job_leaves_nothing(jobs: &Jobs, s3: &mut S3) {
     assert_eq!(jobs.until_final(&job).await["state"], "KILLED");
     assert!(s3.list_all("outp", "killed").await.unwrap().is_empty());
     assert_eq!(uploads_left(s3).await, 0);
+}
+
+async fn encrypted_output_is_encrypted_input(jobs: &Jobs, s3: &mut S3, texts: &[String]) {
+    s3.create_bucket("sealed").await.unwrap();
+    let rule = "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>\
+                <SSEAlgorithm>aws:kms</SSEAlgorithm><KMSMasterKeyID>of-jobs</KMSMasterKeyID>\
+                </ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
+    s3.send(http::Method::PUT, "/sealed", &[("encryption", "")], rule.into()).await.unwrap().ok().unwrap();
+    let run = |program: &str, input: &str, output: &str| {
+        let status = jobs.json(&["run", "--json", program, "-input", input, "-output", output]).unwrap();
+        assert_eq!(status["state"], "SUCCEEDED", "{status}");
+    };
+    run("identity", "s3://inp/text", "s3://sealed/copy");
+    for key in s3.list_all("sealed", "copy/").await.unwrap() {
+        let object = s3.get("sealed", &key).await.unwrap().ok().unwrap();
+        assert_eq!(object.headers["x-amz-server-side-encryption"], "aws:kms", "{key}");
+    }
+    run("wordcount", "s3://sealed/copy", "s3://outp/opened");
+    assert_eq!(words_of(s3, "opened/part-").await, counted(texts));
+}
+
+async fn archived_input_is_restored(jobs: &Jobs, s3: &mut S3) {
+    let cold = [("x-amz-storage-class", "GLACIER")];
+    let put = s3.send_with(http::Method::PUT, "/inp/cold/a", &[], &cold, Bytes::from_static(b"one two one\n"));
+    put.await.unwrap().ok().unwrap();
+    let arguments = ["wordcount", "-input", "s3://inp/cold", "-output", "s3://outp/thawed"];
+    let refused = jobs.json(&[&["run", "--json"], &arguments[..]].concat()).unwrap_err().to_string();
+    assert!(refused.contains("s3://inp/cold/a"), "{refused}");
+    let job = jobs.detach(&[&arguments[..], &["--archived", "restore"]].concat());
+    eventually("the job to wait for the restore", PATIENCE, || async {
+        let status = jobs.json(&["status", &job, "--json"]).map_err(|error| format!("{error:#}"))?;
+        if status["state"] == "RESTORING" { Ok(()) } else { Err(status.to_string()) }
+    })
+    .await;
+    let status = jobs.until_final(&job).await;
+    assert_eq!(status["state"], "SUCCEEDED", "{status}");
+    assert_eq!(words_of(s3, "thawed/part-").await, counted(&["one two one".to_owned()]));
 }
 
 /// Maps and reduces on three machines, the shuffle between them, and the death of the leading namenode in the middle.

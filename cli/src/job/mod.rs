@@ -7,7 +7,7 @@ mod words;
 
 use crate::args::{Connection, JobCommand, JobOptions};
 use crate::credentials::RootCredentials;
-use crate::http_client::AdminClient;
+use crate::http_client::{AdminClient, SigningKey};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use hyper::Method;
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Requests of whoever has the key of the environment.
 struct JobClient {
     client: AdminClient,
-    credentials: RootCredentials,
+    key: SigningKey,
 }
 
 impl JobClient {
@@ -35,17 +35,17 @@ impl JobClient {
         let aws = || {
             let read = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
             let (access_key, secret_key) = (read("AWS_ACCESS_KEY_ID")?, read("AWS_SECRET_ACCESS_KEY")?);
-            Some(RootCredentials { access_key, secret_key })
+            Some(SigningKey { access_key, secret_key, session_token: read("AWS_SESSION_TOKEN") })
         };
-        let credentials = RootCredentials::from_environment()?.or_else(aws);
-        let credentials = credentials.context(
+        let key = RootCredentials::from_environment()?.as_ref().map(SigningKey::from).or_else(aws);
+        let key = key.context(
             "set GRANARY_ROOT_ACCESS_KEY and GRANARY_ROOT_SECRET_KEY, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         )?;
-        Ok(JobClient { client: AdminClient::new(connection)?, credentials })
+        Ok(JobClient { client: AdminClient::new(connection)?, key })
     }
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> anyhow::Result<Bytes> {
-        self.client.signed_by(&self.credentials, method, path, body).await
+        self.client.signed_by(&self.key, method, path, body).await
     }
 
     async fn get(&self, path: &str) -> anyhow::Result<Value> {

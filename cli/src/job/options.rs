@@ -151,7 +151,8 @@ fn archived(word: &str) -> anyhow::Result<Archived> {
     match word {
         "fail" => Ok(Archived::Fail),
         "skip" => Ok(Archived::Skip),
-        _ => bail!("--archived is fail or skip: restore objects before the job"),
+        "restore" => Ok(Archived::Restore),
+        _ => bail!("--archived is fail, skip or restore, not {word:?}"),
     }
 }
 

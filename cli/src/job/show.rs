@@ -56,6 +56,10 @@ impl ProgressBar {
 }
 
 fn progress_line(status: &Value) -> String {
+    if let Some(objects) = status["restoring"]["objects"].as_u64() {
+        let (job, state) = (text(&status["job"]), text(&status["state"]));
+        return format!("{job} {state} {objects} archived objects{}", until(&status["restoring"]["ready_ms"]));
+    }
     let percent = |kind: &str| status[kind]["percent"].as_f64().unwrap_or(0.0);
     let (map, reduce) = (percent("maps"), percent("reduces"));
     let mut line = format!("{} {} map {} {map:.1}%", text(&status["job"]), text(&status["state"]), bar(map));
@@ -64,10 +68,22 @@ fn progress_line(status: &Value) -> String {
     }
     let [node, rack, other] = localities(status);
     line.push_str(&format!(" local {node} rack {rack} other {other}"));
+    let bytes = |name: &str| status["bytes"][name].as_u64().unwrap_or(0);
+    let (local, remote) = (bytes("data_local"), bytes("rack_local") + bytes("other"));
+    line.push_str(&format!(" ({} local, {} remote)", admin::bytes(local), admin::bytes(remote)));
     if let Some(left) = status["time_left_ms"].as_u64().filter(|_| !is_final(status)) {
         line.push_str(&format!(" {} s left", left.div_ceil(1000)));
     }
     line
+}
+
+/// How far off a moment is.
+fn until(moment_ms: &Value) -> String {
+    let now_ms = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis();
+    match moment_ms.as_u64() {
+        Some(moment) => format!(", {} s left", u128::from(moment).saturating_sub(now_ms).div_ceil(1000)),
+        None => String::new(),
+    }
 }
 
 fn bar(percent: f64) -> String {

@@ -214,6 +214,7 @@ impl Cluster {
                         shuffle: parse(shuffle)?,
                         advertise: None,
                         scratch: None,
+                        master_key_file: None,
                     }),
                 },
                 datanode: crate::roles::datanode_config(&node.name, &node.rack, &node.rpc, &node.http, volumes),

@@ -154,8 +154,9 @@ async fn what_is_missing(cluster: &Cluster) -> anyhow::Result<Option<String>> {
         Connection { endpoint: format!("http://{}", gateway.s3), ca_file: None, region: "us-east-1".to_owned() };
     let root =
         RootCredentials { access_key: cluster.file.access_key.clone(), secret_key: cluster.file.secret_key.clone() };
-    let body =
-        AdminClient::new(&connection)?.signed_by(&root, Method::GET, "/-/granary/v1/status", Bytes::new()).await?;
+    let body = AdminClient::new(&connection)?
+        .signed_by(&(&root).into(), Method::GET, "/-/granary/v1/status", Bytes::new())
+        .await?;
     let status: ClusterStatus = serde_json::from_slice(&body).context("status is not understood")?;
     let live = status.datanodes.iter().filter(|node| node.live).count();
     let wanted = cluster.file.datanodes.len();

@@ -37,7 +37,7 @@ pub async fn replace(dir: &Path, old: &str) -> anyhow::Result<()> {
         lifetime_ms: TOKEN_LIFETIME_MS,
     };
     let body = serde_json::to_vec(&question)?.into();
-    let answer = client.signed_by(&root, Method::POST, "/-/granary/v1/join-tokens", body).await?;
+    let answer = client.signed_by(&(&root).into(), Method::POST, "/-/granary/v1/join-tokens", body).await?;
     let token: JoinTokenAnswer = serde_json::from_slice(&answer).context("the gateway's answer is not understood")?;
     let tls = cluster.dir.join(&node.name).join("tls");
     let certificates = enrol::enrol(&connection, &token.token, &node.name, "namenode", &tls).await?;

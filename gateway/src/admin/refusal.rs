@@ -2,7 +2,7 @@
 
 use super::json::Json;
 use crate::error::{S3Error, S3ErrorCode};
-use crate::server::s3_code_of;
+use crate::server::{Refusal, s3_code_of};
 use axum::response::{IntoResponse, Response};
 use granary_protocol::Failure;
 use serde::Serialize;
@@ -39,6 +39,15 @@ impl From<Failure> for Refused {
             true => S3Error::new(code),
             false => S3Error::with_message(code, failure.detail),
         })
+    }
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::S3(error) => error.into(),
+            Refusal::Store(failure) => failure.into(),
+        }
     }
 }
 

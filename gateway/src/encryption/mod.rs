@@ -10,7 +10,8 @@ mod service;
 
 pub(crate) use asked::{Asked, refuse_method_on_read};
 pub(crate) use customer_key::{CustomerKey, refuse_customer_key};
-pub(crate) use plan::{KeyRealm, Plan, hides_md5};
+pub(crate) use granary_sealing::hides_md5;
+pub(crate) use plan::{KeyRealm, Plan};
 pub(crate) use reading::{check_key, check_upload_key};
 pub(crate) use response::{insert_encryption, insert_new_encryption};
 pub(crate) use service::{ContentSeal, Encryption, TagRule, opaque_tag};

@@ -94,14 +94,6 @@ impl Plan {
     }
 }
 
-/// Whether objects of this mode have tags that say nothing of their bytes, as AWS has it for SSE-KMS and SSE-C.
-pub fn hides_md5(mode: &EncryptionMode) -> bool {
-    match mode {
-        EncryptionMode::S3 => false,
-        EncryptionMode::Kms { .. } | EncryptionMode::Customer { .. } => true,
-    }
-}
-
 /// The key that `named` means, in a store of this region.
 ///
 /// # Errors

@@ -2,13 +2,15 @@
 
 use super::asked::Asked;
 use super::customer_key::CustomerKey;
-use super::plan::{KeyRealm, Plan, hides_md5, key_named};
+use super::plan::{KeyRealm, Plan, key_named};
 use crate::documents::DefaultEncryption;
 use crate::error::{S3Error, S3ErrorCode};
 use crate::server::Refusal;
 use granary_protocol::encryption::{EncryptionMode, ObjectEncryption, SealSalt};
 use granary_protocol::{ErrorCode, Failure};
-use granary_sealing::{DataKey, KeyName, KeyStore, KeyStoreError, StreamSealer, TagKey, wrapping, wrapping_context};
+use granary_sealing::{
+    DataKey, KeyName, KeyStore, KeyStoreError, StreamSealer, TagKey, hides_md5, wrapping, wrapping_context,
+};
 use std::sync::Arc;
 
 /// Server-side encryption as one gateway does it.

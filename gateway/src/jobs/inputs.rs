@@ -4,14 +4,16 @@ use super::access;
 use super::glob::{self, Glob};
 use super::place::Place;
 use super::request::JobRequest;
+use super::restore::RESTORED_MAX;
 use crate::admin::Refused;
 use crate::error::{S3Error, S3ErrorCode};
 use crate::server::{BucketSettings, GatewayState};
 use granary_access::Action;
 use granary_protocol::ObjectKey;
+use granary_protocol::encryption::EncryptionMode;
 use granary_protocol::jobs::{INPUT_FILES_MAX, INPUT_LIST_BYTES_MAX, InputFile};
 use granary_protocol::namenode::{ListAfter, ListEntry};
-use granary_protocol::object::ObjectVersion;
+use granary_protocol::object::{ObjectVersion, StorageClass};
 use std::sync::Arc;
 
 /// Keys listed at once.
@@ -26,6 +28,7 @@ const NAMED_MAX: usize = 10;
 pub(super) enum Archived {
     Fail,
     Skip,
+    Restore,
 }
 
 /// Finds inputs.
@@ -36,11 +39,20 @@ pub(super) struct InputFinder<'a> {
     pub found: Vec<InputFile>,
     bytes: usize,
     in_archive: Vec<String>,
+    /// Those that were found and have to be restored.
+    to_restore: Vec<(InputFile, StorageClass)>,
+}
+
+/// What a job reads.
+pub(super) struct Found {
+    pub inputs: Vec<InputFile>,
+    /// Those of them that have to be restored before.
+    pub to_restore: Vec<(InputFile, StorageClass)>,
 }
 
 impl<'a> InputFinder<'a> {
     pub fn new(state: &'a GatewayState, request: &'a JobRequest, archived: Archived) -> Self {
-        Self { state, request, archived, found: Vec::new(), bytes: 0, in_archive: Vec::new() }
+        Self { state, request, archived, found: Vec::new(), bytes: 0, in_archive: Vec::new(), to_restore: Vec::new() }
     }
 
     /// Adds what a URL names: an object, the objects below a directory or behind a prefix, or those a pattern matches.
@@ -70,16 +82,16 @@ impl<'a> InputFinder<'a> {
     ///
     /// # Errors
     /// `InvalidObjectState` that names the archived ones, unless they are to be skipped.
-    pub fn finish(self) -> Result<Vec<InputFile>, S3Error> {
+    pub fn finish(self) -> Result<Found, S3Error> {
         if self.archived == Archived::Fail && !self.in_archive.is_empty() {
             let (count, named) = (self.in_archive.len(), &self.in_archive[..self.in_archive.len().min(NAMED_MAX)]);
             let message = format!(
-                "{count} inputs are archived and have to be restored first (or left out, with archived=skip): {}",
+                "{count} inputs are archived and have to be restored first (by the job, with archived=restore; or left out, with archived=skip): {}",
                 named.join(", ")
             );
             return Err(S3Error::with_message(S3ErrorCode::InvalidObjectState, message));
         }
-        Ok(self.found)
+        Ok(Found { inputs: self.found, to_restore: self.to_restore })
     }
 
     /// The object of exactly this key, if there is one.
@@ -138,10 +150,16 @@ impl<'a> InputFinder<'a> {
         if !access::may(self.state, self.request, settings, &key, Action::GetObject).await? {
             return Err(denied(settings, &key));
         }
+        refuse_customers_key(settings, &key, object)?;
         let bucket = settings.info.name.clone();
-        if object.class.is_archive() && !self.is_restored(settings, &key, object).await? {
+        let restore = object.class.is_archive() && !self.is_restored(settings, &key, object).await?;
+        if restore && self.archived != Archived::Restore {
             self.in_archive.push(format!("s3://{bucket}/{key}"));
             return Ok(());
+        }
+        if restore && !access::may(self.state, self.request, settings, &key, Action::RestoreObject).await? {
+            let message = format!("You may not restore s3://{bucket}/{key}.");
+            return Err(S3Error::with_message(S3ErrorCode::AccessDenied, message).into());
         }
         self.bytes += bucket.as_str().len() + key.as_str().len() + FILE_BYTES;
         if self.found.len() >= INPUT_FILES_MAX || self.bytes > INPUT_LIST_BYTES_MAX {
@@ -150,7 +168,15 @@ impl<'a> InputFinder<'a> {
             return Err(S3Error::with_message(S3ErrorCode::LimitExceeded, message).into());
         }
         let (version, size, etag) = (object.version, object.size, object.etag);
-        self.found.push(InputFile { bucket, key, version, size, etag, base: base as u32 });
+        let file = InputFile { bucket, key, version, size, etag, base: base as u32 };
+        if restore {
+            if self.to_restore.len() >= RESTORED_MAX {
+                let message = format!("A job has {RESTORED_MAX} objects restored at most.");
+                return Err(S3Error::with_message(S3ErrorCode::LimitExceeded, message).into());
+            }
+            self.to_restore.push((file.clone(), object.class));
+        }
+        self.found.push(file);
         Ok(())
     }
 
@@ -164,6 +190,21 @@ impl<'a> InputFinder<'a> {
         let restores = self.state.client.get_restores(settings.info.name.clone(), versions).await?;
         let now = self.state.now();
         Ok(restores.into_iter().flatten().any(|restore| restore.is_readable(now)))
+    }
+}
+
+/// What only its owner has the key of cannot be read by tasks.
+pub(super) fn refuse_customers_key(
+    settings: &BucketSettings,
+    key: &ObjectKey,
+    object: &ObjectVersion,
+) -> Result<(), S3Error> {
+    match object.details.encryption.as_ref().map(|kept| &kept.mode) {
+        Some(EncryptionMode::Customer { .. }) => {
+            let place = format!("s3://{}/{key}", settings.info.name);
+            Err(S3Error::invalid_request(format!("{place} is encrypted with a key that only its owner has (SSE-C).")))
+        }
+        Some(EncryptionMode::S3 | EncryptionMode::Kms { .. }) | None => Ok(()),
     }
 }
 

@@ -9,6 +9,7 @@ mod glob;
 mod inputs;
 mod place;
 mod request;
+mod restore;
 mod submit;
 
 use crate::admin::Refused;

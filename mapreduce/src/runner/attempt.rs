@@ -55,7 +55,7 @@ fn run_in(
     directory: &Path,
 ) -> Result<AttemptOutcome, TaskFailure> {
     let spec: JobSpec = serde_json::from_slice(&order.spec).map_err(|error| malformed("the job", &error))?;
-    let store = AttemptStore::new(runner.clone(), order);
+    let store = AttemptStore::new(runner.clone(), order, spec.output_encryption.clone());
     let sources = Sources::new(runner.clone(), order);
     let input = input_of(order)?;
     let cuts: Vec<Vec<u8>> = match order.cuts.is_empty() {

@@ -1,4 +1,4 @@
-//! Histories of jobs as objects, in a bucket that is made when the first is written.
+//! Histories of jobs as objects, in the bucket that the job service has made for them.
 
 use bytes::Bytes;
 use granary_client::Client;
@@ -6,9 +6,6 @@ use granary_protocol::namenode::{NewObject, WriteCondition};
 use granary_protocol::object::{ETag, ObjectDetails, ObjectLock, StorageClass};
 use granary_protocol::{BucketName, CanonicalId, ErrorCode, Failure, ObjectKey};
 use md5::{Digest, Md5};
-
-/// The region that buckets made here are in, as for all of a store.
-const REGION: &str = "us-east-1";
 
 /// Writes a history; the operator owns it.
 pub(super) async fn write(
@@ -18,21 +15,9 @@ pub(super) async fn write(
     key: ObjectKey,
     lines: Bytes,
 ) -> Result<(), Failure> {
-    match client.get_bucket(bucket.clone()).await {
-        Err(failure) if failure.code == ErrorCode::NoSuchBucket => {
-            let made = client.create_bucket(bucket.clone(), operator.clone(), REGION.to_owned(), false, Vec::new());
-            match made.await.map_err(|failure| failure.code) {
-                // Another runner has made it meanwhile.
-                Ok(()) | Err(ErrorCode::BucketAlreadyOwnedByYou) => {}
-                Err(code) => return Err(code.into()),
-            }
-        }
-        Err(failure) => return Err(failure),
-        // A bucket of somebody else's is not written to.
-        Ok(info) if info.owner != operator => {
-            return Err(Failure::new(ErrorCode::AccessDenied, format!("{bucket} is not the operator's")));
-        }
-        Ok(_) => {}
+    // A bucket of somebody else's is not written to.
+    if client.get_bucket(bucket.clone()).await?.owner != operator {
+        return Err(Failure::new(ErrorCode::AccessDenied, format!("{bucket} is not the operator's")));
     }
     let object = NewObject {
         size: lines.len() as u64,

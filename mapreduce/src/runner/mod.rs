@@ -10,12 +10,14 @@
 
 mod attempt;
 mod history;
+mod keys;
 mod output;
 mod pieces;
 mod shuffle;
 mod store;
 
 use crate::engine::{Cancel, Progress};
+use crate::figures::Figures;
 use crate::sandbox::{Account, Execution};
 use bytes::Bytes;
 use granary_client::Client;
@@ -26,6 +28,7 @@ use granary_protocol::jobs::{
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest};
 use granary_protocol::{DatanodeId, Failure, NodeName, Rack};
 use granary_rpc::{RpcServer, Security};
+use granary_sealing::KeyStore;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -79,6 +82,8 @@ pub struct RunnerConfig {
 pub struct RunnerComponents {
     /// Reads and writes objects, and reaches the leading namenode.
     pub client: Client,
+    /// Opens and makes the keys of encrypted objects, where there is a master key.
+    pub keys: Option<Arc<dyn KeyStore>>,
     /// Of connections between runners.
     pub security: Security,
     /// Ends the runner: what runs is ended with it.
@@ -89,6 +94,7 @@ pub struct RunnerComponents {
 pub struct TaskRunner {
     config: RunnerConfig,
     client: Client,
+    keys: Option<Arc<dyn KeyStore>>,
     security: Security,
     shutdown: CancellationToken,
     session: u64,
@@ -156,6 +162,7 @@ impl TaskRunner {
         let runner = Arc::new(TaskRunner {
             shuffle: config.shuffle_advertised.clone().unwrap_or(bound),
             client: components.client,
+            keys: components.keys,
             security: components.security,
             shutdown: components.shutdown,
             session: u64::from_le_bytes(session),
@@ -384,10 +391,15 @@ impl TaskRunner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Figures for whoever scrapes the process: slots, attempts that run, map outputs kept.
-    pub fn figures(&self) -> (u32, usize, usize) {
+    /// Figures of the runner in Prometheus' text format.
+    pub fn exposition(&self) -> String {
         let state = self.state();
-        (self.config.slots, state.running.len(), state.map_outputs.len())
+        let mut figures = Figures::default();
+        figures.single("granary_task_runner_slots", "Attempts of tasks at a time.", self.config.slots.into());
+        figures.single("granary_task_runner_attempts", "Attempts that run.", state.running.len() as u64);
+        let kept = state.map_outputs.len() as u64;
+        figures.single("granary_task_runner_map_outputs", "Outputs of maps that are kept for reduces.", kept);
+        figures.into_text()
     }
 }
 

@@ -1,13 +1,16 @@
 //! An output file: parts of an upload that belongs to the job, written as they come, visible with the job or never.
 
+use super::keys::OutputSeal;
 use super::store::failed;
 use crate::engine;
 use bytes::{Bytes, BytesMut};
 use granary_client::Client;
+use granary_protocol::encryption::SealSalt;
 use granary_protocol::jobs::{OutputPlace, TaskOutput};
 use granary_protocol::namenode::{CompletedPart, NamenodeRequest};
 use granary_protocol::object::{ETag, PartInfo};
 use granary_protocol::{Failure, ObjectKey, UnixMillis, UploadId};
+use granary_sealing::ObjectWriter;
 use md5::{Digest, Md5};
 use std::io::{Error, Result, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,13 +33,21 @@ enum Message {
     },
 }
 
+/// Where an output goes.
+#[derive(Clone)]
+pub(super) struct Target {
+    pub place: OutputPlace,
+    pub key: ObjectKey,
+    pub upload: UploadId,
+    /// What it is sealed with, if it is.
+    pub seal: Option<Arc<OutputSeal>>,
+}
+
 /// Takes bytes; what was finished is added to the attempt's outputs.
 pub(super) struct Output {
     runtime: Handle,
     client: Client,
-    place: OutputPlace,
-    key: ObjectKey,
-    upload: UploadId,
+    target: Target,
     finished: Arc<Mutex<Vec<TaskOutput>>>,
     buffer: BytesMut,
     messages: Option<mpsc::Sender<Message>>,
@@ -48,17 +59,10 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub fn open(
-        runtime: Handle,
-        client: Client,
-        place: OutputPlace,
-        key: ObjectKey,
-        upload: UploadId,
-        finished: Arc<Mutex<Vec<TaskOutput>>>,
-    ) -> Output {
+    pub fn open(runtime: Handle, client: Client, target: Target, finished: Arc<Mutex<Vec<TaskOutput>>>) -> Output {
         let (messages, waiting) = mpsc::channel(PIECES_AHEAD);
         let (outcome, stored) = oneshot::channel();
-        let storing = store(client.clone(), place.clone(), key.clone(), upload, waiting);
+        let storing = store(client.clone(), target.clone(), waiting);
         runtime.spawn(async move {
             // A writer that is gone does not ask.
             let _ = outcome.send(storing.await);
@@ -66,9 +70,7 @@ impl Output {
         Output {
             runtime,
             client,
-            place,
-            key,
-            upload,
+            target,
             finished,
             buffer: BytesMut::new(),
             messages: Some(messages),
@@ -94,6 +96,7 @@ impl Output {
 
     fn end_part(&mut self) -> Result<()> {
         let md5: [u8; 16] = std::mem::take(&mut self.part).finalize().into();
+        let md5 = self.target.seal.as_ref().map_or(md5, |seal| seal.tag(md5));
         let number = self.parts.len() as u16 + 1;
         self.parts.push(CompletedPart { number, md5, checksum: None });
         let bytes = std::mem::take(&mut self.part_bytes);
@@ -115,6 +118,17 @@ impl Output {
             Some(Ok(Err(failure))) => failed(failure),
             Some(Ok(Ok(())) | Err(_)) | None => Error::other("the output was given up"),
         }
+    }
+}
+
+impl Target {
+    /// The writer of a part, and the salt that it is sealed with, if it is.
+    fn part_writer(&self, client: &Client) -> std::result::Result<(ObjectWriter, Option<SealSalt>), Failure> {
+        let (sealer, salt) = match &self.seal {
+            Some(seal) => seal.part().map(|(sealer, salt)| (Some(sealer), Some(salt)))?,
+            None => (None, None),
+        };
+        Ok((ObjectWriter::new(client, None, self.place.class, sealer), salt))
     }
 }
 
@@ -151,21 +165,22 @@ impl engine::TaskOutput for Output {
         }
         let parts = std::mem::take(&mut self.parts);
         let etag = ETag { md5: all.finalize().into(), parts: Some(parts.len() as u16) };
-        let output = TaskOutput { key: self.key.clone(), upload: self.upload, parts, etag, size: self.size };
+        let output =
+            TaskOutput { key: self.target.key.clone(), upload: self.target.upload, parts, etag, size: self.size };
         self.finished.lock().unwrap_or_else(PoisonError::into_inner).push(output);
-        self.upload = UploadId(0);
+        self.target.upload = UploadId(0);
         Ok(())
     }
 }
 
 impl Drop for Output {
     fn drop(&mut self) {
-        if self.upload == UploadId(0) {
+        if self.target.upload == UploadId(0) {
             return;
         }
         // What was stored so far goes now; otherwise it goes when the job has ended.
-        let (client, bucket, key) = (self.client.clone(), self.place.bucket.clone(), self.key.clone());
-        let upload = self.upload;
+        let Target { place, key, upload, .. } = self.target.clone();
+        let (client, bucket) = (self.client.clone(), place.bucket);
         self.runtime.spawn(async move {
             if let Err(failure) = client.call(NamenodeRequest::AbortUpload { bucket, key, upload }).await {
                 tracing::debug!(%failure, "an unfinished output stays until its job ends");
@@ -177,21 +192,21 @@ impl Drop for Output {
 /// Stores parts as they come, until the last is stored or the writer is gone.
 async fn store(
     client: Client,
-    place: OutputPlace,
-    key: ObjectKey,
-    upload: UploadId,
+    target: Target,
     mut messages: mpsc::Receiver<Message>,
 ) -> std::result::Result<(), Failure> {
     let mut number = 1;
-    let mut writer = client.writer(None, place.class);
+    let (mut writer, mut salt) = target.part_writer(&client)?;
     while let Some(message) = messages.recv().await {
         match message {
             Message::Piece(piece) => writer.write(piece).await?,
             Message::EndOfPart { md5, bytes } => {
-                let full = std::mem::replace(&mut writer, client.writer(None, place.class));
-                let content = full.finish().await?;
-                let part = PartInfo { number, size: bytes, md5, modified: UnixMillis(0), checksum: None, salt: None };
-                client.put_part(place.bucket.clone(), key.clone(), upload, part, content).await?;
+                let (next, next_salt) = target.part_writer(&client)?;
+                let content = std::mem::replace(&mut writer, next).finish().await?;
+                let salt = std::mem::replace(&mut salt, next_salt);
+                let part = PartInfo { number, size: bytes, md5, modified: UnixMillis(0), checksum: None, salt };
+                let Target { place, key, upload, .. } = &target;
+                client.put_part(place.bucket.clone(), key.clone(), *upload, part, content).await?;
                 number += 1;
             }
         }

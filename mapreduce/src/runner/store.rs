@@ -1,13 +1,15 @@
 //! The store as an attempt sees it: the versions its plan pinned, files named in its job, and outputs that nobody sees yet.
 
 use super::TaskRunner;
-use super::output::Output;
+use super::output::{Output, Target};
 use super::pieces::{self, PieceReader};
 use crate::engine;
 use crate::plan::InputFile;
+use granary_protocol::encryption::EncryptionMode;
 use granary_protocol::jobs::{AttemptName, AttemptOrder, JobsCall, JobsReply, OutputPlace, TaskOutput};
 use granary_protocol::namenode::{ObjectRead, Window};
 use granary_protocol::{BucketName, Failure, ObjectKey, VersionId};
+use granary_sealing::ObjectReader;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,19 +18,27 @@ pub(super) struct AttemptStore {
     runner: Arc<TaskRunner>,
     runtime: tokio::runtime::Handle,
     attempt: Option<(AttemptName, OutputPlace)>,
+    /// How outputs are encrypted, if they are.
+    encryption: Option<EncryptionMode>,
     outputs: Arc<Mutex<Vec<TaskOutput>>>,
 }
 
 impl AttemptStore {
     /// Must be made where a runtime is at hand.
-    pub fn new(runner: Arc<TaskRunner>, order: &AttemptOrder) -> AttemptStore {
+    pub fn new(runner: Arc<TaskRunner>, order: &AttemptOrder, encryption: Option<EncryptionMode>) -> AttemptStore {
         let attempt = order.output.clone().map(|place| (order.attempt, place));
-        AttemptStore { attempt, ..AttemptStore::reading(runner) }
+        AttemptStore { attempt, encryption, ..AttemptStore::reading(runner) }
     }
 
     /// One that makes no outputs.
     pub fn reading(runner: Arc<TaskRunner>) -> AttemptStore {
-        AttemptStore { runner, runtime: tokio::runtime::Handle::current(), attempt: None, outputs: Arc::default() }
+        AttemptStore {
+            runner,
+            runtime: tokio::runtime::Handle::current(),
+            attempt: None,
+            encryption: None,
+            outputs: Arc::default(),
+        }
     }
 
     /// The outputs that were finished.
@@ -38,17 +48,16 @@ impl AttemptStore {
 
     fn find(&self, bucket: &str, key: &str, version: Option<VersionId>, window: Window) -> Result<ObjectRead> {
         let (bucket, key) = (BucketName::from(bucket), ObjectKey::from(key));
-        let read =
-            self.runtime.block_on(self.runner.client.get_object(bucket, key, version, window)).map_err(failed)?;
-        if read.object.details.encryption.is_some() {
-            return Err(Error::new(ErrorKind::Unsupported, "it is encrypted: jobs read objects in clear only"));
-        }
-        Ok(read)
+        self.runtime.block_on(self.runner.client.get_object(bucket, key, version, window)).map_err(failed)
     }
 
-    fn reader(&self, read: ObjectRead) -> PieceReader {
+    fn reader(&self, read: ObjectRead) -> Result<PieceReader> {
+        let data_key = match &read.object.details.encryption {
+            Some(kept) => Some(self.runtime.block_on(self.runner.data_key(kept)).map_err(failed)?),
+            None => None,
+        };
         let (sender, reader) = pieces::channel(Some(read.length));
-        let mut content = self.runner.client.read(read);
+        let mut content = ObjectReader::new(&self.runner.client, read, data_key);
         self.runtime.spawn(async move {
             loop {
                 let piece = match content.next().await {
@@ -63,7 +72,7 @@ impl AttemptStore {
                 }
             }
         });
-        reader
+        Ok(reader)
     }
 }
 
@@ -81,7 +90,7 @@ impl engine::TaskStore for AttemptStore {
         if read.object.etag != etag {
             return Err(Error::other("it has been replaced since the job was submitted"));
         }
-        Ok(Box::new(self.reader(read)))
+        Ok(Box::new(self.reader(read)?))
     }
 
     fn open_url(&self, url: &str) -> Result<Box<dyn Read + Send>> {
@@ -89,7 +98,7 @@ impl engine::TaskStore for AttemptStore {
         let (bucket, key) = bucket_and_key(url).ok_or_else(invalid)?;
         let read = self.find(bucket, key, None, Window::Range { first: 0, last: None });
         match read {
-            Ok(read) => Ok(Box::new(self.reader(read))),
+            Ok(read) => Ok(Box::new(self.reader(read)?)),
             // An empty object has no first byte.
             Err(_) => match self.find(bucket, key, None, Window::Nothing)?.object.size {
                 0 => Ok(Box::new(std::io::empty())),
@@ -103,13 +112,21 @@ impl engine::TaskStore for AttemptStore {
             return Err(Error::new(ErrorKind::Unsupported, "the job has no output"));
         };
         let key = ObjectKey(format!("{}{name}", place.prefix));
-        let call =
-            JobsCall::OpenOutput { runner: self.runner.config.name.clone(), attempt: *attempt, key: key.clone() };
+        let (runner, attempt) = (self.runner.config.name.clone(), *attempt);
+        let (seal, call) = match &self.encryption {
+            None => (None, JobsCall::OpenOutput { runner, attempt, key: key.clone() }),
+            Some(mode) => {
+                let (seal, kept) = self.runtime.block_on(self.runner.output_seal(mode)).map_err(failed)?;
+                let (key, encryption) = (key.clone(), Box::new(kept));
+                (Some(Arc::new(seal)), JobsCall::OpenSealedOutput { runner, attempt, key, encryption })
+            }
+        };
         let JobsReply::Upload(upload) = self.runtime.block_on(self.runner.call(call)).map_err(failed)? else {
             return Err(Error::other("the job service answered something else"));
         };
         let client = self.runner.client.clone();
-        let output = Output::open(self.runtime.clone(), client, place.clone(), key, upload, self.outputs.clone());
+        let target = Target { place: place.clone(), key, upload, seal };
+        let output = Output::open(self.runtime.clone(), client, target, self.outputs.clone());
         Ok(Box::new(output))
     }
 }

@@ -2,7 +2,9 @@
 //! elsewhere comes back as a [`Followup`] or lies ready as a runner's order.
 
 use super::job::{Done, FailedAttempt, Job, Running};
+use super::restores::Restoring;
 use super::runners::{Runner, Runners, SILENCE_MAX};
+use super::totals::Totals;
 use crate::placement::{
     self, Action, AttemptId, Event, JobPlan, MapPlan, Millis, NodeId, Policy, RackId, State, TaskId, UserId,
 };
@@ -44,9 +46,12 @@ pub(super) struct Board {
     pub jobs: BTreeMap<JobId, Job>,
     /// Jobs whose splits are being made.
     pub planning: BTreeSet<JobId>,
+    /// Those of them whose input is being restored.
+    pub restoring: BTreeMap<JobId, Restoring>,
     /// Until then what still runs from before is waited for: nodes join with no more slots than they use.
     holding: Option<Instant>,
     histories: VecDeque<RunnerOrder>,
+    pub totals: Totals,
     sampling: HashMap<JobId, oneshot::Sender<Sampled>>,
 }
 
@@ -65,8 +70,10 @@ impl Board {
             users: HashMap::new(),
             jobs: BTreeMap::new(),
             planning: BTreeSet::new(),
+            restoring: BTreeMap::new(),
             holding: None,
             histories: VecDeque::new(),
+            totals: Totals::default(),
             sampling: HashMap::new(),
         }
     }
@@ -86,7 +93,13 @@ impl Board {
         for runner in self.runners.values() {
             runner.changed.notify_waiters();
         }
-        *self = Board::new(0, Policy::default());
+        self.renew(0);
+    }
+
+    /// Begins anew under this epoch; what was counted stays.
+    pub fn renew(&mut self, epoch: u32) {
+        let totals = std::mem::take(&mut self.totals);
+        *self = Board { totals, ..Board::new(epoch, Policy::default()) };
     }
 
     /// When something is due.
@@ -180,7 +193,7 @@ impl Board {
         let work = match attempt.task.kind {
             TaskKind::Map => AttemptWork::Map { split: job.splits.get(attempt.task.index as usize)?.clone() },
             TaskKind::Reduce => {
-                let maps = job.done.iter().filter(|(task, _)| task.kind == TaskKind::Map);
+                let maps = job.done().iter().filter(|(task, _)| task.kind == TaskKind::Map);
                 let source = |(task, done): (&TaskName, &Done)| MapSource {
                     map: task.index,
                     attempt: done.attempt,
@@ -209,6 +222,7 @@ impl Board {
             && job.running.remove(&attempt).is_some()
         {
             job.killed[kind_index(attempt)] += 1;
+            self.totals.killed[kind_index(attempt)] += 1;
         }
         if let Some(runner) = self.names.get(&node).and_then(|name| self.runners.get_mut(name)) {
             runner.order(RunnerOrder::Kill { attempt });
@@ -225,6 +239,20 @@ impl Board {
         self.runners.values().map(|runner| runner.slots).sum()
     }
 
+    /// Refuses whoever plans a job that another leader plans now, this one anew, or that has ended.
+    pub fn expect_planning(&self, job: JobId, epoch: u32) -> Result<(), Failure> {
+        match self.epoch == epoch && self.planning.contains(&job) {
+            true => Ok(()),
+            false => Err(Failure::new(ErrorCode::Unavailable, format!("{job} is not planned here any more"))),
+        }
+    }
+
+    /// The job is ending: nothing more is made of its plan.
+    pub fn give_up_planning(&mut self, job: JobId) {
+        self.planning.remove(&job);
+        self.restoring.remove(&job);
+    }
+
     /// A job whose splits are known: its tasks wait from now on. `done` are tasks that were done before.
     pub fn begin(&mut self, id: JobId, job: Job, maps: Vec<MapPlan>) -> Vec<Followup> {
         let next = UserId(self.users.len() as u32);
@@ -239,7 +267,7 @@ impl Board {
             first_attempt: self.epoch.saturating_sub(1).saturating_mul(ATTEMPTS_PER_EPOCH),
             failures_max: Some(job.spec.attempts_max),
         };
-        let found: Vec<(TaskName, Done)> = job.done.iter().map(|(task, done)| (*task, done.clone())).collect();
+        let found: Vec<(TaskName, Done)> = job.done().iter().map(|(task, done)| (*task, done.clone())).collect();
         self.planning.remove(&id);
         self.jobs.insert(id, job);
         let mut followups = self.tell(Event::JobSubmitted(plan));
@@ -293,7 +321,7 @@ impl Board {
             .into_iter()
             .filter(|attempt| {
                 let job = self.jobs.get(&attempt.job).filter(|job| !job.ending);
-                job.is_some_and(|job| !job.done.contains_key(&attempt.task) && !job.running.contains_key(attempt))
+                job.is_some_and(|job| !job.done().contains_key(&attempt.task) && !job.running.contains_key(attempt))
             })
             .take(poll.slots as usize)
             .collect();
@@ -339,7 +367,7 @@ impl Board {
     /// The map output that a runner kept is gone.
     fn lose_outputs(&mut self, name: &NodeName, node: NodeId) -> Vec<Followup> {
         for job in self.jobs.values_mut().filter(|job| job.reduces > 0) {
-            job.done.retain(|task, done| task.kind != TaskKind::Map || done.runner != *name);
+            job.undo(|task, done| task.kind == TaskKind::Map && done.runner == *name);
         }
         self.tell(Event::NodeLost { node })
     }
@@ -392,10 +420,13 @@ impl Board {
         if let Some(locality) = running.locality {
             let place = locality as usize;
             job.locality[place] += 1;
-            job.locality_bytes[place] += super::plan::split_bytes(&job.splits, attempt.task.index);
+            let bytes = super::plan::split_bytes(&job.splits, attempt.task.index);
+            job.locality_bytes[place] += bytes;
+            self.totals.map_counted(locality, bytes);
         }
+        self.totals.succeeded[kind_index(attempt)] += 1;
         let output_bytes = done.output_bytes;
-        job.done.insert(attempt.task, done);
+        job.task_done(attempt.task, done);
         self.tell(Event::AttemptSucceeded { attempt: attempt_id(attempt), output_bytes })
     }
 
@@ -407,6 +438,7 @@ impl Board {
             return Vec::new();
         }
         job.failed[kind_index(attempt)] += 1;
+        self.totals.failed[kind_index(attempt)] += 1;
         let reason = format!("{attempt} failed: {}", failure.reason);
         job.note_failure(failure);
         let mut followups = self.tell(Event::AttemptFailed { attempt: attempt_id(attempt) });
@@ -428,15 +460,17 @@ impl Board {
     /// A map's output cannot be read any more.
     pub fn output_lost(&mut self, job: JobId, map: u32) -> Vec<Followup> {
         if let Some(entry) = self.jobs.get_mut(&job) {
-            entry.done.remove(&TaskName { kind: TaskKind::Map, index: map });
+            let lost = TaskName { kind: TaskKind::Map, index: map };
+            entry.undo(|task, _| *task == lost);
         }
         self.tell(Event::MapOutputLost { job: placement::JobId(job.0), map })
     }
 
     /// The job has ended: what is left of it on runners goes.
-    pub fn ended(&mut self, job: JobId, history: Option<RunnerOrder>) {
+    pub fn ended(&mut self, job: JobId, state: JobState, history: Option<RunnerOrder>) {
+        self.totals.job_ended(state);
         self.jobs.remove(&job);
-        self.planning.remove(&job);
+        self.give_up_planning(job);
         for runner in self.runners.values_mut() {
             runner.order(RunnerOrder::CleanUp { job });
         }

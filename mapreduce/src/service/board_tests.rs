@@ -118,7 +118,7 @@ fn a_successor_goes_on_with_what_runs() {
     // Numbers of the second leader begin at a thousand, and the map that runs is not among them.
     assert_eq!(started(&board, "a"), [attempt(TaskKind::Map, 0, 1000), attempt(TaskKind::Map, 2, 1000)]);
     assert!(board.succeeded(running, done("a", running)).is_empty());
-    assert_eq!(board.jobs[&JOB].done.len(), 1);
+    assert_eq!(board.jobs[&JOB].done().len(), 1);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_lost_runner_takes_its_map_output_with_it() {
     // Another process of the same name: nothing of the first is left.
     board.hear(&RunnerPoll { session: 2, ..poll("a", 1, &[]) });
     assert_eq!(started(&board, "a"), [attempt(TaskKind::Map, 0, 1)]);
-    assert!(board.jobs[&JOB].done.is_empty());
+    assert!(board.jobs[&JOB].done().is_empty());
 }
 
 #[test]

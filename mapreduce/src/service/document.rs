@@ -2,18 +2,22 @@
 
 use super::JobService;
 use super::job::{Counters, Done, Job};
+use super::restores::Restoring;
 use crate::placement::Locality;
-use crate::spec::JobSpec;
+use crate::spec::{JobSpec, Program};
 use bytes::Bytes;
 use granary_protocol::jobs::*;
 use granary_protocol::{DatanodeId, ErrorCode, Failure};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use std::collections::VecDeque;
 
 /// The group of the service's own counters, by Hadoop's name.
 pub const COUNTER_GROUP: &str = "Job Counters";
 /// Hadoop's names of how near maps were to their input.
 const LOCALITIES: [&str; 3] = ["DATA_LOCAL_MAPS", "RACK_LOCAL_MAPS", "OTHER_LOCAL_MAPS"];
+/// The state of a job that is not planned because its input is being restored.
+const RESTORING: &str = "RESTORING";
 /// Jobs listed at most.
 const LISTED_MAX: usize = 1_000;
 /// Tasks shown at most.
@@ -119,9 +123,24 @@ fn failures(job: &Job) -> Value {
     job.failures.iter().map(failure).collect()
 }
 
+/// What is shown of a specification. The files that travel with one are not even read.
+#[derive(Deserialize)]
+struct ShownSpec {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    inputs: Vec<String>,
+    #[serde(default = "default_program")]
+    program: Program,
+}
+
+fn default_program() -> Program {
+    JobSpec::default().program
+}
+
 /// What every answer about a job begins with.
 fn head(id: JobId, record: &JobRecord) -> Value {
-    let spec: Option<JobSpec> = serde_json::from_slice(&record.spec).ok();
+    let spec: Option<ShownSpec> = serde_json::from_slice(&record.spec).ok();
     let name = spec.as_ref().map(|spec| match spec.name.as_str() {
         "" => spec.program.name().to_owned(),
         name => name.to_owned(),
@@ -148,7 +167,7 @@ fn add_progress(document: &mut Value, job: &Job) {
     for (kind, name, total) in
         [(TaskKind::Map, "maps", job.splits.len()), (TaskKind::Reduce, "reduces", job.reduces as usize)]
     {
-        let done = job.done.keys().filter(|task| task.kind == kind).count();
+        let done = job.done().keys().filter(|task| task.kind == kind).count();
         let running: Vec<_> = job.running.iter().filter(|(attempt, _)| attempt.task.kind == kind).collect();
         let mut furthest = std::collections::BTreeMap::new();
         for (attempt, at) in &running {
@@ -172,18 +191,22 @@ fn add_progress(document: &mut Value, job: &Job) {
 
 impl JobService {
     pub(super) async fn list(&self, asker: &JobAsker, limit: u32) -> Result<Bytes, Failure> {
-        let jobs = self.rows.jobs().await?;
-        let mine = jobs.iter().rev().filter(|(job, record)| may_ask(asker, record, *job).is_ok());
-        let shown: Vec<Value> = mine
-            .take(LISTED_MAX.min(limit as usize))
-            .map(|(job, record)| {
-                let mut document = head(*job, record);
-                if let Some(job) = self.board().jobs.get(job) {
-                    add_progress(&mut document, job);
-                }
-                document
-            })
-            .collect();
+        let limit = LISTED_MAX.min(limit as usize);
+        let mut shown: VecDeque<Value> = VecDeque::new();
+        let show = |id, record: JobRecord| {
+            if limit == 0 || may_ask(asker, &record, id).is_err() {
+                return;
+            }
+            let mut document = head(id, &record);
+            if let Some(job) = self.board().jobs.get(&id) {
+                add_progress(&mut document, job);
+            }
+            self.add_restoring(&mut document, id);
+            // Latest first.
+            shown.push_front(document);
+            shown.truncate(limit);
+        };
+        self.rows.each_job(show).await?;
         bytes_of(&json!({ "jobs": shown }))
     }
 
@@ -201,7 +224,16 @@ impl JobService {
             }
             None => add_summary(&mut document, &record),
         }
+        self.add_restoring(&mut document, id);
         bytes_of(&document)
+    }
+
+    /// What a job that is not planned yet waits for.
+    fn add_restoring(&self, document: &mut Value, job: JobId) {
+        if let Some(Restoring { objects, ready }) = self.board().restoring.get(&job).copied() {
+            document["state"] = json!(RESTORING);
+            document["restoring"] = json!({ "objects": objects, "ready_ms": ready.0 });
+        }
     }
 
     pub(super) async fn list_tasks(&self, asker: &JobAsker, id: JobId) -> Result<Bytes, Failure> {
@@ -282,7 +314,7 @@ fn time_left(job: &Job, record: &JobRecord, now_ms: u64) -> Value {
     let Some(started) = record.started else { return Value::Null };
     let total = job.splits.len() + job.reduces as usize;
     let running: f64 = job.running.values().map(|at| f64::from(at.permille) / 1_000.0).sum();
-    let done = job.done.len() as f64 + running;
+    let done = job.done().len() as f64 + running;
     if done <= 0.0 || total == 0 {
         return Value::Null;
     }

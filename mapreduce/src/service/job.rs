@@ -23,7 +23,9 @@ pub(super) struct Job {
     pub cuts: Bytes,
     pub reduces: u32,
     pub running: BTreeMap<AttemptName, Running>,
-    pub done: BTreeMap<TaskName, Done>,
+    done: BTreeMap<TaskName, Done>,
+    /// The counters of those, added up: a job is asked about more often than its tasks are done.
+    done_counters: Counters,
     pub failures: Vec<FailedAttempt>,
     /// Failed and killed attempts: maps, reduces.
     pub failed: [u64; 2],
@@ -79,6 +81,7 @@ impl Job {
             reduces,
             running: BTreeMap::new(),
             done: BTreeMap::new(),
+            done_counters: Counters::new(),
             failures: Vec::new(),
             failed: [0; 2],
             killed: [0; 2],
@@ -96,17 +99,43 @@ impl Job {
         self.failures.push(failure);
     }
 
+    /// The tasks that are done.
+    pub fn done(&self) -> &BTreeMap<TaskName, Done> {
+        &self.done
+    }
+
+    /// A task is done, perhaps for the second time.
+    pub fn task_done(&mut self, task: TaskName, done: Done) {
+        add(&mut self.done_counters, &done.counters, 1);
+        if let Some(before) = self.done.insert(task, done) {
+            add(&mut self.done_counters, &before.counters, -1);
+        }
+    }
+
+    /// These tasks have to be done again.
+    pub fn undo(&mut self, lost: impl Fn(&TaskName, &Done) -> bool) {
+        for (_, done) in self.done.extract_if(.., |task, done| lost(task, done)) {
+            add(&mut self.done_counters, &done.counters, -1);
+        }
+    }
+
     /// The counters of all tasks that are done, and so far of those that run.
     pub fn counters(&self) -> Counters {
-        let mut all = Counters::new();
-        let running = self.running.values().map(|running| &running.counters);
-        for (group, name, value) in self.done.values().map(|done| &done.counters).chain(running).flatten() {
-            let key = (group.clone(), name.clone());
-            if all.len() < COUNTERS_MAX || all.contains_key(&key) {
-                let sum = all.entry(key).or_default();
-                *sum = sum.saturating_add(*value);
-            }
+        let mut all = self.done_counters.clone();
+        for running in self.running.values() {
+            add(&mut all, &running.counters, 1);
         }
         all
+    }
+}
+
+/// Adds counters `times` times to sums.
+fn add(sums: &mut Counters, counters: &[(String, String, i64)], times: i64) {
+    for (group, name, value) in counters {
+        let key = (group.clone(), name.clone());
+        if sums.len() < COUNTERS_MAX || sums.contains_key(&key) {
+            let sum = sums.entry(key).or_default();
+            *sum = sum.saturating_add(value.saturating_mul(times));
+        }
     }
 }

@@ -18,15 +18,18 @@ mod job;
 mod plan;
 mod poll;
 mod recover;
+mod restores;
 mod rows;
 mod runners;
+mod sealed;
+mod totals;
 
 pub use document::COUNTER_GROUP;
 
 use crate::placement::{Event, Policy};
 use board::{Board, Followup};
 use futures_util::future::BoxFuture;
-use granary_protocol::jobs::{JobQuestion, JobState, JobsCall, JobsReply, JobsService, Submission};
+use granary_protocol::jobs::{JobChange, JobQuestion, JobState, JobsCall, JobsReply, JobsService, Submission};
 use granary_protocol::namenode::NamenodeService;
 use granary_protocol::{ErrorCode, Failure, UnixMillis};
 use rows::Rows;
@@ -163,12 +166,13 @@ impl JobService {
     }
 
     async fn submit(self: &Arc<Self>, submission: Submission) -> Result<JobsReply, Failure> {
+        let epoch = self.board().epoch;
         let (job, spec) = self.admit(submission).await?;
         if let Some(spec) = spec {
             let service = self.clone();
             let shutdown = self.components.shutdown.clone();
             self.tasks.spawn(async move {
-                shutdown.run_until_cancelled(service.plan_and_start(job, spec)).await;
+                shutdown.run_until_cancelled(service.plan_and_start(job, spec, epoch)).await;
             });
         }
         Ok(JobsReply::Submitted { job })
@@ -201,7 +205,12 @@ impl JobService {
             JobsCall::Poll(poll) => self.poll(*poll).await,
             JobsCall::OpenOutput { runner, attempt, key } => {
                 self.board().expect_running(&runner, attempt)?;
-                Ok(JobsReply::Upload(self.rows.open_output(attempt, key).await?))
+                Ok(JobsReply::Upload(self.rows.open_output(JobChange::OpenOutput { attempt, key }).await?))
+            }
+            JobsCall::OpenSealedOutput { runner, attempt, key, encryption } => {
+                self.board().expect_running(&runner, attempt)?;
+                let change = JobChange::OpenSealedOutput { attempt, key, encryption };
+                Ok(JobsReply::Upload(self.rows.open_output(change).await?))
             }
         }
     }

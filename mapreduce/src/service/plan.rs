@@ -2,16 +2,19 @@
 
 use super::JobService;
 use super::job::Job;
+use super::sealed::SealedWindow;
 use crate::placement::{InputId, MapPlan, NodeId};
 use crate::plan::{self, BlockLocation, LocatedFile, PlannedSplit, Split};
-use crate::spec::JobSpec;
+use crate::spec::{Archived, JobSpec};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use granary_protocol::encryption::EncryptionMode;
 use granary_protocol::jobs::*;
 use granary_protocol::namenode::{LocatedExtent, NamenodeReply, NamenodeRequest, ObjectRead, Window};
-use granary_protocol::{DatanodeId, ErrorCode, Failure};
+use granary_protocol::{Advice, DatanodeId, ErrorCode, Failure};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Objects that are located at a time.
 const LOCATED_AT_ONCE: usize = 16;
@@ -22,6 +25,8 @@ const SAMPLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long to wait for a runner that could sample.
 const RUNNER_PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(200);
+/// How long a plan that fails for what may pass is made anew.
+const PLAN_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A block of an input and the datanodes that hold it.
 struct Located {
@@ -39,8 +44,14 @@ impl JobService {
         if text.len() > SPEC_BYTES_MAX || inputs.len() > INPUT_FILES_MAX {
             return Err(invalid("the job or the list of its inputs is too long".to_owned()));
         }
-        let spec: JobSpec = serde_json::from_slice(&text).map_err(|error| invalid(format!("the job: {error}")))?;
-        spec.validate().map_err(|error| invalid(error.to_string()))?;
+        let unread = text.clone();
+        // A module takes time to read.
+        let read = tokio::task::spawn_blocking(move || {
+            let spec: JobSpec = serde_json::from_slice(&unread).map_err(|error| format!("the job: {error}"))?;
+            spec.validate().map(|()| spec).map_err(|error| error.to_string())
+        });
+        let spec =
+            read.await.map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?.map_err(invalid)?;
         if spec.runs_native_code() && !may_exec_native {
             let why = "programs of one's own need the permission job:ExecNative";
             return Err(Failure::new(ErrorCode::AccessDenied, why));
@@ -81,19 +92,32 @@ impl JobService {
         Ok((job, Some(spec)))
     }
 
-    /// Makes the splits of a job and lets its tasks begin; a job that cannot be planned ends.
-    pub(super) async fn plan_and_start(self: Arc<Self>, job: JobId, spec: JobSpec) {
-        if let Err(failure) = self.clone().plan_job(job, spec).await {
+    /// Makes the splits of a job and lets its tasks begin, under this epoch; a job that cannot be planned fails. What may
+    /// pass is tried again for a while.
+    pub(super) async fn plan_and_start(self: Arc<Self>, job: JobId, spec: JobSpec, epoch: u32) {
+        let mut until = None;
+        loop {
+            let Err(failure) = self.clone().plan_job(job, &spec, epoch).await else { return };
             tracing::debug!(%job, %failure, "a job was not planned");
-            self.end(job, JobState::Failed, failure.to_string()).await;
+            if self.board().expect_planning(job, epoch).is_err() {
+                return;
+            }
+            let until = *until.get_or_insert_with(|| Instant::now() + PLAN_PATIENCE);
+            if failure.code.advice() == Advice::GiveUp || Instant::now() >= until {
+                return self.end(job, JobState::Failed, failure.to_string()).await;
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
-    async fn plan_job(self: Arc<Self>, job: JobId, spec: JobSpec) -> Result<(), Failure> {
+    async fn plan_job(self: Arc<Self>, job: JobId, spec: &JobSpec, epoch: u32) -> Result<(), Failure> {
         let record = self.rows.job(job).await?;
         let mut inputs: Vec<InputFile> = Vec::new();
         for page in 0..record.input_pages {
             inputs.extend(decode::<Vec<InputFile>>(&self.rows.page(JobsQuery::Inputs { job, page }).await?)?);
+        }
+        if spec.archived == Archived::Restore {
+            self.wait_for_restores(job, epoch, &inputs).await?;
         }
         let files = self.locate_all(&inputs).await?;
         let planned = {
@@ -115,19 +139,24 @@ impl JobService {
                 })
                 .collect();
             let slots = board.slots().max(1);
-            plan::plan(&spec, &files, slots)
+            plan::plan(spec, &files, slots)
         };
         let planned = planned.map_err(|error| Failure::new(ErrorCode::InvalidArgument, error.to_string()))?;
-        self.check_size(&spec, planned.len())?;
+        self.check_size(spec, planned.len())?;
         let splits: Vec<Bytes> = planned.iter().map(|planned| encode(&planned.split)).collect::<Result<_, _>>()?;
         let cuts = match spec.needs_cuts() {
             true => self.sample(job, &record, &splits).await?,
             false => Bytes::new(),
         };
-        self.store_plan(job, &spec, &splits, &cuts).await?;
+        self.board().expect_planning(job, epoch)?;
+        self.store_plan(job, spec, &splits, &cuts).await?;
         let started = self.rows.job(job).await?;
         let maps = planned.into_iter().map(map_plan).collect();
-        let followups = self.board().begin(job, Job::new(started, spec, splits, cuts), maps);
+        let followups = {
+            let mut board = self.board();
+            board.expect_planning(job, epoch)?;
+            board.begin(job, Job::new(started, spec.clone(), splits, cuts), maps)
+        };
         self.follow(followups);
         Ok(())
     }
@@ -235,13 +264,14 @@ impl JobService {
                 format!("{url} has been replaced since the job was submitted"),
             ));
         }
-        if read.object.details.encryption.is_some() {
-            let why = format!("{url} is encrypted: jobs read objects in clear only");
+        let mode = read.object.details.encryption.as_ref().map(|kept| &kept.mode);
+        if matches!(mode, Some(EncryptionMode::Customer { .. })) {
+            let why = format!("{url} is encrypted with a key that only its owner has");
             return Err(Failure::new(ErrorCode::InvalidBucketState, why));
         }
         let mut extents = read.extents.clone();
         self.locate_rest(&read, &mut extents).await?;
-        Ok(extents.into_iter().map(located).collect())
+        Ok(extents.into_iter().map(|extent| located(&read, extent)).collect())
     }
 
     async fn locate_rest(&self, read: &ObjectRead, extents: &mut Vec<LocatedExtent>) -> Result<(), Failure> {
@@ -261,14 +291,15 @@ impl JobService {
     }
 }
 
-fn located(extent: LocatedExtent) -> Located {
+fn located(read: &ObjectRead, extent: LocatedExtent) -> Located {
     let datanodes = extent.located.replicas.iter().map(|replica| replica.datanode.id).collect();
-    Located {
-        offset: extent.content_offset,
-        length: extent.extent.length.into(),
-        block: extent.located.block.0,
-        datanodes,
+    let (mut offset, mut end) = (extent.content_offset, extent.content_offset + u64::from(extent.extent.length));
+    if !read.sealed.is_empty() {
+        let ObjectRead { offset: first, stored_offset, sealed, .. } = read;
+        let window = SealedWindow { offset: *first, stored_offset: *stored_offset, runs: sealed };
+        (offset, end) = (window.plain_offset(offset), window.plain_offset(end));
     }
+    Located { offset, length: end - offset, block: extent.located.block.0, datanodes }
 }
 
 fn map_plan(planned: PlannedSplit) -> MapPlan {

@@ -1,9 +1,7 @@
 //! A new leader: jobs and what is done of them from the rows, what runs from the runners.
 
-use super::board::Board;
 use super::job::Job;
 use super::{JobService, document, plan};
-use crate::placement::Policy;
 use crate::spec::JobSpec;
 use bytes::Bytes;
 use granary_protocol::Failure;
@@ -18,16 +16,21 @@ impl JobService {
     /// Reads all jobs that have not ended, and goes on with them.
     pub(super) async fn take_over(self: &Arc<Self>) -> Result<(), Failure> {
         let epoch = self.rows.take_over().await?;
-        let jobs: Vec<(JobId, JobRecord)> =
-            self.rows.jobs().await?.into_iter().filter(|(_, record)| !record.state.is_final()).collect();
+        let mut jobs: Vec<(JobId, JobRecord)> = Vec::new();
+        let keep = |job, record: JobRecord| {
+            if !record.state.is_final() {
+                jobs.push((job, record));
+            }
+        };
+        self.rows.each_job(keep).await?;
         let running = jobs.iter().any(|(_, record)| record.state == JobState::Running);
-        *self.board() = Board::new(epoch, Policy::default());
+        self.board().renew(epoch);
         for (job, record) in jobs {
             match serde_json::from_slice::<JobSpec>(&record.spec) {
                 Ok(spec) if record.state == JobState::Running => self.resume(job, record, spec).await?,
                 Ok(spec) => {
                     self.board().planning.insert(job);
-                    let planning = self.clone().plan_and_start(job, spec);
+                    let planning = self.clone().plan_and_start(job, spec, epoch);
                     self.tasks.spawn(self.components.shutdown.clone().run_until_cancelled_owned(planning));
                 }
                 Err(error) => tracing::error!(%job, %error, "a job's specification cannot be read"),
@@ -52,7 +55,7 @@ impl JobService {
                 job.locality[place] += 1;
                 job.locality_bytes[place] += plan::split_bytes(&job.splits, task.index);
             }
-            job.done.insert(task, document::done_of(record));
+            job.task_done(task, document::done_of(record));
         }
         let followups = self.board().begin(id, job, maps);
         self.follow(followups);

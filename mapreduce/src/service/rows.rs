@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use granary_protocol::jobs::*;
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest, NamenodeService};
-use granary_protocol::{ErrorCode, Failure, ObjectKey, UploadId};
+use granary_protocol::{ErrorCode, Failure, UploadId};
 use std::sync::Arc;
 
 /// Rows asked for at once.
@@ -45,8 +45,9 @@ impl Rows {
         }
     }
 
-    pub async fn open_output(&self, attempt: AttemptName, key: ObjectKey) -> Result<UploadId, Failure> {
-        match self.change(JobChange::OpenOutput { attempt, key }).await? {
+    /// One of the two changes that open an output.
+    pub async fn open_output(&self, change: JobChange) -> Result<UploadId, Failure> {
+        match self.change(change).await? {
             NamenodeReply::Upload(upload) => Ok(upload),
             other => Err(unexpected(&other)),
         }
@@ -66,18 +67,18 @@ impl Rows {
         }
     }
 
-    /// All jobs, in the order of their submission.
-    pub async fn jobs(&self) -> Result<Vec<(JobId, JobRecord)>, Failure> {
-        let mut all: Vec<(JobId, JobRecord)> = Vec::new();
+    /// Shows all jobs, in the order of their submission. Their specifications may be long: a page of them is held.
+    pub async fn each_job(&self, mut visit: impl FnMut(JobId, JobRecord) + Send) -> Result<(), Failure> {
+        let mut after = None;
         loop {
-            let after = all.last().map(|(job, _)| *job);
             let JobRows::Jobs(page) = self.query(JobsQuery::Jobs { after, limit: ROWS_PER_REQUEST }).await? else {
                 return Err(Failure::from(ErrorCode::Internal));
             };
-            if page.is_empty() {
-                return Ok(all);
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(*last);
+            for (job, record) in page {
+                visit(job, record);
             }
-            all.extend(page);
         }
     }
 

@@ -19,6 +19,7 @@ pub use key_fields::{KeyField, KeyFields};
 pub use program::{ChecksumAlgorithm, FieldSplit, Grep, Program, Stage, Streaming};
 pub use resources::{CachedFile, FileSource, Resources};
 
+use granary_protocol::encryption::EncryptionMode;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -60,6 +61,9 @@ pub struct JobSpec {
     /// Settings that nothing here reads; exported to the program's processes with `_` for `.`.
     pub conf: BTreeMap<String, String>,
     pub resources: Resources,
+    /// How the output is encrypted. What the place of the output wants is put here by the door that lets the job in,
+    /// whatever stood there.
+    pub output_encryption: Option<EncryptionMode>,
 }
 
 impl Default for JobSpec {
@@ -85,6 +89,7 @@ impl Default for JobSpec {
             environment: BTreeMap::new(),
             conf: BTreeMap::new(),
             resources: Resources::default(),
+            output_encryption: None,
         }
     }
 }

@@ -11,6 +11,7 @@ use super::uploads;
 use super::view::{self, View, undecodable};
 use crate::command::{CompleteUpload, CreateUpload, PutObject};
 use crate::error::{Rejection, StateError, refuse};
+use granary_protocol::encryption::ObjectEncryption;
 use granary_protocol::jobs::{
     ACTIVE_JOBS_MAX, AttemptName, JobChange, JobId, JobRecord, JobRows, JobState, JobsQuery, OUTPUTS_MAX, OutputPlace,
     PAGE_BYTES_MAX, REASON_BYTES_MAX, RESULT_BYTES_MAX, SPEC_BYTES_MAX, TASKS_MAX, TaskKind, TaskName, TaskOutput,
@@ -117,7 +118,10 @@ pub(super) fn change(
         JobChange::StoreInputs { job, page, data } => store_page(tx, layout::JOB_INPUTS, *job, *page, data),
         JobChange::StorePlan { job, page, data } => store_page(tx, layout::JOB_PLAN, *job, *page, data),
         JobChange::Start { job, maps, reduces, plan_pages } => start(tx, *job, [*maps, *reduces, *plan_pages], now),
-        JobChange::OpenOutput { attempt, key } => open_output(tx, *attempt, key, now),
+        JobChange::OpenOutput { attempt, key } => open_output(tx, *attempt, key, None, now),
+        JobChange::OpenSealedOutput { attempt, key, encryption } => {
+            open_output(tx, *attempt, key, Some(encryption), now)
+        }
         JobChange::CommitTask { attempt, record } => commit_task(tx, *attempt, record, now),
         JobChange::Finish { job, state, reason, summary } => {
             let mut record = find(tx, *job)?;
@@ -231,6 +235,7 @@ fn open_output(
     tx: &mut Transaction<'_>,
     attempt: AttemptName,
     key: &ObjectKey,
+    encryption: Option<&ObjectEncryption>,
     now: UnixMillis,
 ) -> Result<NamenodeReply, Rejection> {
     let record = expect_state(tx, attempt.job, JobState::Running)?;
@@ -248,7 +253,7 @@ fn open_output(
         class: place.class,
         checksum: None,
         lock: ObjectLock::default(),
-        details: ObjectDetails::default(),
+        details: ObjectDetails { encryption: encryption.cloned(), ..ObjectDetails::default() },
     };
     let reply = uploads::create(tx, &upload, now)?;
     if let NamenodeReply::Upload(id) = &reply {
@@ -339,6 +344,9 @@ fn publish_output(
 ) -> Result<(), Rejection> {
     // Whoever else has written there since is not overwritten.
     let condition = WriteCondition { if_absent: true, if_match: None };
+    // Where the output is encrypted, what says that it is there is, too: it has no bytes that a key could be needed for.
+    let first = outputs.first().map(|output| uploads::get_upload(tx, &place.bucket, &output.key, output.upload));
+    let encryption = first.transpose()?.and_then(|upload| upload.details.encryption);
     for output in outputs {
         let complete = CompleteUpload {
             bucket: place.bucket.clone(),
@@ -362,7 +370,7 @@ fn publish_output(
             class: place.class,
             checksum: None,
             lock: ObjectLock::default(),
-            details: ObjectDetails::default(),
+            details: ObjectDetails { encryption, ..ObjectDetails::default() },
         },
         condition,
     };
