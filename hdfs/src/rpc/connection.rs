@@ -1,31 +1,37 @@
 //! One connection: handshake, connection context, then calls side by side until the client leaves.
 //!
-//! One task reads, one writes, one a call; the reader stops reading when too many calls are under way. What ends the
-//! connection is answered first, in the form the client understands.
+//! One task does it all. What has arrived is begun before anything is waited for, most reads are answered on the spot, and
+//! whatever is answered by then goes out in one write: a client with many threads behind one connection, as Hadoop's have,
+//! is woken once for several answers. No more is read while too many calls are under way, or while the client does not take
+//! its answers. What ends the connection is answered first, in the form the client understands.
 
+use super::answer::{Answer, answer, failed};
 use super::envelope::*;
-use super::frame::{FrameError, encode_frame, read_frame, take_delimited, take_message};
-use super::handshake::{HEADER_BYTES, HTTP_ANSWER, Opening, SaslStep, opening, sasl_step};
+use super::frame::{FrameError, FrameReader, append_frame, take_delimited, take_message};
+use super::handshake::{HTTP_ANSWER, Opening, SaslStep, opening, sasl_step};
 use super::protocol::Call;
 use super::server::Shared;
 use crate::exception::{JavaException, RemoteException};
 use crate::identity::{self, ClaimedUser};
 use bytes::Bytes;
-use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use prost::Message;
+use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-/// Answers that wait for the socket; calls wait beyond them.
-const ANSWERS_QUEUED_MAX: usize = 64;
+/// Bytes of answers that are written before further calls are begun.
+const ANSWERS_BYTES_MAX: usize = 256 << 10;
+/// What of the room for answers is kept for the next ones.
+const ANSWERS_KEPT_BYTES: usize = 16 << 10;
 /// How long, and for how many bytes, a refused client may still send before the connection is torn down.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: u64 = 1 << 20;
@@ -59,24 +65,22 @@ pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, shared: Arc<Share
         return;
     }
     let (reader, writer) = stream.into_split();
-    let (answers, queue) = mpsc::channel(ANSWERS_QUEUED_MAX);
-    let tasks = TaskTracker::new();
-    let write_timeout = shared.settings.write_timeout;
-    tasks.spawn(write_answers(writer, queue, write_timeout, stop.clone()));
-    let calls = Arc::new(Semaphore::new(shared.settings.calls_per_connection_max));
-    let mut connection = Connection { reader, peer, shared, answers, calls, tasks, stop: stop.clone(), user: None };
-    let end = stop.run_until_cancelled(connection.run()).await;
-    connection.finish(end).await;
+    let (frames, calls) = (FrameReader::new(reader), FuturesUnordered::new());
+    let mut connection = Connection { frames, writer, peer, shared, answers: Vec::new(), calls, user: None };
+    if let Some(end) = stop.run_until_cancelled(connection.run()).await {
+        connection.finish(end).await;
+    }
 }
 
 struct Connection {
-    reader: OwnedReadHalf,
+    frames: FrameReader<OwnedReadHalf>,
+    writer: OwnedWriteHalf,
     peer: SocketAddr,
     shared: Arc<Shared>,
-    answers: mpsc::Sender<Vec<u8>>,
-    calls: Arc<Semaphore>,
-    tasks: TaskTracker,
-    stop: CancellationToken,
+    /// Answers that are not written yet.
+    answers: Vec<u8>,
+    /// Calls that wait for something. They end with the connection.
+    calls: FuturesUnordered<BoxFuture<'static, Answer>>,
     user: Option<Arc<ClaimedUser>>,
 }
 
@@ -88,21 +92,57 @@ impl Connection {
             Ok(Err(end)) => return end,
             Err(_) => return End::Quiet,
         }
+        match self.serve_calls().await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn serve_calls(&mut self) -> Result<Infallible, End> {
+        let idle = self.shared.settings.idle_timeout;
+        let mut silence = std::pin::pin!(tokio::time::sleep(idle));
+        let mut heard = Instant::now();
         loop {
-            let frame = match self.next_frame().await {
-                Ok(frame) => frame,
-                Err(end) => return end,
-            };
-            if let Err(end) = self.take_call(frame).await {
-                return end;
+            while self.takes_calls()
+                && let Some(frame) = self.frames.take().map_err(end_of)?
+            {
+                heard = Instant::now();
+                self.take_call(frame)?;
+            }
+            while self.answers.len() < ANSWERS_BYTES_MAX
+                && let Some(Some(answer)) = self.calls.next().now_or_never()
+            {
+                answer.append_to(&mut self.answers);
+            }
+            if !self.answers.is_empty() {
+                self.write_answers().await?;
+                // There may be room for calls that have arrived.
+                continue;
+            }
+            let reads = self.takes_calls();
+            tokio::select! {
+                biased;
+                Some(answer) = self.calls.next() => answer.append_to(&mut self.answers),
+                filled = self.frames.fill(), if reads => filled.map_err(end_of)?,
+                // A connection without calls may not be silent for ever.
+                () = &mut silence => {
+                    let since = if self.calls.is_empty() { heard } else { Instant::now() };
+                    if since.elapsed() >= idle {
+                        return Err(End::Quiet);
+                    }
+                    silence.as_mut().reset(since + idle);
+                }
             }
         }
     }
 
+    fn takes_calls(&self) -> bool {
+        self.calls.len() < self.shared.settings.calls_per_connection_max && self.answers.len() < ANSWERS_BYTES_MAX
+    }
+
     /// The connection header, SASL if asked for, the connection context.
     async fn introduce(&mut self) -> Result<(), End> {
-        let mut header = [0u8; HEADER_BYTES];
-        self.reader.read_exact(&mut header).await.map_err(|_| End::Quiet)?;
+        let header = self.frames.first_bytes().await.map_err(end_of)?;
         let sasl = match opening(header) {
             Opening::Simple => false,
             Opening::Sasl => true,
@@ -116,7 +156,7 @@ impl Connection {
         identity::admit(&self.shared.hdfs, self.peer).map_err(End::unauthorized)?;
         let mut negotiating = sasl;
         loop {
-            let mut frame = read_frame(&mut self.reader).await.map_err(end_of)?;
+            let mut frame = self.frames.next().await.map_err(end_of)?;
             let header = read_header(&mut frame)?;
             match header.call_id {
                 SASL_CALL_ID if negotiating => negotiating = self.negotiate(&mut frame).await?,
@@ -136,11 +176,12 @@ impl Connection {
                 let header = RpcResponseHeader {
                     call_id: SASL_CALL_ID as u32,
                     server_ipc_version_num: Some(u32::from(RPC_VERSION)),
-                    client_id: Some(Vec::new()),
+                    client_id: Some(Bytes::new()),
                     retry_count: Some(INVALID_RETRY_COUNT),
                     ..RpcResponseHeader::default()
                 };
-                self.send(encode_frame(&header, Some(&answer.encode_to_vec()))).await?;
+                append_frame(&mut self.answers, &header, Some(&answer.encode_to_vec()));
+                self.write_answers().await?;
                 Ok(true)
             }
             SaslStep::Simple => Ok(false),
@@ -159,22 +200,8 @@ impl Connection {
         Ok(())
     }
 
-    /// The next frame. A connection without calls may not be silent for ever.
-    async fn next_frame(&mut self) -> Result<Bytes, End> {
-        let idle = self.shared.settings.idle_timeout;
-        let (calls, calls_max) = (self.calls.clone(), self.shared.settings.calls_per_connection_max);
-        let mut reading = std::pin::pin!(read_frame(&mut self.reader));
-        loop {
-            match tokio::time::timeout(idle, &mut reading).await {
-                Ok(frame) => return frame.map_err(end_of),
-                Err(_) if calls.available_permits() < calls_max => {}
-                Err(_) => return Err(End::Quiet),
-            }
-        }
-    }
-
     /// Begins a call; its answer follows when it is ready.
-    async fn take_call(&mut self, mut frame: Bytes) -> Result<(), End> {
+    fn take_call(&mut self, mut frame: Bytes) -> Result<(), End> {
         let header = read_header(&mut frame)?;
         match header.call_id {
             PING_CALL_ID => return Ok(()),
@@ -195,135 +222,49 @@ impl Connection {
         let call = Call {
             user,
             peer: self.peer,
-            client_id: Bytes::from(header.client_id),
+            client_id: header.client_id,
             call_id: header.call_id,
             retry_count: header.retry_count.unwrap_or(INVALID_RETRY_COUNT),
         };
-        let own = self.calls.clone().acquire_owned().await.expect("never closed");
-        let (shared, answers) = (self.shared.clone(), self.answers.clone());
-        self.tasks.spawn(self.stop.child_token().run_until_cancelled_owned(async move {
-            let answer = answer(&shared, &call, &request, parameters).await;
-            // Without a connection there is nobody to answer.
-            let _ = answers.send(answer).await;
-            drop(own);
-        }));
+        let mut begun = answer(self.shared.clone(), call, request, parameters).boxed();
+        match (&mut begun).now_or_never() {
+            Some(answer) => answer.append_to(&mut self.answers),
+            None => self.calls.push(begun),
+        }
         Ok(())
     }
 
-    async fn send(&self, frame: Vec<u8>) -> Result<(), End> {
-        self.answers.send(frame).await.map_err(|_| End::Quiet)
+    async fn write_answers(&mut self) -> Result<(), End> {
+        let timeout = self.shared.settings.write_timeout;
+        match tokio::time::timeout(timeout, self.writer.write_all(&self.answers)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return Err(End::Quiet),
+        }
+        self.answers.clear();
+        self.answers.shrink_to(ANSWERS_KEPT_BYTES);
+        Ok(())
     }
 
-    /// Says what there is to say, lets the client read it, ends every call.
-    async fn finish(mut self, end: Option<End>) {
-        let last = match end {
-            None | Some(End::Quiet) => None,
-            Some(End::Raw(bytes)) => Some(bytes.to_vec()),
-            Some(End::Fatal { call_id, code, exception }) => {
+    /// Says what there is to say and lets the client read it.
+    async fn finish(mut self, end: End) {
+        match end {
+            End::Quiet => return,
+            End::Raw(bytes) => self.answers.extend_from_slice(bytes),
+            End::Fatal { call_id, code, exception } => {
                 tracing::debug!(peer = %self.peer, %exception, "a Hadoop RPC connection is refused");
                 let header = RpcResponseHeader {
                     call_id: call_id as u32,
-                    client_id: Some(Vec::new()),
+                    client_id: Some(Bytes::new()),
                     retry_count: Some(INVALID_RETRY_COUNT),
                     ..failed(RpcStatus::Fatal, code, exception)
                 };
-                Some(encode_frame(&header, None))
-            }
-        };
-        match last {
-            Some(bytes) => {
-                let told = self.send(bytes).await.is_ok();
-                drop(self.answers);
-                if told {
-                    let mut rest = (&mut self.reader).take(LINGER_BYTES_MAX);
-                    // Whatever comes is not looked at; the client has had its answer or will not have it.
-                    let _ = tokio::time::timeout(LINGER, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
-                }
-            }
-            None => drop(self.answers),
-        }
-        self.stop.cancel();
-        self.tasks.close();
-        self.tasks.wait().await;
-    }
-}
-
-/// Writes answers in the order they come until there can be no more, or one is not taken in time.
-async fn write_answers(
-    mut writer: OwnedWriteHalf,
-    mut queue: mpsc::Receiver<Vec<u8>>,
-    timeout: Duration,
-    stop: CancellationToken,
-) {
-    while let Some(answer) = queue.recv().await {
-        match tokio::time::timeout(timeout, writer.write_all(&answer)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => {
-                stop.cancel();
-                return;
+                append_frame(&mut self.answers, &header, None);
             }
         }
-    }
-    // The client may have left before.
-    let _ = writer.shutdown().await;
-}
-
-/// Runs a call and frames its answer.
-async fn answer(shared: &Shared, call: &Call, request: &RequestHeader, parameters: Bytes) -> Vec<u8> {
-    let _slot = shared.calls.acquire().await.expect("never closed");
-    let name = request.declaring_class_protocol_name.as_str();
-    let protocol = shared.protocol(name);
-    let outcome = match protocol {
-        None => Err(RemoteException::new(JavaException::NoSuchProtocol, format!("Unknown protocol: {name}"))),
-        Some(_) if request.client_protocol_version != 1 => Err(RemoteException::new(
-            JavaException::VersionMismatch,
-            format!("Protocol {name} version mismatch. (client = {}, server = 1)", request.client_protocol_version),
-        )),
-        Some(protocol) => {
-            let running = AssertUnwindSafe(protocol.call(call, &request.method_name, parameters));
-            running.catch_unwind().await.unwrap_or_else(|_| {
-                tracing::error!(method = %request.method_name, "a Hadoop RPC call ended in a panic");
-                Err(RemoteException::new(JavaException::Io, "Internal error"))
-            })
+        if self.write_answers().await.is_ok() && self.writer.shutdown().await.is_ok() {
+            // Whatever comes is not looked at; the client has had its answer or will not have it.
+            let _ = tokio::time::timeout(LINGER, self.frames.discard(LINGER_BYTES_MAX)).await;
         }
-    };
-    let header = |header: RpcResponseHeader| RpcResponseHeader {
-        call_id: call.call_id as u32,
-        client_id: Some(call.client_id.to_vec()),
-        retry_count: Some(call.retry_count),
-        state_id: protocol.and_then(|protocol| protocol.state_id()),
-        ..header
-    };
-    match outcome {
-        Ok(body) => {
-            let succeeded = RpcResponseHeader {
-                server_ipc_version_num: Some(u32::from(RPC_VERSION)),
-                ..RpcResponseHeader::default()
-            };
-            encode_frame(&header(succeeded), Some(&body))
-        }
-        Err(exception) => {
-            tracing::debug!(peer = %call.peer, method = %request.method_name, %exception, "a Hadoop RPC call is refused");
-            let code = match exception.class {
-                JavaException::NoSuchMethod => RpcErrorCode::NoSuchMethod,
-                JavaException::NoSuchProtocol => RpcErrorCode::NoSuchProtocol,
-                JavaException::VersionMismatch => RpcErrorCode::RpcVersionMismatch,
-                JavaException::RpcServer => RpcErrorCode::RpcServer,
-                _ => RpcErrorCode::Application,
-            };
-            encode_frame(&header(failed(RpcStatus::Error, code, exception)), None)
-        }
-    }
-}
-
-fn failed(status: RpcStatus, code: RpcErrorCode, exception: RemoteException) -> RpcResponseHeader {
-    RpcResponseHeader {
-        status: status as i32,
-        server_ipc_version_num: Some(u32::from(RPC_VERSION)),
-        exception_class_name: Some(exception.class.class_name().to_owned()),
-        error_msg: Some(exception.message),
-        error_detail: Some(code as i32),
-        ..RpcResponseHeader::default()
     }
 }
 

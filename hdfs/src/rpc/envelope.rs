@@ -1,5 +1,7 @@
 //! What stands around every call: `RpcHeader.proto`, `ProtobufRpcEngine2.proto`, `IpcConnectionContext.proto`.
 
+use bytes::Bytes;
+
 /// The version of Hadoop RPC, in the connection header and in every answer.
 pub const RPC_VERSION: u8 = 9;
 /// The call id of the connection context.
@@ -28,8 +30,8 @@ pub struct RpcRequestHeader {
     pub rpc_op: Option<i32>,
     #[prost(sint32, required, tag = "3")]
     pub call_id: i32,
-    #[prost(bytes = "vec", required, tag = "4")]
-    pub client_id: Vec<u8>,
+    #[prost(bytes = "bytes", required, tag = "4")]
+    pub client_id: Bytes,
     #[prost(sint32, optional, tag = "5", default = "-1")]
     pub retry_count: Option<i32>,
     #[prost(message, optional, tag = "7")]
@@ -104,8 +106,8 @@ pub struct RpcResponseHeader {
     pub error_msg: Option<String>,
     #[prost(enumeration = "RpcErrorCode", optional, tag = "6")]
     pub error_detail: Option<i32>,
-    #[prost(bytes = "vec", optional, tag = "7")]
-    pub client_id: Option<Vec<u8>>,
+    #[prost(bytes = "bytes", optional, tag = "7")]
+    pub client_id: Option<Bytes>,
     #[prost(sint32, optional, tag = "8", default = "-1")]
     pub retry_count: Option<i32>,
     /// What this server has applied.

@@ -6,6 +6,7 @@
 //!
 //! Which calls exist and what they mean is the protocols' business.
 
+mod answer;
 mod connection;
 mod envelope;
 mod frame;

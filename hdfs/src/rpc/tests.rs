@@ -1,7 +1,7 @@
 //! The server over real sockets, spoken to byte by byte.
 
 use super::envelope::*;
-use super::frame::{encode_frame, read_frame, take_delimited, take_message};
+use super::frame::{append_frame, take_delimited, take_message};
 use super::*;
 use crate::config::HdfsConfig;
 use crate::exception::{JavaException, RemoteException};
@@ -74,10 +74,16 @@ fn request_header(call_id: i32) -> RpcRequestHeader {
         rpc_kind: Some(RPC_KIND_PROTOBUF),
         rpc_op: Some(RPC_FINAL_PACKET),
         call_id,
-        client_id: vec![3; 16],
+        client_id: vec![3; 16].into(),
         retry_count: Some(0),
         ..RpcRequestHeader::default()
     }
+}
+
+fn encode_frame(header: &impl Message, body: Option<&[u8]>) -> Vec<u8> {
+    let mut frame = Vec::new();
+    append_frame(&mut frame, header, body);
+    frame
 }
 
 fn context(user: &str) -> Vec<u8> {
@@ -113,7 +119,10 @@ fn delimited(bytes: &[u8]) -> Vec<u8> {
 }
 
 async fn answer(stream: &mut TcpStream) -> (RpcResponseHeader, Bytes) {
-    let mut frame = read_frame(stream).await.unwrap();
+    let length = stream.read_u32().await.unwrap();
+    let mut frame = vec![0; length as usize];
+    stream.read_exact(&mut frame).await.unwrap();
+    let mut frame = Bytes::from(frame);
     let header: RpcResponseHeader = take_message(&mut frame).unwrap();
     let body = match header.status() {
         RpcStatus::Success => take_delimited(&mut frame).unwrap(),
@@ -145,7 +154,7 @@ async fn calls_run_side_by_side_and_the_user_is_known() {
     stream.write_all(&call(1, "whoami", b"")).await.unwrap();
     let (header, body) = answer(&mut stream).await;
     assert_eq!((header.call_id, body.as_ref()), (1, b"ann".as_ref()));
-    assert_eq!((header.client_id, header.retry_count), (Some(vec![3; 16]), Some(0)));
+    assert_eq!((header.client_id, header.retry_count), (Some(vec![3; 16].into()), Some(0)));
     stream.write_all(&call(2, "open", b"")).await.unwrap();
     let mut ids = [answer(&mut stream).await.0.call_id, answer(&mut stream).await.0.call_id];
     ids.sort_unstable();
@@ -207,7 +216,7 @@ async fn sasl_lists_simple_and_goes_on_without_an_answer() {
         stream.write_all(piece).await.unwrap();
         stream.flush().await.unwrap();
     }
-    let header = RpcRequestHeader { client_id: Vec::new(), retry_count: Some(-1), ..request_header(SASL_CALL_ID) };
+    let header = RpcRequestHeader { client_id: Bytes::new(), retry_count: Some(-1), ..request_header(SASL_CALL_ID) };
     let negotiate = RpcSasl { state: SaslState::Negotiate as i32, ..RpcSasl::default() };
     stream.write_all(&encode_frame(&header, Some(&negotiate.encode_to_vec()))).await.unwrap();
     let (answered, body) = answer(&mut stream).await;
