@@ -33,14 +33,20 @@ pub struct Packet {
 impl Packet {
     /// The packet of `data`, with the checksums asked for.
     pub fn new(header: PacketHeader, checksums: &[u8], data: &[u8]) -> BytesMut {
+        let mut raw = Packet::head(header, checksums, data.len());
+        raw.extend_from_slice(data);
+        raw
+    }
+
+    /// What comes before the data of a packet that has `data_bytes` of it.
+    pub fn head(header: PacketHeader, checksums: &[u8], data_bytes: usize) -> BytesMut {
         let header_bytes = header.encoded_len();
-        let length = LENGTH_BYTES + checksums.len() + data.len();
-        let mut raw = BytesMut::with_capacity(PREFIX_BYTES + header_bytes + checksums.len() + data.len());
+        let length = LENGTH_BYTES + checksums.len() + data_bytes;
+        let mut raw = BytesMut::with_capacity(PREFIX_BYTES + header_bytes + checksums.len());
         raw.extend_from_slice(&(length as u32).to_be_bytes());
         raw.extend_from_slice(&(header_bytes as u16).to_be_bytes());
         header.encode(&mut raw).expect("a buffer grows");
         raw.extend_from_slice(checksums);
-        raw.extend_from_slice(data);
         raw
     }
 }
@@ -66,9 +72,11 @@ pub async fn read_packet(reader: &mut (impl AsyncRead + Unpin), checksum: ChunkC
     let mut raw = BytesMut::with_capacity(total.min(PIECE_BYTES));
     raw.extend_from_slice(&prefix);
     while raw.len() < total {
-        let from = raw.len();
-        raw.resize((from + PIECE_BYTES).min(total), 0);
-        reader.read_exact(&mut raw[from..]).await?;
+        let missing = total - raw.len();
+        raw.reserve(missing.min(PIECE_BYTES));
+        if (&mut *reader).take(missing as u64).read_buf(&mut raw).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
     }
     let raw = raw.freeze();
     let header_end = PREFIX_BYTES + header_bytes;

@@ -9,7 +9,7 @@ use super::packet::{Packet, last_packet};
 use super::server::{Connection, Next, Shared, refusal, within};
 use super::source::Source;
 use super::wire;
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use granary_protocol::checksum::CHUNK_BYTES;
 use granary_protocol::datanode::ReadStream;
 use granary_protocol::{ErrorCode, Failure};
@@ -99,10 +99,11 @@ impl Sender<'_> {
                 data_len: data.len() as i32,
                 sync_block: None,
             };
-            let packet = Packet::new(header, &self.checksum.sums(&data), &data);
-            within(self.limit, self.connection.writer.write_all(&packet)).await?;
+            let head = Packet::head(header, &self.checksum.sums(&data), data.len());
             self.offset += data.len() as u32;
             self.seqno += 1;
+            // In one write, and the data from where it was read to.
+            within(self.limit, self.connection.writer.write_all_buf(&mut head.chain(data))).await?;
         }
         let last = last_packet(self.seqno, self.offset.into());
         within(self.limit, self.connection.writer.write_all(&last)).await

@@ -23,8 +23,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// What is read from a socket at a time, at least.
-const READ_BUFFER_BYTES: usize = 64 << 10;
+/// What is read from a socket ahead: enough for requests, acknowledgements and the beginning of a packet. The rest of a packet
+/// is read to where it stays.
+const READ_BUFFER_BYTES: usize = 4 << 10;
 
 /// The bounds of a server.
 #[derive(Clone, Debug)]
