@@ -135,7 +135,7 @@ pub(super) fn change(
             }
             settle_output(tx, *job, &record, *state == JobState::Succeeded, now)?;
             (record.state, record.finished, record.summary) = (*state, Some(now), summary.clone());
-            record.reason = clipped(reason);
+            record.reason = reason[..reason.floor_char_boundary(REASON_BYTES_MAX)].to_owned();
             tx.put_record(layout::job(*job), &record);
             count(tx, |counters| counters.active = counters.active.saturating_sub(1))?;
             Ok(NamenodeReply::Done)
@@ -423,12 +423,4 @@ fn forget(tx: &mut Transaction<'_>, job: JobId) -> Result<NamenodeReply, Rejecti
     }
     tx.delete(layout::job(job));
     Ok(NamenodeReply::Done)
-}
-
-fn clipped(text: &str) -> String {
-    let mut end = text.len().min(REASON_BYTES_MAX);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text[..end].to_owned()
 }

@@ -12,7 +12,7 @@ use super::layout;
 use super::transaction::Transaction;
 use super::view::{self, View, undecodable};
 use crate::command::Action;
-use crate::error::StateError;
+use crate::error::{Rejection, StateError};
 use granary_protocol::namenode::NamenodeReply;
 use granary_protocol::request_id::CLIENT_MEMORY_MS;
 use granary_protocol::{Advice, ErrorCode, Failure, RequestId, UnixMillis};
@@ -64,6 +64,11 @@ pub(super) fn apply_once(
     if is_final(&applied.reply) {
         tx.put_record(layout::outcome(&id.client, id.number), &applied.reply);
         keep_session(tx, id, known, now)?;
+        if let Err(Rejection::Refused(failure)) = tx.check_rows() {
+            // What cannot be remembered is not done: it would be done again.
+            tx.roll_back();
+            return Ok(answered(Err(failure)));
+        }
     }
     Ok(applied)
 }

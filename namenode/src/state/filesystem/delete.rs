@@ -163,7 +163,6 @@ fn delete_bucket(tx: &mut Transaction<'_>, place: &Place<'_>, root: DirectoryId)
     lifecycle::forget_progress(tx, root);
     tx.delete(layout::bucket(&bucket.name));
     tx.delete(layout::bucket_counts(root));
-    tx.delete(layout::bucket_counts(root));
     tx.counters().buckets = view::moved(tx.counters().buckets, -1, "the number of buckets")?;
     // Its rows are counted in the whole alone from now on, and removed in steps.
     tx.put_record(layout::detached(root), &DetachedRecord { root: None });
