@@ -54,8 +54,9 @@ impl Namenode {
         Ok(NamenodeReply::FileSystem(Box::new(reply)))
     }
 
-    /// Holds what a call is about to add against the limits of directories.
+    /// Holds what a call is about to add against the limits of paths and of directories.
     async fn admit_call(&self, request: &FsRequest) -> Result<(), Failure> {
+        check_new_path(request)?;
         let adds = matches!(
             request,
             FsRequest::Create(_) | FsRequest::Mkdirs { .. } | FsRequest::Rename { .. } | FsRequest::Rename2 { .. }
@@ -362,6 +363,23 @@ fn check_few(datanodes: usize) -> Result<(), Failure> {
 
 fn gone(block: BlockId) -> Failure {
     Failure::new(ErrorCode::FileSystemRefused, format!("block {block} is gone"))
+}
+
+/// Refuses a new path that is too long, in Hadoop's words.
+fn check_new_path(request: &FsRequest) -> Result<(), Failure> {
+    let (call, path) = match request {
+        FsRequest::Create(create) => ("create", &create.path),
+        FsRequest::Mkdirs { path, .. } => ("mkdirs", path),
+        FsRequest::Rename { to, .. } | FsRequest::Rename2 { to, .. } => ("rename", to),
+        _ => return Ok(()),
+    };
+    match path.is_too_long() {
+        false => Ok(()),
+        true => {
+            let limits = format!("Limit {PATH_BYTES_MAX} characters, {PATH_LEVELS_MAX} levels.");
+            Err(Failure::new(ErrorCode::FileSystemRefused, format!("{call}: Pathname too long. {limits}")))
+        }
+    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub use attributes::{
     XAttrNamespace,
 };
 pub use file::{ClientBlock, FileBlock, FileId, LocatedFile, NewBlockHints, PipelineMember};
-pub use path::{COMPONENT_BYTES_MAX, FsPath, PathError, is_component};
+pub use path::{COMPONENT_BYTES_MAX, FsPath, PATH_BYTES_MAX, PATH_LEVELS_MAX, PathError, is_component};
 pub use reply::FsReply;
 pub use request::{CreateFile, FsCall, FsCaller, FsRequest, RetryId};
 pub use status::{ContentSummary, FileKind, FileStatus, FsListing, FsStats, ListedFile, OpenFile, ServerDefaults};

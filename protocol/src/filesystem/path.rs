@@ -6,11 +6,28 @@ use std::fmt;
 
 /// The longest component, in bytes of UTF-8, as `dfs.namenode.fs-limits.max-component-length`.
 pub const COMPONENT_BYTES_MAX: usize = 255;
+/// The longest path that something new may get, and the most components, as Hadoop's namenode has them.
+pub const PATH_BYTES_MAX: usize = 8_000;
+/// See [`PATH_BYTES_MAX`].
+pub const PATH_LEVELS_MAX: usize = 1_000;
 
 /// An absolute path without a trailing slash, whose components are neither empty nor `.` nor `..` and have no colon.
 /// Components may be longer than [`COMPONENT_BYTES_MAX`], because S3's may; new ones may not.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct FsPath(String);
+
+/// What came over the wire or from a log: nothing is forgiven there.
+impl TryFrom<String> for FsPath {
+    type Error = PathError;
+
+    fn try_from(text: String) -> Result<FsPath, PathError> {
+        match text.strip_prefix('/') {
+            Some(rest) if rest.is_empty() || rest.split('/').all(is_component) => Ok(FsPath(text)),
+            _ => Err(PathError),
+        }
+    }
+}
 
 /// Why a text is no path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -52,6 +69,11 @@ impl FsPath {
     /// The components, the bucket first; none for the root.
     pub fn components(&self) -> impl Iterator<Item = &str> {
         self.0[1..].split('/').filter(|component| !component.is_empty())
+    }
+
+    /// Whether something new may have this path.
+    pub fn is_too_long(&self) -> bool {
+        self.0.len() > PATH_BYTES_MAX || self.components().count() > PATH_LEVELS_MAX
     }
 
     /// The last component; empty for the root.
@@ -124,6 +146,26 @@ mod tests {
             assert_eq!(FsPath::parse(bad), Err(PathError), "{bad}");
         }
         assert_eq!(path("/a/b/").as_str(), "/a/b");
+    }
+
+    #[test]
+    fn what_another_process_says_is_checked() {
+        for text in ["/", "/a", "/a/é"] {
+            let sent = postcard::to_stdvec(&path(text)).unwrap();
+            assert_eq!(sent, postcard::to_stdvec(text).unwrap());
+            assert_eq!(postcard::from_bytes(&sent), Ok(path(text)));
+        }
+        for text in ["", "a", "//", "/a/", "/a//b", "/a/../b", "/a:b"] {
+            assert!(postcard::from_bytes::<FsPath>(&postcard::to_stdvec(text).unwrap()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn new_paths_have_as_many_levels_as_hadoop_s() {
+        assert!(!path(&"/a".repeat(PATH_LEVELS_MAX)).is_too_long());
+        assert!(path(&"/a".repeat(PATH_LEVELS_MAX + 1)).is_too_long());
+        assert!(path(&format!("/a/{}", "b".repeat(PATH_BYTES_MAX))).is_too_long());
+        assert!(!FsPath::root().is_too_long());
     }
 
     #[test]

@@ -11,8 +11,8 @@ use crate::state::view::{self, View, inconsistent};
 use granary_protocol::filesystem::{FileId, FsPath};
 use granary_protocol::{DirectoryId, ErrorCode, ObjectKey};
 
-/// Directories above an open file at most: a key has 1,024 bytes.
-const DEPTH_MAX: usize = granary_protocol::object::KEY_BYTES_MAX;
+/// Directories above an open file at most, far more than any has: each rename of a tree adds those of one path.
+const DEPTH_MAX: usize = 1 << 16;
 
 /// An open file, found for whom holds its lease.
 pub(super) struct Opened {
