@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::StartError;
 
+/// A copy that is slower is planned anew by the namenode.
+const SLOWEST_COPY_BYTES_PER_SECOND: u64 = 4 << 20;
+
 /// Settings of a datanode.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,6 +58,11 @@ pub struct Config {
     /// Replicas copied to other volumes at one time. Default: 2.
     #[serde(default = "default_copies_max")]
     pub copies_max: usize,
+    /// Bytes that this node sends for copies and for members of coded groups in a second, all of them together: what
+    /// repair, balance and emptying a node leave to clients. 0: as many as it can; else at least 4 MiB for each of
+    /// `copies_max`, because the namenode takes slower copies for lost. Default: 128 MiB/s.
+    #[serde(default = "default_copy_bytes_per_second")]
+    pub copy_bytes_per_second: u64,
     /// I/O errors after which a volume is out of service until the next start. Default: 3.
     #[serde(default = "default_io_errors_max")]
     pub io_errors_max: u32,
@@ -107,6 +115,9 @@ fn default_open_replicas_max() -> usize {
 fn default_copies_max() -> usize {
     2
 }
+fn default_copy_bytes_per_second() -> u64 {
+    128 << 20
+}
 fn default_io_errors_max() -> u32 {
     3
 }
@@ -136,6 +147,7 @@ impl Config {
             pipelines_max: default_pipelines_max(),
             open_replicas_max: default_open_replicas_max(),
             copies_max: default_copies_max(),
+            copy_bytes_per_second: default_copy_bytes_per_second(),
             io_errors_max: default_io_errors_max(),
             scrub_bytes_per_second: default_scrub_bytes_per_second(),
             scrub_interval_ms: default_scrub_interval_ms(),
@@ -160,6 +172,12 @@ impl Config {
         ];
         if self.volumes.is_empty() {
             return Err(StartError::InvalidConfig { reason: "volumes: at least one is needed".to_owned() });
+        }
+        let slowest = SLOWEST_COPY_BYTES_PER_SECOND.saturating_mul(self.copies_max as u64);
+        if self.copy_bytes_per_second > 0 && self.copy_bytes_per_second < slowest {
+            let reason =
+                format!("copy_bytes_per_second: must be 0 or at least {slowest} with copies_max = {}", self.copies_max);
+            return Err(StartError::InvalidConfig { reason });
         }
         match positive.iter().find(|(_, value)| *value == 0) {
             Some((name, _)) => Err(StartError::InvalidConfig { reason: format!("{name}: must be at least 1") }),

@@ -68,11 +68,12 @@ pub(crate) async fn write_replica(
     let WriteStream { packets, acks } = opening.await?;
     let patience = Duration::from_millis(config.pipeline_ack_timeout_ms);
     let packets_max = u64::from(length).div_ceil(READ_PIECE_BYTES_MAX as u64) + 1;
-    tokio::try_join!(send(reading, packets, target, patience), receive(acks, packets_max, target, patience))?;
+    tokio::try_join!(send(datanode, reading, packets, target, patience), receive(acks, packets_max, target, patience))?;
     Ok(())
 }
 
 async fn send(
+    datanode: &Datanode,
     mut reading: Box<dyn ReadStream>,
     mut packets: Box<dyn PacketSink>,
     target: VolumeId,
@@ -84,6 +85,7 @@ async fn send(
         let last = piece.is_none();
         let data = piece.unwrap_or_default();
         let length = data.len() as u32;
+        datanode.node.copies.take(u64::from(length)).await;
         let packet = Packet { sequence, offset, sync: last, last, data_crc: crc32c(&data), data };
         within(patience, target, packets.send(packet)).await?;
         if last {

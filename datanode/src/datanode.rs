@@ -21,6 +21,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::allowance::Allowance;
 use crate::changes::ChangeLog;
 use crate::commands::CommandQueue;
 use crate::config::Config;
@@ -69,6 +70,8 @@ pub(crate) struct Node {
     /// Everything that runs or blocks; joined at shutdown.
     pub(crate) jobs: Jobs,
     pub(crate) pipelines: Arc<Semaphore>,
+    /// What may be written for repair, balance and coding.
+    pub(crate) copies: Allowance,
     /// What namenodes order goes here; set once, at the start.
     commands: OnceLock<CommandQueue>,
     /// The namenodes that are told, each with what ends that.
@@ -113,6 +116,7 @@ impl Datanode {
         let in_place = config.volumes.len() == 1;
         let node = Arc::new(Node {
             pipelines: Arc::new(Semaphore::new(config.pipelines_max)),
+            copies: Allowance::new(config.copy_bytes_per_second),
             config,
             clock,
             connector,

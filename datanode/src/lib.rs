@@ -3,6 +3,7 @@
 //! [`run`] is the one entry of the role; [`Datanode`] answers [`granary_protocol::datanode::DatanodeService`] in this
 //! process, [`DatanodeRpc`] answers it to others.
 
+mod allowance;
 mod appender;
 mod changes;
 mod chunk_sums;
