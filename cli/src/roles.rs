@@ -23,6 +23,7 @@ use granary_hdfs::datanode_directory::DatanodeDirectory;
 use granary_lifecycle::LifecycleSettings;
 use granary_namenode::peers::PeerDoor;
 use granary_namenode::server::NamenodeServer;
+use granary_namenode::service::Namenode;
 use granary_protocol::datanode::{DatanodeConnector, DatanodeService};
 use granary_protocol::namenode::NamenodeService;
 use granary_protocol::{DatanodeId, NodeName, Rack};
@@ -47,7 +48,8 @@ pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
         Some(key) => Some(ClusterCa::from_pem(&config::read_pem(&file.tls.ca)?, &config::read_pem(key)?)?),
         None => None,
     };
-    let shutdown = shutdown::on_signals()?;
+    let told_to_stop = shutdown::on_signals()?;
+    let shutdown = CancellationToken::new();
     let tasks = TaskTracker::new();
     let stop = CancellationToken::new();
     // The port opens first: first peers look for each other, and a new one waits there to be admitted.
@@ -70,8 +72,10 @@ pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
     }
     let running = tokio::select! {
         started = granary_namenode::startup::start(file.namenode, components) => started.context("starting the namenode")?,
+        () = told_to_stop.cancelled() => return Ok(()),
         () = shutdown.cancelled() => return Ok(()),
     };
+    hand_over_before(told_to_stop, running.namenode.clone(), shutdown.clone());
     let mut further = Router::new();
     if let Some(address) = file.hadoop_rpc {
         let door = hadoop::namenode_door(running.namenode.clone(), file.hdfs);
@@ -93,6 +97,19 @@ pub async fn namenode(options: RoleOptions) -> anyhow::Result<()> {
     tasks.wait().await;
     stop.cancel();
     Ok(running.join().await?)
+}
+
+/// Ends the process once it was told to and another namenode leads, so that clients wait for no election.
+fn hand_over_before(told_to_stop: CancellationToken, namenode: Arc<Namenode>, shutdown: CancellationToken) {
+    tokio::spawn(async move {
+        tokio::select! {
+            () = told_to_stop.cancelled() => {}
+            () = shutdown.cancelled() => return,
+        }
+        namenode.hand_over().await;
+        drop(namenode);
+        shutdown.cancel();
+    });
 }
 
 /// `granary datanode`.

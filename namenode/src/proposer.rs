@@ -14,7 +14,7 @@ use openraft::error::ClientWriteError;
 use openraft::raft::ClientWriteResponse;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{RwLock, RwLockWriteGuard, mpsc, oneshot};
 
 /// Commands waiting for a batch at most; callers wait for room beyond that.
 const WAITING_MAX: usize = 4_096;
@@ -44,13 +44,15 @@ struct Proposal {
 #[derive(Clone)]
 pub struct Proposer {
     queue: mpsc::Sender<Proposal>,
+    /// Read by everybody who waits for an outcome.
+    under_way: Arc<RwLock<()>>,
 }
 
 impl Proposer {
     /// A proposer and the task that drives it; the task ends when the last proposer is dropped.
     pub fn new(raft: Raft, clock: Arc<dyn Clock>, metrics: Arc<Metrics>) -> (Proposer, impl Future<Output = ()>) {
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
-        (Proposer { queue }, drive(raft, clock, metrics, waiting))
+        (Proposer { queue, under_way: Arc::default() }, drive(raft, clock, metrics, waiting))
     }
 
     /// Returns once the command is committed and applied.
@@ -66,12 +68,18 @@ impl Proposer {
             let detail = format!("the request takes {bytes} bytes in the log; {BATCH_BYTES_MAX} are allowed");
             return Err(Failure::new(ErrorCode::InvalidArgument, detail));
         }
+        let _under_way = self.under_way.read().await;
         let (waiter, outcome) = oneshot::channel();
         let stopped = || Failure::new(ErrorCode::Unavailable, "this namenode is shutting down");
         self.queue.send(Proposal { action, bytes, waiter }).await.map_err(|_| stopped())?;
         outcome.await.map_err(|_| {
             Failure::new(ErrorCode::DeadlineExceeded, "this namenode stopped while the command was on its way")
         })?
+    }
+
+    /// Waits for the outcome of every command under way. Others wait for as long as what this returns is kept.
+    pub async fn hold(&self) -> RwLockWriteGuard<'_, ()> {
+        self.under_way.write().await
     }
 }
 

@@ -84,7 +84,7 @@ impl Namenode {
         if newcomer.node.address != address || newcomer.node.name != *name {
             return Err(invalid(format!("peer {number} is {}", newcomer.node)));
         }
-        let leaves: Vec<u64> = members
+        let leaves: BTreeSet<u64> = members
             .iter()
             .filter(|member| member.id != number.0 && old.is_some_and(|old| member.node.name == *old))
             .map(|member| member.id)
@@ -98,6 +98,7 @@ impl Namenode {
         let mut voters: BTreeSet<u64> = members.iter().filter(|member| member.votes).map(|member| member.id).collect();
         voters.insert(number.0);
         voters.retain(|voter| !leaves.contains(voter));
+        self.leave_to_another(&leaves).await?;
         self.change(ChangeMembers::ReplaceAllVoters(voters), false).await?;
         Ok(PeerChangeProgress::going_on(&format!("{name} votes as peer {number}")))
     }
@@ -153,8 +154,7 @@ impl Namenode {
             return Some(format!("catching up, {matched} of {last} entries"));
         }
         let known = self.replicas_live();
-        // Those written in this moment are known here first.
-        if asked.replicas_live + 2 * ENTRIES_BEHIND_MAX < known && asked.replicas_live < known / 100 * 95 {
+        if !knows_replicas(asked.replicas_live, known) {
             return Some(format!("datanodes have told it of {} of {known} replicas", asked.replicas_live));
         }
         (asked.replicas_live == 0 && known > 0).then(|| "no datanode has reported to it yet".to_owned())
@@ -173,11 +173,25 @@ impl Namenode {
             return Err(invalid(format!("{name} is the only namenode that votes")));
         }
         let change = match stay.len() == voters.len() {
-            true => ChangeMembers::RemoveNodes(goes),
+            true => ChangeMembers::RemoveNodes(goes.clone()),
             false => ChangeMembers::ReplaceAllVoters(stay),
         };
+        self.leave_to_another(&goes).await?;
         self.change(change, false).await?;
         Ok(PeerChangeProgress::going_on(&format!("{name} is no longer a peer")))
+    }
+
+    /// If this peer is one that goes, has another one lead first, which then goes on with the change: a leader that removes
+    /// itself leaves the others to find out that there is none. Where no other can lead, it does remove itself.
+    async fn leave_to_another(&self, going: &BTreeSet<u64>) -> Result<(), Failure> {
+        if !going.contains(&self.raft.metrics().borrow().id) || !self.hand_over().await {
+            return Ok(());
+        }
+        let metrics = self.raft.metrics().borrow().clone();
+        let leader = metrics.current_leader.filter(|leader| *leader != metrics.id);
+        let node = leader.and_then(|leader| metrics.membership_config.membership().get_node(&leader).cloned());
+        let leader = node.map(|node| node.address);
+        Err(Failure::new(ErrorCode::NotLeader { leader }, "another namenode leads now, and goes on"))
     }
 
     async fn change(&self, change: ChangeMembers<u64, PeerNode>, retain: bool) -> Result<(), Failure> {
@@ -198,7 +212,12 @@ impl Namenode {
     }
 
     /// Asks the peer at `address` who it is; with a number, gives it that.
-    async fn admit_peer(&self, name: &NodeName, address: &str, number: Option<PeerId>) -> Result<Admitted, Failure> {
+    pub(super) async fn admit_peer(
+        &self,
+        name: &NodeName,
+        address: &str,
+        number: Option<PeerId>,
+    ) -> Result<Admitted, Failure> {
         let expected = granary_rpc::NodeName::new(name.as_str()).map_err(|error| invalid(error.to_string()))?;
         let mutual = matches!(self.security, granary_rpc::Security::MutualTls(_));
         let config = RpcClientConfig { expected_peer: mutual.then_some(expected), ..RpcClientConfig::default() };
@@ -232,6 +251,12 @@ impl Namenode {
         let error = failed.map_or_else(String::new, |error| error.to_string());
         Err(invalid(format!("no empty namenode called {name} answers at {address}: {error}")))
     }
+}
+
+/// Whether a peer that knows of so many replicas would lead about as well as one that knows of `known`.
+pub(super) fn knows_replicas(replicas_live: u64, known: u64) -> bool {
+    // Those written in this moment are known to the leader first.
+    replicas_live + 2 * ENTRIES_BEHIND_MAX >= known || replicas_live >= known / 100 * 95
 }
 
 fn invalid(why: String) -> Failure {

@@ -9,6 +9,7 @@
 mod change;
 mod door;
 mod founding;
+mod hand_over;
 mod identity;
 pub(crate) mod words;
 

@@ -1,14 +1,14 @@
 //! openraft's network over [`granary_rpc`], and the answering side.
 
 use super::snapshot::SnapshotData;
-use super::{PeerNode, Raft, TypeConfig};
+use super::{LogId, PeerNode, Raft, TypeConfig};
 use bytes::Bytes;
 use granary_protocol::{Failure, PeerId};
 use granary_rpc::{DuplexStream, RpcClient, RpcError, Security};
 use openraft::error::{NetworkError, RPCError, RaftError, RemoteError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
 use openraft::raft::{AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, VoteRequest, VoteResponse};
-use openraft::{Snapshot, SnapshotMeta, Vote};
+use openraft::{CommittedLeaderId, Snapshot, SnapshotMeta, Vote};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -24,6 +24,10 @@ pub mod method {
     pub const VOTE: u16 = 207;
     /// A whole snapshot, as a stream.
     pub const SNAPSHOT: u16 = 208;
+    /// A vote that is promised before it is asked for; answered by whether it is.
+    pub const PROMISE: u16 = 209;
+    /// Stand for election now; answered by nothing.
+    pub const CAMPAIGN: u16 = 210;
 }
 
 /// Bytes of pairs in one packet of a snapshot.
@@ -69,6 +73,38 @@ pub struct PeerConnection {
 type CallError = RPCError<u64, PeerNode, RaftError<u64>>;
 
 impl PeerConnection {
+    /// A connection of its own.
+    pub fn new(target: u64, node: &PeerNode, security: Security) -> PeerConnection {
+        PeerConnection { target, client: RpcClient::new(node.address.as_str(), security) }
+    }
+
+    /// Has the peer promise its vote; whether it does.
+    ///
+    /// # Errors
+    /// Whatever happened on the way, or the peer's refusal.
+    pub async fn promise(&self, vote: Vote<u64>, deadline: Duration) -> Result<bool, RpcError> {
+        self.order(method::PROMISE, &vote, deadline).await
+    }
+
+    /// Has the peer stand for election.
+    ///
+    /// # Errors
+    /// Whatever happened on the way, or the peer's refusal.
+    pub async fn campaign(&self, deadline: Duration) -> Result<(), RpcError> {
+        self.order(method::CAMPAIGN, &(), deadline).await
+    }
+
+    async fn order<Q: Serialize, A: DeserializeOwned>(
+        &self,
+        method: u16,
+        question: &Q,
+        deadline: Duration,
+    ) -> Result<A, RpcError> {
+        let body = postcard::to_stdvec(&(self.target, question)).map_err(malformed)?;
+        let reply = self.client.call(method, Bytes::from(body), deadline).await?;
+        postcard::from_bytes(&reply).map_err(malformed)
+    }
+
     async fn call<Q: Serialize, A: DeserializeOwned>(
         &self,
         method: u16,
@@ -180,8 +216,29 @@ pub async fn answer(raft: &Raft, own: PeerId, method: u16, body: Bytes) -> Resul
     match method {
         method::APPEND => encode(&raft.append_entries(decode(own, &body)?).await),
         method::VOTE => encode(&raft.vote(decode(own, &body)?).await),
+        method::PROMISE => {
+            encode(&promise(raft, decode(own, &body)?).await.map_err(|error| refusal(error.to_string()))?)
+        }
+        method::CAMPAIGN => {
+            let () = decode(own, &body)?;
+            encode(&raft.trigger().elect().await.map_err(|error| refusal(error.to_string()))?)
+        }
         _ => Err(refusal(format!("no method {method} between peers"))),
     }
+}
+
+/// Promises this peer's vote, whatever leader it hears from; whether it was not given in this or a later term to another.
+///
+/// openraft takes a later term from any message. This one has nothing to append, and names an entry before it that is in no
+/// log, so that the vote is all that comes of it.
+///
+/// # Errors
+/// Raft has stopped.
+pub async fn promise(raft: &Raft, vote: Vote<u64>) -> Result<bool, RaftError<u64>> {
+    let nowhere = LogId::new(CommittedLeaderId::new(vote.leader_id().term, vote.leader_id().node_id), u64::MAX - 1);
+    let vote = Vote { committed: false, ..vote };
+    let message = AppendEntriesRequest { vote, prev_log_id: Some(nowhere), entries: Vec::new(), leader_commit: None };
+    Ok(!matches!(raft.append_entries(message).await?, AppendEntriesResponse::HigherVote(_)))
 }
 
 /// Takes in a snapshot of another peer for this one, which is `own`.

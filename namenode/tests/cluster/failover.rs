@@ -2,8 +2,9 @@
 
 use crate::peers::{Cluster, wait_until};
 use crate::writer::{Writer, cluster_with_writer, get, get_request};
+use granary_protocol::admin::PeerChange;
 use granary_protocol::namenode::{NamenodeReply, NamenodeRequest};
-use granary_protocol::{ErrorCode, RequestId};
+use granary_protocol::{ErrorCode, Failure, RequestId};
 use std::time::Duration;
 
 const SETTLE: Duration = Duration::from_secs(120);
@@ -129,4 +130,92 @@ async fn a_leader_without_a_quorum_serves_no_read_and_gives_no_order() {
     };
     datanode.report(leader, vec![unknown]).await.unwrap();
     assert!(datanode.heartbeat(leader).await.is_none_or(|commands| commands.is_empty()));
+}
+
+/// Followers wait for a silent leader for longer than one that goes takes to have another one lead.
+const ELECTION_TIMEOUT_MS: u64 = 4_000;
+
+async fn patient_cluster(count: u64) -> Cluster {
+    Cluster::started(count, |config| config.election_timeout_ms = ELECTION_TIMEOUT_MS).await
+}
+
+async fn make_bucket(cluster: &Cluster, number: usize) {
+    let request = NamenodeRequest::CreateBucket {
+        bucket: format!("bucket-{number}").as_str().into(),
+        owner: "owner".into(),
+        region: "here".to_owned(),
+        object_lock: false,
+        documents: Vec::new(),
+    };
+    match cluster.ask_leader(request).await {
+        Ok(_) => {}
+        // It was asked again, because a leader was elected on a machine that is busy with other things.
+        Err(failure) => assert_eq!(failure.code, ErrorCode::BucketAlreadyOwnedByYou, "{failure}"),
+    }
+}
+
+/// Has the leader hand over; who led. On a busy machine it may give up, and is asked again.
+async fn hand_over(cluster: &Cluster) -> usize {
+    let mut old = 0;
+    wait_until("another leads when the leader has handed over", SETTLE, async || {
+        old = cluster.leader().await;
+        let namenode = cluster.namenode(old);
+        let own = namenode.raft().metrics().borrow().id;
+        namenode.hand_over().await && namenode.raft().metrics().borrow().current_leader.is_some_and(|now| now != own)
+    })
+    .await;
+    old
+}
+
+async fn hands_over(count: u64) {
+    let mut cluster = patient_cluster(count).await;
+    // Whatever is asked meanwhile is done by the one or by the other.
+    let working = async {
+        for number in 0..20 {
+            make_bucket(&cluster, number).await;
+        }
+    };
+    let (old, ()) = tokio::join!(hand_over(&cluster), working);
+    cluster.stop(old).await;
+    assert_ne!(hand_over(&cluster).await, old);
+    make_bucket(&cluster, 20).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_three_a_leader_that_goes_has_another_lead_before() {
+    hands_over(3).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_five_a_leader_that_goes_has_another_lead_before() {
+    hands_over(5).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leader_that_is_removed_has_another_lead_before() {
+    let cluster = patient_cluster(3).await;
+    let mut removed = None;
+    wait_until("the leader says who goes on", SETTLE, async || {
+        let old = cluster.leader().await;
+        let name = cluster.configs[old].name();
+        let answer = cluster.ask(old, NamenodeRequest::ChangePeers(PeerChange::Remove { name: name.clone() })).await;
+        removed = Some(name);
+        let others: Vec<&str> = (0..3).filter(|at| *at != old).map(|at| cluster.address(at)).collect();
+        matches!(answer, Err(Failure { code: ErrorCode::NotLeader { leader: Some(leader) }, .. }) if others.contains(&leader.as_str()))
+    })
+    .await;
+    let remove = PeerChange::Remove { name: removed.unwrap() };
+    wait_until("it is no peer any more", SETTLE, async || {
+        let reply = cluster.ask_leader(NamenodeRequest::ChangePeers(remove.clone())).await.unwrap();
+        matches!(reply, NamenodeReply::PeersChanged(progress) if progress.done)
+    })
+    .await;
+    make_bucket(&cluster, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_only_voter_has_nobody_to_hand_over_to() {
+    let cluster = Cluster::started(1, |_| {}).await;
+    assert!(!cluster.namenode(0).hand_over().await);
+    make_bucket(&cluster, 0).await;
 }
