@@ -40,8 +40,14 @@ pub fn is_running(pid: u32, config: &Path) -> bool {
     // The state follows the program's name, which is in parentheses and may hold anything.
     let zombie = status.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']));
     let Ok(arguments) = fs::read(format!("/proc/{pid}/cmdline")) else { return false };
+    !zombie && is_started_with(&arguments, config)
+}
+
+/// Whether a command line names the configuration. One that is being started has none for a moment: on a busy machine for long
+/// enough to be looked at.
+fn is_started_with(arguments: &[u8], config: &Path) -> bool {
     let config = config.as_os_str().as_encoded_bytes();
-    !zombie && arguments.split(|byte| *byte == 0).any(|argument| argument == config)
+    arguments.is_empty() || arguments.split(|byte| *byte == 0).any(|argument| argument == config)
 }
 
 /// SIGKILL.
@@ -74,4 +80,18 @@ pub async fn health(address: &str, what: &str) -> anyhow::Result<()> {
         bail!("{}", answer.lines().last().unwrap_or("no answer"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_known_by_its_configuration_and_has_no_words_yet_when_it_begins() {
+        let config = Path::new("/cluster/gateway-1/config.toml");
+        let line = b"granary\0gateway\0--config\0/cluster/gateway-1/config.toml\0";
+        assert!(is_started_with(line, config));
+        assert!(is_started_with(b"", config));
+        assert!(!is_started_with(b"granary\0gateway\0--config\0/cluster/gateway-10/config.toml\0", config));
+    }
 }
