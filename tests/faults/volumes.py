@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 
-from store import Failed
+from store import Failed, until
 
 MOUNT = {"ext4": ["mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0"], "xfs": ["mkfs.xfs", "-q"]}
 NEEDED = {"ext4": ["mkfs.ext4"], "xfs": ["mkfs.xfs"]}
@@ -26,6 +26,10 @@ def require(*programs):
     missing = [program for program in programs if shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin") is None]
     if missing:
         raise Failed(f"not installed: {', '.join(missing)}")
+
+
+# How long a killed process may hold on to its files: its threads may wait for a disk.
+LET_GO_S = 120
 
 
 class Image:
@@ -51,19 +55,20 @@ class Image:
         sh("xfs_io", "-x", "-c", "shutdown", self.at)
 
     def unmount(self):
+        """Returns when the file system is gone: mounted once more beside itself it would be two."""
         if self.device is None:
             return
-        for _ in range(50):
-            if subprocess.run(["umount", str(self.at)], capture_output=True).returncode == 0:
-                break
-            subprocess.run(["sleep", "0.1"])
-        else:
-            sh("umount", "-l", self.at)
+        until(f"{self.at} to be let go of", LET_GO_S, lambda: sh("umount", self.at) == "")
+        self.detach()
+
+    def detach(self):
         sh("losetup", "--detach", self.device, check=False)
         self.device = None
 
     def remove(self):
-        self.unmount()
+        if self.device is not None:
+            sh("umount", "-l", self.at, check=False)
+            self.detach()
         self.file.unlink(missing_ok=True)
 
 

@@ -39,12 +39,14 @@ pub fn is_running(pid: u32, config: &Path) -> bool {
     let Ok(status) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
     // The state follows the program's name, which is in parentheses and may hold anything.
     let zombie = status.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X']));
+    // Its other threads may still wait for a disk, with its files locked.
+    let ended = zombie && fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count) <= 1;
     let Ok(arguments) = fs::read(format!("/proc/{pid}/cmdline")) else { return false };
-    !zombie && is_started_with(&arguments, config)
+    !ended && is_started_with(&arguments, config)
 }
 
-/// Whether a command line names the configuration. One that is being started has none for a moment: on a busy machine for long
-/// enough to be looked at.
+/// Whether a command line names the configuration. A process that is being started has none for a moment, which on a busy machine
+/// is long enough to be looked at, and one that ends has none any more.
 fn is_started_with(arguments: &[u8], config: &Path) -> bool {
     let config = config.as_os_str().as_encoded_bytes();
     arguments.is_empty() || arguments.split(|byte| *byte == 0).any(|argument| argument == config)
