@@ -21,7 +21,7 @@ pub struct SealSalt(pub [u8; 16]);
 pub struct ObjectEncryption {
     /// Who holds the key that unwraps the data key.
     pub mode: EncryptionMode,
-    /// The object's data key, sealed under that key.
+    /// The object's data key, sealed under that key; those of two layers one behind the other (`sealing`).
     pub wrapped_key: Vec<u8>,
     /// The salt of an object written in one piece. Parts have their own: [`crate::object::PartInfo::salt`].
     pub salt: SealSalt,
@@ -46,6 +46,20 @@ pub enum EncryptionMode {
         /// MD5 of the key, by which the client shows that it has the same one.
         key_md5: [u8; 16],
     },
+    /// DSSE-KMS: two layers, one under a key of the key store and one under the store's own.
+    DualKms {
+        /// The key, as the request or the bucket's default named it.
+        key_id: String,
+        /// The encryption context, base64 of JSON as it was sent.
+        context: Option<String>,
+    },
+}
+
+impl EncryptionMode {
+    /// Whether the bytes are encrypted twice, under keys that know nothing of each other.
+    pub const fn is_dual_layer(&self) -> bool {
+        matches!(self, Self::DualKms { .. })
+    }
 }
 
 /// Bytes that `plain` bytes take when sealed.

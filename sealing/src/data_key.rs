@@ -2,16 +2,12 @@
 //!
 //! No key here can be printed or serialized, and its bytes are overwritten when it is dropped.
 
-use granary_protocol::encryption::SealSalt;
 use ring::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
 use ring::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 use zeroize::Zeroize;
 
 /// Bytes of every key: AES-256.
 pub const KEY_BYTES: usize = 32;
-
-/// What segment keys are derived for. Changed only together with the format of the sealed bytes.
-const SEGMENT_PURPOSE: &[u8] = b"granary object segments 1";
 
 /// What part tags are derived for.
 const TAG_PURPOSE: &[u8] = b"granary part tags 1";
@@ -86,11 +82,6 @@ impl KeyType for TagLength {
     fn len(&self) -> usize {
         16
     }
-}
-
-/// The key that seals the segments of one object or part.
-pub(crate) fn segment_key(data_key: &DataKey, salt: &SealSalt) -> LessSafeKey {
-    derive(data_key.expose(), &salt.0, SEGMENT_PURPOSE)
 }
 
 #[cfg(test)]

@@ -4,11 +4,10 @@
 //! when all of its segments were. Bound: less than one segment waits for its rest; what comes out is never longer than
 //! what went in and that.
 
-use crate::data_key::{DataKey, segment_key};
-use crate::segment::{Position, SEGMENT, TAG, open};
+use crate::layers::{LayerKeys, SegmentKeys};
+use crate::segment::{Position, SEGMENT, TAG};
 use bytes::{Bytes, BytesMut};
 use granary_protocol::encryption::{SEGMENT_BYTES, SealedRun};
-use ring::aead::LessSafeKey;
 use std::collections::VecDeque;
 
 /// Why sealed bytes could not be opened.
@@ -30,7 +29,7 @@ pub enum OpenError {
 
 /// Opens the sealed bytes of one window, run after run.
 pub struct WindowOpener {
-    data_key: DataKey,
+    keys: LayerKeys,
     runs: VecDeque<SealedRun>,
     current: Option<OpenRun>,
     /// Sealed bytes of a segment that is not complete yet.
@@ -39,7 +38,7 @@ pub struct WindowOpener {
 
 /// A run that is being opened.
 struct OpenRun {
-    key: LessSafeKey,
+    keys: SegmentKeys,
     run: SealedRun,
     /// The next segment.
     index: u64,
@@ -47,9 +46,9 @@ struct OpenRun {
 
 impl WindowOpener {
     /// An opener for the window that `runs` describe.
-    pub fn new(data_key: DataKey, runs: Vec<SealedRun>) -> Self {
+    pub fn new(keys: LayerKeys, runs: Vec<SealedRun>) -> Self {
         let runs = runs.into_iter().filter(|run| run.length > 0).collect();
-        let mut opener = Self { data_key, runs, current: None, waiting: BytesMut::new() };
+        let mut opener = Self { keys, runs, current: None, waiting: BytesMut::new() };
         opener.begin_run();
         opener
     }
@@ -88,7 +87,7 @@ impl WindowOpener {
 
     fn begin_run(&mut self) {
         self.current = self.runs.pop_front().map(|run| OpenRun {
-            key: segment_key(&self.data_key, &run.salt),
+            keys: SegmentKeys::new(&self.keys, &run.salt),
             run,
             index: run.offset / SEGMENT_BYTES,
         });
@@ -115,7 +114,7 @@ impl OpenRun {
         let start = plain.len();
         plain.extend_from_slice(head);
         plain.extend_from_slice(tail);
-        let opened = open(&self.key, self.position(), &mut plain[start..]);
+        let opened = self.keys.open(self.position(), &mut plain[start..]);
         let length = opened.ok_or(OpenError::NotAuthentic { index: self.index })?;
         let segment_start = self.index * SEGMENT_BYTES;
         // The window may begin and end within a segment.

@@ -1,6 +1,6 @@
 //! An object's bytes as users see them, however they are stored.
 
-use crate::data_key::DataKey;
+use crate::layers::LayerKeys;
 use crate::opener::{OpenError, WindowOpener};
 use bytes::Bytes;
 use granary_client::{Client, ContentReader};
@@ -15,15 +15,15 @@ pub struct ObjectReader {
 }
 
 impl ObjectReader {
-    /// A reader of the window that `read` locates, opened with `data_key` if it is sealed.
-    pub fn new(client: &Client, read: ObjectRead, data_key: Option<DataKey>) -> Self {
-        let opener = data_key.map(|data_key| WindowOpener::new(data_key, read.sealed.clone()));
+    /// A reader of the window that `read` locates, opened with `keys` if it is sealed.
+    pub fn new(client: &Client, read: ObjectRead, keys: Option<LayerKeys>) -> Self {
+        let opener = keys.map(|keys| WindowOpener::new(keys, read.sealed.clone()));
         Self { stored: client.read(read), opener }
     }
 
     /// A reader of what `stored` reads, the sealed bytes of `runs` one after another.
-    pub fn of_stored(stored: ContentReader, runs: Vec<SealedRun>, data_key: DataKey) -> Self {
-        Self { stored, opener: Some(WindowOpener::new(data_key, runs)) }
+    pub fn of_stored(stored: ContentReader, runs: Vec<SealedRun>, keys: LayerKeys) -> Self {
+        Self { stored, opener: Some(WindowOpener::new(keys, runs)) }
     }
 
     /// The next piece, at most 1 MiB and a segment; `None` after the last. Not to be called again after an error.

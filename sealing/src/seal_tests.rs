@@ -1,6 +1,7 @@
 //! Sealing and opening together, on what a store does with sealed bytes.
 
 use crate::data_key::DataKey;
+use crate::layers::LayerKeys;
 use crate::opener::{OpenError, WindowOpener};
 use crate::sealer::StreamSealer;
 use granary_protocol::encryption::{SEGMENT_BYTES, SealSalt, SealedRun, TAG_BYTES, sealed_length, sealed_range};
@@ -8,8 +9,8 @@ use proptest::prelude::*;
 
 const SEALED: usize = (SEGMENT_BYTES + TAG_BYTES) as usize;
 
-fn key() -> DataKey {
-    DataKey::new([7; 32])
+fn key() -> LayerKeys {
+    LayerKeys::dual(DataKey::new([7; 32]), DataKey::new([6; 32]))
 }
 
 fn pattern(length: usize) -> Vec<u8> {
@@ -66,7 +67,7 @@ fn another_key_or_salt_opens_nothing() {
     let bytes = sealed(&plain, salt, 1000);
     let wrong_salt = whole(1000, SealSalt([4; 16]));
     assert_eq!(opened(wrong_salt, &bytes, 1000), Err(OpenError::NotAuthentic { index: 0 }));
-    let mut wrong_key = WindowOpener::new(DataKey::new([8; 32]), whole(1000, salt));
+    let mut wrong_key = WindowOpener::new(DataKey::new([8; 32]).into(), whole(1000, salt));
     assert_eq!(wrong_key.push(&bytes), Err(OpenError::NotAuthentic { index: 0 }));
 }
 

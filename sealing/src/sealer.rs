@@ -2,15 +2,14 @@
 //!
 //! Bound: one segment is held back, because only its successor or the end tells whether it is the last.
 
-use crate::data_key::{DataKey, segment_key};
-use crate::segment::{Position, SEGMENT, TAG, seal};
+use crate::layers::{LayerKeys, SegmentKeys};
+use crate::segment::{Position, SEGMENT, TAG};
 use bytes::{Bytes, BytesMut};
 use granary_protocol::encryption::SealSalt;
-use ring::aead::LessSafeKey;
 
 /// Seals the bytes of one object or one part.
 pub struct StreamSealer {
-    key: LessSafeKey,
+    keys: SegmentKeys,
     /// The segment that `held` will be.
     index: u64,
     /// Plaintext of the segment that is being gathered; a whole one stays until more comes.
@@ -18,9 +17,9 @@ pub struct StreamSealer {
 }
 
 impl StreamSealer {
-    /// A sealer for what will be stored with this salt. No salt may be used twice with a data key.
-    pub fn new(data_key: &DataKey, salt: &SealSalt) -> Self {
-        Self { key: segment_key(data_key, salt), index: 0, held: BytesMut::new() }
+    /// A sealer for what will be stored with this salt. No salt may be used twice with an object's keys.
+    pub fn new(keys: &LayerKeys, salt: &SealSalt) -> Self {
+        Self { keys: SegmentKeys::new(keys, salt), index: 0, held: BytesMut::new() }
     }
 
     /// Takes plaintext of any length; the segments that it completes, sealed. Often none.
@@ -55,7 +54,7 @@ impl StreamSealer {
         sealed.extend_from_slice(&self.held);
         sealed.extend_from_slice(more);
         self.held.clear();
-        let tag = seal(&self.key, Position { index: self.index, is_last }, &mut sealed[start..]);
+        let tag = self.keys.seal(Position { index: self.index, is_last }, &mut sealed[start..]);
         sealed.extend_from_slice(&tag);
         self.index += 1;
     }

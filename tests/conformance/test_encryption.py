@@ -1,4 +1,4 @@
-"""Server-side encryption: the three modes on every way an object is written and read, and AWS's refusals."""
+"""Server-side encryption: the four modes on every way an object is written and read, and AWS's refusals."""
 
 import base64
 import hashlib
@@ -30,9 +30,10 @@ MODES = {
     "clear": ({}, {}),
     "s3": ({"ServerSideEncryption": "AES256"}, {}),
     "kms": ({"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "conformance"}, {}),
+    "dual": ({"ServerSideEncryption": "aws:kms:dsse", "SSEKMSKeyId": "conformance"}, {}),
     "customer": (ONE, ONE),
 }
-ENCRYPTED = ["s3", "kms", "customer"]
+ENCRYPTED = ["s3", "kms", "dual", "customer"]
 
 
 def said(answer):
@@ -97,16 +98,15 @@ def test_multipart(s3, bucket, key, mode, refused):
     listed = s3.list_parts(**upload)["Parts"]
     assert [(p["PartNumber"], p["ETag"], p["Size"]) for p in listed] == [
         (n["PartNumber"], n["ETag"], len(p)) for n, p in zip(named, parts)]
-    read_to_complete = read
     if mode == "customer":
         refused(lambda: s3.upload_part(**upload, PartNumber=1, Body=b"x"), "InvalidRequest", 400)
         refused(lambda: s3.upload_part(**upload, PartNumber=1, Body=b"x", **OTHER), "InvalidRequest", 400)
         refused(lambda: s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": named}, **OTHER), "InvalidRequest", 400)
-        # The parts are sealed already: completing them needs no key.
-        read_to_complete = {}
+        # boto3 creates uploads with a checksum algorithm, and then the key is needed to complete them.
+        refused(lambda: s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": named}), "InvalidRequest", 400)
     else:
         refused(lambda: s3.upload_part(**upload, PartNumber=1, Body=b"x", **ONE), "InvalidRequest", 400)
-    done = s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": named}, **read_to_complete)
+    done = s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": named}, **read)
     assert done["ETag"].endswith('-3"')
     whole = b"".join(parts)
     got = s3.get_object(Bucket=bucket, Key=key, **read)
@@ -118,6 +118,21 @@ def test_multipart(s3, bucket, key, mode, refused):
     for first, last in ((border - 1, border), (border, border + 65536), (2 * PART, 2 * PART + 10), (0, len(whole) - 1)):
         got = s3.get_object(Bucket=bucket, Key=key, Range=f"bytes={first}-{last}", **read)
         assert got["Body"].read() == whole[first:last + 1]
+
+
+def test_an_upload_without_a_checksum_algorithm_is_completed_without_the_key(s3, wire, bucket, key):
+    headers = {CUSTOMER + "algorithm": "AES256", CUSTOMER + "key": KEY, CUSTOMER + "key-md5": KEY_MD5}
+    path = f"/{bucket}/{key}"
+    created = wire.request("POST", path, [("uploads", "")], headers=headers).body.decode()
+    upload = ("uploadId", created.split("<UploadId>")[1].split("<")[0])
+    part = wire.request("PUT", path, [("partNumber", "1"), upload], headers=headers, body=b"sealed")
+    assert part.status == 200, part
+    etag = s3.list_parts(Bucket=bucket, Key=key, UploadId=upload[1])["Parts"][0]["ETag"]
+    named = f"<Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part>"
+    document = f"<CompleteMultipartUpload>{named}</CompleteMultipartUpload>".encode()
+    assert wire.request("POST", path, [upload], body=document).status == 200
+    got = s3.get_object(Bucket=bucket, Key=key, SSECustomerAlgorithm="AES256", SSECustomerKey=b"k" * 32)
+    assert got["Body"].read() == b"sealed"
 
 
 @pytest.mark.parametrize("size", [0, 1000, 6 * MIB])
@@ -238,8 +253,22 @@ def test_reads_name_no_method(wire, bucket, key):
             assert wire.request(method, f"/{bucket}/{key}", headers={METHOD: value}).status == 400
 
 
-def test_dual_layer_is_refused(s3, bucket, key, refused):
-    refused(lambda: s3.put_object(Bucket=bucket, Key=key, ServerSideEncryption="aws:kms:dsse"), "NotImplemented", 501)
+def test_dual_layer_by_default_and_without_bucket_keys(s3, make_bucket, key):
+    bucket = make_bucket()
+    by_default = {"SSEAlgorithm": "aws:kms:dsse", "KMSMasterKeyID": "conformance"}
+    rules = [{"ApplyServerSideEncryptionByDefault": by_default, "BucketKeyEnabled": True}]
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": rules})
+    shown = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    assert shown[0]["ApplyServerSideEncryptionByDefault"] == by_default
+    context = base64.b64encode(json.dumps({"tenant": "7"}).encode()).decode()
+    put = s3.put_object(Bucket=bucket, Key=key, Body=b"twice")
+    assert said(put) == {"ServerSideEncryption": "aws:kms:dsse", "SSEKMSKeyId": "conformance"}
+    assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"twice"
+    put = s3.put_object(Bucket=bucket, Key=key, Body=b"again", ServerSideEncryption="aws:kms:dsse",
+                        SSEKMSEncryptionContext=context, BucketKeyEnabled=True)
+    assert (put["SSEKMSEncryptionContext"], put["SSEKMSKeyId"].endswith("alias/aws/s3")) == (context, True)
+    assert "BucketKeyEnabled" not in put
+    assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"again"
 
 
 def test_kms_keys_and_contexts(s3, bucket, key):

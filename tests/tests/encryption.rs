@@ -18,6 +18,8 @@ type Headers = [(&'static str, &'static str)];
 const S3_KEY: &Headers = &[("x-amz-server-side-encryption", "AES256")];
 const KMS_KEY: &Headers =
     &[("x-amz-server-side-encryption", "aws:kms"), ("x-amz-server-side-encryption-aws-kms-key-id", "invoices")];
+const DUAL_KEY: &Headers =
+    &[("x-amz-server-side-encryption", "aws:kms:dsse"), ("x-amz-server-side-encryption-aws-kms-key-id", "invoices")];
 const CUSTOMER_KEY: &Headers = &[
     ("x-amz-server-side-encryption-customer-algorithm", "AES256"),
     ("x-amz-server-side-encryption-customer-key", "1sJ180oT/DdTcYz04YZp8mxmXffn6C5h3USXZtnFsig="),
@@ -80,12 +82,12 @@ async fn no_mode_leaves_plaintext_or_keys_on_disk() {
     s3.create_bucket("vault").await.unwrap();
     // Small and packed, and large with blocks of its own.
     for (size, repeats) in [("small", 10), ("large", 500_000)] {
-        for (mode, headers) in [("s3", S3_KEY), ("kms", KMS_KEY), ("customer", CUSTOMER_KEY)] {
+        for (mode, headers) in [("s3", S3_KEY), ("kms", KMS_KEY), ("dual", DUAL_KEY), ("customer", CUSTOMER_KEY)] {
             let body = Bytes::from(format!("secret of {mode} ").repeat(repeats));
             put(&mut s3, &format!("{size}/{mode}"), headers, body).await;
         }
     }
-    for (to, headers) in [("s3", S3_KEY), ("kms", KMS_KEY), ("customer", CUSTOMER_KEY)] {
+    for (to, headers) in [("s3", S3_KEY), ("kms", KMS_KEY), ("dual", DUAL_KEY), ("customer", CUSTOMER_KEY)] {
         let source = [("x-amz-copy-source", "/vault/small/customer")];
         let headers = [&source[..], SOURCE_CUSTOMER_KEY, headers].concat();
         put(&mut s3, &format!("copied/{to}"), &headers, Bytes::new()).await;
@@ -93,8 +95,11 @@ async fn no_mode_leaves_plaintext_or_keys_on_disk() {
     put_parts(&mut s3, "parts", KMS_KEY, &[], Pattern(1), PART + 1).await;
     // Without this the search might be blind.
     put(&mut s3, "clear", &[], Bytes::from("nothing secret ".repeat(10))).await;
-    for key in ["small/s3", "small/kms", "large/s3", "large/kms", "copied/s3", "copied/kms"] {
-        let answer = get(&mut s3, key, &[]).await.ok().unwrap();
+    for key in ["small", "large", "copied"]
+        .into_iter()
+        .flat_map(|size| ["s3", "kms", "dual"].map(|mode| format!("{size}/{mode}")))
+    {
+        let answer = get(&mut s3, &key, &[]).await.ok().unwrap();
         assert!(answer.body.starts_with(b"secret of "), "{key}");
         assert!(answer.headers.contains_key("x-amz-server-side-encryption"), "{key}");
     }
@@ -119,6 +124,7 @@ async fn ranges_of_an_encrypted_object_are_right_at_every_border() {
     let mut s3 = server.s3();
     s3.create_bucket("vault").await.unwrap();
     put_parts(&mut s3, "parts", CUSTOMER_KEY, CUSTOMER_KEY, pattern, length).await;
+    put_parts(&mut s3, "dual", DUAL_KEY, &[], pattern, length).await;
     // The same bytes written in one piece: a copy in clear, and one of that, sealed again.
     let source = [&[("x-amz-copy-source", "/vault/clear")], S3_KEY].concat();
     s3.put_pattern("vault", "clear", pattern, length, |_| {}).await.unwrap().ok().unwrap();
@@ -130,7 +136,7 @@ async fn ranges_of_an_encrypted_object_are_right_at_every_border() {
         [0, PART, last_part].map(|part| part + segment * SEGMENT)
     });
     let borders: Vec<u64> = part_borders.chain(segment_borders).filter(|border| *border <= length).collect();
-    for (key, headers) in [("parts", CUSTOMER_KEY), ("whole", &[])] {
+    for (key, headers) in [("parts", CUSTOMER_KEY), ("dual", &[]), ("whole", &[])] {
         for border in &borders {
             for (from, to) in [
                 (border.saturating_sub(1), *border),
@@ -162,11 +168,12 @@ async fn keys_outlive_a_restart_and_another_master_key_opens_nothing() {
     s3.create_bucket("vault").await.unwrap();
     put(&mut s3, "s3", S3_KEY, Bytes::from_static(b"kept")).await;
     put(&mut s3, "kms", KMS_KEY, Bytes::from_static(b"kept")).await;
+    put(&mut s3, "dual", DUAL_KEY, Bytes::from_static(b"kept")).await;
     put(&mut s3, "customer", CUSTOMER_KEY, Bytes::from_static(b"kept")).await;
     server.stop().unwrap();
     server.restart().await.unwrap();
     let mut s3 = server.s3();
-    for (key, headers) in [("s3", &[][..]), ("kms", &[]), ("customer", CUSTOMER_KEY)] {
+    for (key, headers) in [("s3", &[][..]), ("kms", &[]), ("dual", &[]), ("customer", CUSTOMER_KEY)] {
         assert_eq!(get(&mut s3, key, headers).await.ok().unwrap().body, "kept", "{key}");
     }
 
@@ -175,7 +182,7 @@ async fn keys_outlive_a_restart_and_another_master_key_opens_nothing() {
     fs::rename(&key_file, directory.path().join("lost")).unwrap();
     server.restart().await.unwrap();
     let mut s3 = server.s3();
-    for key in ["s3", "kms"] {
+    for key in ["s3", "kms", "dual"] {
         let refused = get(&mut s3, key, &[]).await;
         assert_eq!(
             (refused.status.as_u16(), refused.element("Code").as_deref()),

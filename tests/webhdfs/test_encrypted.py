@@ -12,7 +12,11 @@ import boto3
 import pytest
 from hdfs_native import Client
 
-MODES = {"s3": {"ServerSideEncryption": "AES256"}, "kms": {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "hadoop-test"}}
+MODES = {
+    "s3": {"ServerSideEncryption": "AES256"},
+    "kms": {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": "hadoop-test"},
+    "dual": {"ServerSideEncryption": "aws:kms:dsse", "SSEKMSKeyId": "hadoop-test"},
+}
 PART = 5 << 20
 
 

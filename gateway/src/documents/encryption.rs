@@ -31,10 +31,12 @@ pub(crate) enum DefaultAlgorithm {
     /// `AES256`: SSE-S3.
     #[default]
     S3,
-    /// `aws:kms`: SSE-KMS, with this key or the store's default one.
+    /// `aws:kms` or `aws:kms:dsse`: SSE-KMS, in one layer or two, with this key or the store's default one.
     Kms {
         /// The key as the document names it: an id, an alias or an ARN.
         key_id: Option<String>,
+        /// Whether in two layers.
+        dual_layer: bool,
     },
 }
 
@@ -63,8 +65,8 @@ impl Document for DefaultEncryption {
         xml.open("ApplyServerSideEncryptionByDefault");
         match &self.algorithm {
             DefaultAlgorithm::S3 => xml.element("SSEAlgorithm", "AES256"),
-            DefaultAlgorithm::Kms { key_id } => {
-                xml.element("SSEAlgorithm", "aws:kms");
+            DefaultAlgorithm::Kms { key_id, dual_layer } => {
+                xml.element("SSEAlgorithm", if *dual_layer { "aws:kms:dsse" } else { "aws:kms" });
                 if let Some(key_id) = key_id {
                     xml.element("KMSMasterKeyID", key_id);
                 }
@@ -94,11 +96,8 @@ fn read_algorithm(element: &Element) -> Result<DefaultAlgorithm, S3Error> {
             S3ErrorCode::InvalidArgument,
             "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse",
         )),
-        ("aws:kms", key_id) => Ok(DefaultAlgorithm::Kms { key_id }),
-        ("aws:kms:dsse", _) => Err(S3Error::with_message(
-            S3ErrorCode::NotImplemented,
-            "Dual-layer server-side encryption (aws:kms:dsse) is not implemented",
-        )),
+        ("aws:kms", key_id) => Ok(DefaultAlgorithm::Kms { key_id, dual_layer: false }),
+        ("aws:kms:dsse", key_id) => Ok(DefaultAlgorithm::Kms { key_id, dual_layer: true }),
         (_, _) => Err(malformed()),
     }
 }
@@ -126,11 +125,14 @@ mod tests {
 
     #[test]
     fn round_trip() {
-        let kms = |key_id: Option<&str>| DefaultAlgorithm::Kms { key_id: key_id.map(str::to_owned) };
+        let in_layers =
+            |key_id: Option<&str>, dual_layer| DefaultAlgorithm::Kms { key_id: key_id.map(str::to_owned), dual_layer };
+        let kms = |key_id| in_layers(key_id, false);
         for (inner, algorithm) in [
             ("<SSEAlgorithm>AES256</SSEAlgorithm>", DefaultAlgorithm::S3),
             ("<SSEAlgorithm>aws:kms</SSEAlgorithm>", kms(None)),
             ("<SSEAlgorithm>aws:kms</SSEAlgorithm><KMSMasterKeyID>k</KMSMasterKeyID>", kms(Some("k"))),
+            ("<SSEAlgorithm>aws:kms:dsse</SSEAlgorithm>", in_layers(None, true)),
         ] {
             let read = parse(&by_default(inner)).unwrap();
             assert_eq!(read.algorithm, algorithm);
@@ -152,7 +154,6 @@ mod tests {
             (&s3.repeat(2), S3ErrorCode::MalformedXML),
             (&by_default(""), S3ErrorCode::MalformedXML),
             (&by_default("<SSEAlgorithm>aes256</SSEAlgorithm>"), S3ErrorCode::MalformedXML),
-            (&by_default("<SSEAlgorithm>aws:kms:dsse</SSEAlgorithm>"), S3ErrorCode::NotImplemented),
             (
                 &by_default("<SSEAlgorithm>AES256</SSEAlgorithm><KMSMasterKeyID>k</KMSMasterKeyID>"),
                 S3ErrorCode::InvalidArgument,

@@ -2,7 +2,7 @@
 //! CreateMultipartUpload. Pure.
 
 use super::customer_key::CustomerKey;
-use crate::error::{S3Error, S3ErrorCode};
+use crate::error::S3Error;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
@@ -17,6 +17,11 @@ pub(super) const CONTEXT: &str = "x-amz-server-side-encryption-context";
 /// Whether a bucket key is used.
 pub(super) const BUCKET_KEY: &str = "x-amz-server-side-encryption-bucket-key-enabled";
 
+/// The method of SSE-KMS.
+pub(super) const KMS: &str = "aws:kms";
+/// The method of DSSE-KMS.
+pub(super) const DUAL_KMS: &str = "aws:kms:dsse";
+
 /// The longest encryption context, as it is sent.
 const CONTEXT_BYTES_MAX: usize = 8 << 10;
 
@@ -30,7 +35,7 @@ pub enum Asked {
     },
     /// SSE-S3.
     S3,
-    /// SSE-KMS.
+    /// SSE-KMS, in one layer or two (DSSE-KMS).
     Kms {
         /// The key, as named.
         key_id: Option<String>,
@@ -38,6 +43,8 @@ pub enum Asked {
         context: Option<String>,
         /// Whether to use a bucket key.
         bucket_key: Option<bool>,
+        /// Whether in two layers.
+        dual_layer: bool,
     },
     /// SSE-C.
     Customer(CustomerKey),
@@ -47,8 +54,7 @@ impl Asked {
     /// Reads the headers.
     ///
     /// # Errors
-    /// `InvalidArgument` for headers that contradict each other or say nothing known, `NotImplemented` for dual-layer
-    /// encryption, and those of [`CustomerKey::of_object`].
+    /// `InvalidArgument` for headers that contradict each other or say nothing known, and those of [`CustomerKey::of_object`].
     pub fn read(headers: &HeaderMap) -> Result<Self, S3Error> {
         let method = text(headers, METHOD);
         let key_id = text(headers, KEY_ID);
@@ -66,15 +72,11 @@ impl Asked {
         let bucket_key = bucket_key(headers)?;
         let context = text(headers, CONTEXT);
         match method {
-            Some("aws:kms") => {
+            Some(kms @ (KMS | DUAL_KMS)) => {
                 let key_id = key_id.map(str::to_owned);
-                Ok(Self::Kms { key_id, context: context.map(check_context).transpose()?, bucket_key })
+                let context = context.map(check_context).transpose()?;
+                Ok(Self::Kms { key_id, context, bucket_key, dual_layer: kms == DUAL_KMS })
             }
-            Some("aws:kms:dsse") => Err(S3Error::with_message(
-                S3ErrorCode::NotImplemented,
-                "Dual-layer server-side encryption (aws:kms:dsse) is not implemented",
-            )
-            .field("Header", METHOD)),
             Some(other) if other != "AES256" => {
                 Err(S3Error::invalid_argument("The encryption method specified is not supported", METHOD, other))
             }
@@ -138,6 +140,7 @@ fn check_context(sent: &str) -> Result<String, S3Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::S3ErrorCode;
     use http::{HeaderName, HeaderValue};
 
     fn read(pairs: &[(&'static str, &str)]) -> Result<Asked, S3Error> {
@@ -156,12 +159,19 @@ mod tests {
         assert!(matches!(read(&[(METHOD, "AES256")]), Ok(Asked::S3)));
         let context = STANDARD.encode(r#"{"a":"b"}"#);
         match read(&[(METHOD, "aws:kms"), (KEY_ID, "k"), (CONTEXT, &context), (BUCKET_KEY, "false")]) {
-            Ok(Asked::Kms { key_id: Some(key_id), context: Some(kept), bucket_key: Some(false) }) => {
+            Ok(Asked::Kms {
+                key_id: Some(key_id),
+                context: Some(kept),
+                bucket_key: Some(false),
+                dual_layer: false,
+            }) => {
                 assert_eq!((key_id.as_str(), kept), ("k", context));
             }
             other => panic!("{other:?}"),
         }
         assert!(matches!(read(&[(METHOD, "aws:kms")]), Ok(Asked::Kms { key_id: None, context: None, .. })));
+        let dual = read(&[(METHOD, "aws:kms:dsse"), (KEY_ID, "k")]);
+        assert!(matches!(dual, Ok(Asked::Kms { key_id: Some(_), dual_layer: true, .. })));
     }
 
     #[test]
@@ -185,13 +195,13 @@ mod tests {
             read(&[(METHOD, "AES256"), (KEY_ID, "k")]),
             read(&[(METHOD, "aes:kms")]),
             read(&[(METHOD, "aes256")]),
+            with(&[(METHOD, "aws:kms:dsse")]),
             read(&[(METHOD, "aws:kms"), (BUCKET_KEY, "yes")]),
             read(&[(METHOD, "aws:kms"), (CONTEXT, "%")]),
             read(&[(METHOD, "aws:kms"), (CONTEXT, &not_a_map)]),
         ] {
             assert_eq!(refused.unwrap_err().code(), S3ErrorCode::InvalidArgument);
         }
-        assert_eq!(read(&[(METHOD, "aws:kms:dsse")]).unwrap_err().code(), S3ErrorCode::NotImplemented);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::customer_key::CustomerKey;
 use crate::documents::{DefaultAlgorithm, DefaultEncryption};
 use crate::error::{S3Error, S3ErrorCode};
 use granary_protocol::encryption::EncryptionMode;
-use granary_sealing::{DEFAULT_KMS_KEY, KeyName, NotAKey, parse_key_id};
+use granary_sealing::{DEFAULT_KMS_KEY, NotAKey, parse_key_id};
 
 /// What keys are called here.
 #[derive(Clone, Debug)]
@@ -25,17 +25,33 @@ pub enum Plan {
     S3,
     /// Sealed under a KMS key.
     Kms {
-        /// The key.
-        name: KeyName,
-        /// As responses show it.
+        /// The key, as responses show it.
         shown: String,
         /// The encryption context.
         context: Option<String>,
-        /// Whether a bucket key is used.
-        bucket_key: bool,
+        /// In how many layers, and with a bucket key or not.
+        layers: KmsLayers,
     },
     /// Sealed under the client's key.
     Customer(CustomerKey),
+}
+
+/// How a KMS key is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KmsLayers {
+    /// SSE-KMS.
+    One {
+        /// Whether a bucket key is used.
+        bucket_key: bool,
+    },
+    /// DSSE-KMS, for which there are no bucket keys: whether one is asked for does not matter.
+    Two,
+}
+
+impl KmsLayers {
+    fn new(dual_layer: bool, bucket_key: bool) -> Self {
+        if dual_layer { Self::Two } else { Self::One { bucket_key } }
+    }
 }
 
 impl Plan {
@@ -57,13 +73,15 @@ impl Plan {
             }
             Asked::Customer(key) => Ok(Self::Customer(key)),
             Asked::S3 => Ok(Self::S3),
-            Asked::Kms { key_id, context, bucket_key } => {
-                Self::kms(key_id, context, bucket_key.unwrap_or(default_bucket_key), realm)
+            Asked::Kms { key_id, context, bucket_key, dual_layer } => {
+                let layers = KmsLayers::new(dual_layer, bucket_key.unwrap_or(default_bucket_key));
+                Self::kms(key_id, context, layers, realm)
             }
             Asked::Nothing { bucket_key } => match default.map(|default| &default.algorithm) {
                 Some(DefaultAlgorithm::S3) => Ok(Self::S3),
-                Some(DefaultAlgorithm::Kms { key_id }) => {
-                    Self::kms(key_id.clone(), None, bucket_key.unwrap_or(default_bucket_key), realm)
+                Some(DefaultAlgorithm::Kms { key_id, dual_layer }) => {
+                    let layers = KmsLayers::new(*dual_layer, bucket_key.unwrap_or(default_bucket_key));
+                    Self::kms(key_id.clone(), None, layers, realm)
                 }
                 None => Ok(by_default),
             },
@@ -73,12 +91,13 @@ impl Plan {
     fn kms(
         key_id: Option<String>,
         context: Option<String>,
-        bucket_key: bool,
+        layers: KmsLayers,
         realm: &KeyRealm,
     ) -> Result<Self, S3Error> {
         let shown = key_id
             .unwrap_or_else(|| format!("arn:aws:kms:{}:{}:alias/{DEFAULT_KMS_KEY}", realm.region, realm.account_id));
-        Ok(Self::Kms { name: key_named(&shown, &realm.region)?, shown, context, bucket_key })
+        check_key_id(&shown, &realm.region)?;
+        Ok(Self::Kms { shown, context, layers })
     }
 
     /// The mode that is kept with the object; `None` in clear.
@@ -86,20 +105,25 @@ impl Plan {
         match self {
             Self::Clear => None,
             Self::S3 => Some(EncryptionMode::S3),
-            Self::Kms { shown, context, bucket_key, .. } => {
-                Some(EncryptionMode::Kms { key_id: shown.clone(), context: context.clone(), bucket_key: *bucket_key })
+            Self::Kms { shown, context, layers, .. } => {
+                let (key_id, context) = (shown.clone(), context.clone());
+                Some(match *layers {
+                    KmsLayers::One { bucket_key } => EncryptionMode::Kms { key_id, context, bucket_key },
+                    KmsLayers::Two => EncryptionMode::DualKms { key_id, context },
+                })
             }
             Self::Customer(key) => Some(EncryptionMode::Customer { key_md5: key.md5 }),
         }
     }
 }
 
-/// The key that `named` means, in a store of this region.
+/// Judges whether `named` can be a key, in a store of this region.
 ///
 /// # Errors
 /// `KMS.NotFoundException`, as AWS answers whatever is no key.
-pub(super) fn key_named(named: &str, region: &str) -> Result<KeyName, S3Error> {
+fn check_key_id(named: &str, region: &str) -> Result<(), S3Error> {
     parse_key_id(named, region)
+        .map(|_name| ())
         .map_err(|NotAKey(message)| S3Error::with_message(S3ErrorCode::KmsNotFoundException, message))
 }
 
@@ -112,14 +136,14 @@ mod tests {
     }
 
     fn asked_kms(key_id: Option<&str>, bucket_key: Option<bool>) -> Asked {
-        Asked::Kms { key_id: key_id.map(str::to_owned), context: None, bucket_key }
+        Asked::Kms { key_id: key_id.map(str::to_owned), context: None, bucket_key, dual_layer: false }
     }
 
     #[test]
     fn the_request_wins_over_the_bucket_and_the_bucket_over_the_store() {
         let nothing = || Asked::Nothing { bucket_key: None };
         let kms = DefaultEncryption {
-            algorithm: DefaultAlgorithm::Kms { key_id: Some("k".to_owned()) },
+            algorithm: DefaultAlgorithm::Kms { key_id: Some("k".to_owned()), dual_layer: false },
             bucket_key: true,
             customer_keys_blocked: None,
         };
@@ -139,5 +163,12 @@ mod tests {
         let default_key = "arn:aws:kms:us-east-1:111122223333:alias/aws/s3";
         assert_eq!(plan(asked_kms(None, None), None), mode(default_key, false));
         assert_eq!(Plan::new(nothing(), None, Plan::S3, &realm()).unwrap().mode(), Some(EncryptionMode::S3));
+        let dual = |key_id: &str| Some(EncryptionMode::DualKms { key_id: key_id.to_owned(), context: None });
+        let asked_dual = Asked::Kms { key_id: None, context: None, bucket_key: Some(true), dual_layer: true };
+        assert_eq!(plan(asked_dual, Some(&kms)), dual(default_key));
+        let algorithm = DefaultAlgorithm::Kms { key_id: Some("k".to_owned()), dual_layer: true };
+        let default = DefaultEncryption { algorithm, ..kms };
+        assert_eq!(plan(nothing(), Some(&default)), dual("k"));
+        assert_eq!(plan(asked_kms(Some("l"), None), Some(&default)), mode("l", true));
     }
 }

@@ -19,10 +19,10 @@ pub fn check_key(kept: Option<&ObjectEncryption>, sent: Option<&CustomerKey>) ->
         )
         .field("ArgumentName", "x-amz-server-side-encryption")),
         (Some(EncryptionMode::Customer { .. }), None) => Err(key_required()),
-        (Some(EncryptionMode::S3 | EncryptionMode::Kms { .. }) | None, Some(_)) => {
+        (Some(EncryptionMode::S3 | EncryptionMode::Kms { .. } | EncryptionMode::DualKms { .. }) | None, Some(_)) => {
             Err(S3Error::invalid_request("The encryption parameters are not applicable to this object."))
         }
-        (Some(EncryptionMode::S3 | EncryptionMode::Kms { .. }) | None, None) => Ok(()),
+        (Some(EncryptionMode::S3 | EncryptionMode::Kms { .. } | EncryptionMode::DualKms { .. }) | None, None) => Ok(()),
     }
 }
 
@@ -33,12 +33,14 @@ pub fn check_key(kept: Option<&ObjectEncryption>, sent: Option<&CustomerKey>) ->
 pub fn check_upload_key(kept: Option<&ObjectEncryption>, sent: Option<&CustomerKey>) -> Result<(), S3Error> {
     let message = match (kept.map(|kept| &kept.mode), sent) {
         (Some(EncryptionMode::Customer { key_md5 }), Some(sent)) if sent.is_of(key_md5) => return Ok(()),
-        (Some(EncryptionMode::S3 | EncryptionMode::Kms { .. }) | None, None) => return Ok(()),
+        (Some(EncryptionMode::S3 | EncryptionMode::Kms { .. } | EncryptionMode::DualKms { .. }) | None, None) => {
+            return Ok(());
+        }
         (Some(EncryptionMode::Customer { .. }), Some(_)) => {
             "The provided encryption parameters did not match the ones used originally."
         }
         (Some(EncryptionMode::Customer { .. }), None)
-        | (Some(EncryptionMode::S3 | EncryptionMode::Kms { .. }) | None, Some(_)) => {
+        | (Some(EncryptionMode::S3 | EncryptionMode::Kms { .. } | EncryptionMode::DualKms { .. }) | None, Some(_)) => {
             "The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate \
              encryption parameters."
         }

@@ -1,6 +1,6 @@
 //! The headers that say how an object is encrypted. They are sent only for bytes that are.
 
-use super::asked::{BUCKET_KEY, CONTEXT, KEY_ID, METHOD};
+use super::asked::{BUCKET_KEY, CONTEXT, DUAL_KMS, KEY_ID, KMS, METHOD};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use granary_protocol::encryption::{EncryptionMode, ObjectEncryption};
@@ -17,14 +17,12 @@ pub fn insert_encryption(headers: &mut HeaderMap, kept: Option<&ObjectEncryption
             headers.insert(METHOD, HeaderValue::from_static("AES256"));
         }
         EncryptionMode::Kms { key_id, context: _, bucket_key } => {
-            headers.insert(METHOD, HeaderValue::from_static("aws:kms"));
-            if let Ok(key_id) = HeaderValue::from_str(key_id) {
-                headers.insert(KEY_ID, key_id);
-            }
+            insert_kms(headers, KMS, key_id);
             if *bucket_key {
                 headers.insert(BUCKET_KEY, HeaderValue::from_static("true"));
             }
         }
+        EncryptionMode::DualKms { key_id, context: _ } => insert_kms(headers, DUAL_KMS, key_id),
         EncryptionMode::Customer { key_md5 } => {
             let md5 = STANDARD.encode(key_md5);
             headers.insert(CUSTOMER_ALGORITHM, HeaderValue::from_static("AES256"));
@@ -33,10 +31,19 @@ pub fn insert_encryption(headers: &mut HeaderMap, kept: Option<&ObjectEncryption
     }
 }
 
+fn insert_kms(headers: &mut HeaderMap, method: &'static str, key_id: &str) {
+    headers.insert(METHOD, HeaderValue::from_static(method));
+    if let Ok(key_id) = HeaderValue::from_str(key_id) {
+        headers.insert(KEY_ID, key_id);
+    }
+}
+
 /// What PUT, copy and the creation of an upload answer: the context they were given as well.
 pub fn insert_new_encryption(headers: &mut HeaderMap, kept: Option<&ObjectEncryption>) {
     insert_encryption(headers, kept);
-    if let Some(ObjectEncryption { mode: EncryptionMode::Kms { context: Some(context), .. }, .. }) = kept
+    let Some(kept) = kept else { return };
+    if let EncryptionMode::Kms { context: Some(context), .. } | EncryptionMode::DualKms { context: Some(context), .. } =
+        &kept.mode
         && let Ok(context) = HeaderValue::from_str(context)
     {
         headers.insert(CONTEXT, context);

@@ -2,14 +2,15 @@
 
 use super::asked::Asked;
 use super::customer_key::CustomerKey;
-use super::plan::{KeyRealm, Plan, key_named};
+use super::plan::{KeyRealm, Plan};
 use crate::documents::DefaultEncryption;
 use crate::error::{S3Error, S3ErrorCode};
 use crate::server::Refusal;
 use granary_protocol::encryption::{EncryptionMode, ObjectEncryption, SealSalt};
 use granary_protocol::{ErrorCode, Failure};
 use granary_sealing::{
-    DataKey, KeyName, KeyStore, KeyStoreError, StreamSealer, TagKey, hides_md5, wrapping, wrapping_context,
+    KeyStore, KeyStoreError, LayerKeys, StreamSealer, TagKey, hides_md5, open_data_keys, wrap_data_keys, wrapping,
+    wrapping_context,
 };
 use std::sync::Arc;
 
@@ -22,11 +23,11 @@ pub struct Encryption {
     seals_by_default: bool,
 }
 
-/// An object that is to be sealed: what is kept with it, and its data key.
+/// An object that is to be sealed: what is kept with it, and its data keys.
 pub struct NewSeal {
     /// What is kept with the object.
     pub kept: ObjectEncryption,
-    data_key: DataKey,
+    keys: LayerKeys,
 }
 
 /// A content that is to be sealed, an object's or a part's.
@@ -54,7 +55,7 @@ impl NewSeal {
     pub fn content(&self) -> ContentSeal {
         let salt = self.kept.salt;
         let tag = if hides_md5(&self.kept.mode) { TagRule::Random } else { TagRule::Md5 };
-        ContentSeal { salt, sealer: StreamSealer::new(&self.data_key, &salt), tag }
+        ContentSeal { salt, sealer: StreamSealer::new(&self.keys, &salt), tag }
     }
 }
 
@@ -107,18 +108,19 @@ impl Encryption {
         default.cloned().or_else(|| self.seals_by_default.then(DefaultEncryption::default))
     }
 
-    /// Makes the data key of an object; `None` for one in clear.
+    /// Makes the data keys of an object; `None` for one in clear.
     ///
     /// # Errors
     /// Those of the key store, in AWS's words.
     pub async fn begin(&self, plan: &Plan) -> Result<Option<NewSeal>, Refusal> {
-        let data_key = DataKey::generate().map_err(no_randomness)?;
-        let Some(kept) = self.wrap(plan, new_salt()?, &data_key).await? else { return Ok(None) };
-        Ok(Some(NewSeal { kept, data_key }))
+        let Some(mode) = plan.mode() else { return Ok(None) };
+        let keys = LayerKeys::generate(&mode).map_err(no_randomness)?;
+        let Some(kept) = self.wrap(plan, new_salt()?, &keys).await? else { return Ok(None) };
+        Ok(Some(NewSeal { kept, keys }))
     }
 
-    /// Seals an existing data key for another plan, so that the bytes need not change; `None` for one in clear, which
-    /// bytes that are sealed cannot be.
+    /// Seals existing data keys for another plan of as many layers, so that the bytes need not change; `None` for one in
+    /// clear, which bytes that are sealed cannot be.
     ///
     /// # Errors
     /// As [`Encryption::begin`].
@@ -126,49 +128,50 @@ impl Encryption {
         &self,
         plan: &Plan,
         salt: SealSalt,
-        data_key: &DataKey,
+        keys: &LayerKeys,
     ) -> Result<Option<ObjectEncryption>, Refusal> {
         let Some(mode) = plan.mode() else { return Ok(None) };
-        let context = wrapping_context(&mode);
         let wrapped_key = match plan {
-            Plan::Clear => return Ok(None),
-            Plan::S3 => self.keys()?.wrap(&KeyName::Store, &context, data_key).await.map_err(refusal)?,
-            Plan::Kms { name, .. } => self.keys()?.wrap(name, &context, data_key).await.map_err(refusal)?,
-            Plan::Customer(customer) => wrapping::wrap(&customer.key, &context, data_key).map_err(no_randomness)?,
+            Plan::Customer(customer) => {
+                Some(wrapping::wrap(&customer.key, &wrapping_context(&mode), keys.outer()).map_err(no_randomness)?)
+            }
+            Plan::Clear | Plan::S3 | Plan::Kms { .. } => {
+                wrap_data_keys(self.keys()?, &mode, keys).await.map_err(refusal)?
+            }
         };
-        Ok(Some(ObjectEncryption { mode, wrapped_key, salt }))
+        Ok(wrapped_key.map(|wrapped_key| ObjectEncryption { mode, wrapped_key, salt }))
     }
 
     /// The seal of the next part of an upload whose object will be kept so.
     ///
     /// # Errors
-    /// As [`Encryption::data_key`].
+    /// As [`Encryption::data_keys`].
     pub async fn part(&self, kept: &ObjectEncryption, customer: Option<&CustomerKey>) -> Result<ContentSeal, Refusal> {
-        let data_key = self.data_key(kept, customer).await?;
+        let keys = self.data_keys(kept, customer).await?;
         let salt = new_salt()?;
         let hides = hides_md5(&kept.mode);
-        let tag = if hides { TagRule::Keyed(TagKey::new(&data_key)) } else { TagRule::Md5 };
-        Ok(ContentSeal { salt, sealer: StreamSealer::new(&data_key, &salt), tag })
+        let tag = if hides { TagRule::Keyed(TagKey::new(keys.outer())) } else { TagRule::Md5 };
+        Ok(ContentSeal { salt, sealer: StreamSealer::new(&keys, &salt), tag })
     }
 
-    /// Opens the data key of an object. The client's key must have been judged: [`super::check_key`].
+    /// Opens the data keys of an object. The client's key must have been judged: [`super::check_key`].
     ///
     /// # Errors
     /// Those of the key store, in AWS's words; `InternalError` when what was kept is not authentic.
-    pub async fn data_key(&self, kept: &ObjectEncryption, customer: Option<&CustomerKey>) -> Result<DataKey, Refusal> {
-        let context = wrapping_context(&kept.mode);
-        let name = match (&kept.mode, customer) {
-            (EncryptionMode::S3, _) => KeyName::Store,
-            (EncryptionMode::Kms { key_id, .. }, _) => key_named(key_id, &self.realm.region)?,
-            (EncryptionMode::Customer { .. }, Some(customer)) => {
-                let opened = wrapping::unwrap(&customer.key, &context, &kept.wrapped_key);
-                return opened.ok_or_else(|| {
-                    Failure::new(ErrorCode::Internal, "a data key does not open under its customer's key").into()
-                });
-            }
-            (EncryptionMode::Customer { .. }, None) => return Err(super::reading::key_required().into()),
-        };
-        self.keys()?.unwrap(&name, &context, &kept.wrapped_key).await.map_err(refusal)
+    pub async fn data_keys(
+        &self,
+        kept: &ObjectEncryption,
+        customer: Option<&CustomerKey>,
+    ) -> Result<LayerKeys, Refusal> {
+        if let EncryptionMode::Customer { .. } = kept.mode {
+            let customer = customer.ok_or_else(super::reading::key_required)?;
+            let opened = wrapping::unwrap(&customer.key, &wrapping_context(&kept.mode), &kept.wrapped_key);
+            return opened.map(LayerKeys::from).ok_or_else(|| {
+                Failure::new(ErrorCode::Internal, "a data key does not open under its customer's key").into()
+            });
+        }
+        let opened = open_data_keys(self.keys()?, kept).await.map_err(refusal)?;
+        opened.ok_or_else(|| super::reading::key_required().into())
     }
 }
 

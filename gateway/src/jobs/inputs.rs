@@ -204,7 +204,7 @@ pub(super) fn refuse_customers_key(
             let place = format!("s3://{}/{key}", settings.info.name);
             Err(S3Error::invalid_request(format!("{place} is encrypted with a key that only its owner has (SSE-C).")))
         }
-        Some(EncryptionMode::S3 | EncryptionMode::Kms { .. }) | None => Ok(()),
+        Some(EncryptionMode::S3 | EncryptionMode::Kms { .. } | EncryptionMode::DualKms { .. }) | None => Ok(()),
     }
 }
 

@@ -135,7 +135,7 @@ fn check_says_what_holds(requested: &RequestedAcl, bucket_owner: &CanonicalId) -
 /// The list with everybody in it looked up; `None` for the private one.
 ///
 /// # Errors
-/// `InvalidArgument` for a user there is not, `UnresolvableGrantByEmailAddress`, `AccessDenied`.
+/// `InvalidArgument` for a user there is not, `MethodNotAllowed` for an e-mail address, `AccessDenied`.
 pub(super) async fn resolve(
     state: &GatewayState,
     rules: &AclRules<'_>,
@@ -159,12 +159,8 @@ async fn look_up(state: &GatewayState, requested: Vec<RequestedGrant>) -> Result
     for RequestedGrant { grantee, permission } in requested {
         match grantee {
             GranteeName::Known(grantee) => grants.push(Grant { grantee, permission }),
-            // Users have no address here.
-            GranteeName::Email(address) => {
-                return Err(S3Error::new(S3ErrorCode::UnresolvableGrantByEmailAddress)
-                    .field("EmailAddress", address)
-                    .into());
-            }
+            // AWS knows no addresses since October 2025.
+            GranteeName::Email(_) => return Err(S3ErrorCode::MethodNotAllowed.into()),
         }
     }
     let users = grants.iter().filter_map(|grant| match &grant.grantee {

@@ -7,7 +7,8 @@ use super::bucket_documents::{
 };
 use crate::documents::{
     AccelerateConfiguration, BucketTagging, CorsConfiguration, DefaultEncryption, Document, LoggingConfiguration,
-    LoggingTarget, NotificationConfiguration, RequestPayment, VersioningConfiguration, WebsiteConfiguration,
+    LoggingGrantee, LoggingTarget, NotificationConfiguration, RequestPayment, VersioningConfiguration,
+    WebsiteConfiguration,
 };
 use crate::error::{S3Error, S3ErrorCode};
 use crate::notifications::ObjectEvents;
@@ -178,7 +179,8 @@ pub(super) async fn put_bucket_logging(state: &GatewayState, mut request: S3Requ
     put(state, &request, &logging).await
 }
 
-/// The target must be there, belong to the same owner and, for grants to count, have lists.
+/// The target must be there, belong to the same owner and, for grants to count, have lists; no grant is to an address, which
+/// AWS serves no more.
 async fn check_log_target(state: &GatewayState, request: &S3Request, target: &LoggingTarget) -> Result<(), Refusal> {
     let refused = |message| {
         let error = S3Error::with_message(S3ErrorCode::InvalidTargetBucketForLogging, message);
@@ -192,6 +194,9 @@ async fn check_log_target(state: &GatewayState, request: &S3Request, target: &Lo
     };
     if settings.info.owner != request.settings().info.owner {
         return Err(refused("The owner for the bucket to be logged and the target bucket must be the same."));
+    }
+    if target.grants.iter().any(|(grantee, _)| matches!(grantee, LoggingGrantee::Email(_))) {
+        return Err(S3ErrorCode::MethodNotAllowed.into());
     }
     if !target.grants.is_empty() && settings.ownership() == ObjectOwnership::BucketOwnerEnforced {
         return Err(S3ErrorCode::InvalidBucketAclWithObjectOwnership.into());

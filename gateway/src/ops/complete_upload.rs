@@ -7,7 +7,7 @@ use super::events::announce_write;
 use super::response_headers::describe_written_version;
 use super::text::parse_etag;
 use super::upload::upload_id;
-use super::write_condition::{TargetCondition, explain_unwritten};
+use super::write_condition::{LongCondition, explain_unwritten};
 use super::xml_reader::{XmlDocument, malformed};
 use super::xml_writer::Xml;
 use crate::checksum::{
@@ -38,7 +38,7 @@ struct NamedPart {
 /// Joins the parts named into the object.
 pub(super) async fn complete_upload(state: &GatewayState, mut request: S3Request) -> Outcome {
     let upload = upload_id(&request)?;
-    let condition = TargetCondition::read(state, &request).await?;
+    let condition = LongCondition::read(state, &request).await?;
     let spec = request.document_spec()?;
     let document = request.document(spec, state.config.complete_xml_bytes_max).await?;
     let named = parse(&document)?;
@@ -47,9 +47,11 @@ pub(super) async fn complete_upload(state: &GatewayState, mut request: S3Request
     let stored = stored_parts(state, &request, upload).await?;
     let checksum = match &stored {
         Some((info, parts)) => {
-            // Its parts are sealed already: no key is needed, but one that is sent must be theirs.
-            if let Some(customer) = CustomerKey::of_object(&request.headers)? {
-                check_upload_key(info.details.encryption.as_ref(), Some(&customer))?;
+            // Its parts are sealed already: as on AWS a key is needed only by an upload created with a checksum algorithm, but
+            // one that is sent must be theirs.
+            let customer = CustomerKey::of_object(&request.headers)?;
+            if customer.is_some() || info.checksum.is_some() {
+                check_upload_key(info.details.encryption.as_ref(), customer.as_ref())?;
             }
             judge(&named, info, parts, &request.headers)?
         }
@@ -65,7 +67,7 @@ pub(super) async fn complete_upload(state: &GatewayState, mut request: S3Request
     let (bucket, key) = (request.bucket, request.key);
     let completing =
         state.client.complete_upload(bucket.clone(), key.clone(), upload, completed, etag, checksum, settled.condition);
-    let outcome = completing.await.map_err(|failure| explain_unwritten(settled.is_found, failure))?;
+    let outcome = completing.await.map_err(|failure| explain_unwritten(settled.basis, failure))?;
     let mut xml = Xml::document("CompleteMultipartUploadResult", 512);
     xml.element("Location", &format!("/{bucket}/{key}"));
     xml.element("Bucket", bucket.as_str());

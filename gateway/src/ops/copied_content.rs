@@ -1,5 +1,5 @@
-//! What becomes of the bytes of a copy: shared with the source if both are in clear or both are sealed, in which case the
-//! data key is sealed anew; written anew otherwise.
+//! What becomes of the bytes of a copy: shared with the source if both are in clear or both are sealed in as many layers, in
+//! which case the data keys are sealed anew; written anew otherwise.
 
 use super::checksums::{algorithm_of, full_object, kept_of};
 use super::copy_source::Source;
@@ -33,8 +33,10 @@ impl CopiedContent {
     ) -> Result<Self, Refusal> {
         match (&source.read.object.details.encryption, plan.mode()) {
             (None, None) => Self::shared_in_clear(state, headers, source).await,
-            (Some(kept), Some(_)) => Self::shared_sealed(state, headers, source, kept, plan).await,
-            (None, Some(_)) | (Some(_), None) => Self::rewritten(state, headers, source, plan, class).await,
+            (Some(kept), Some(mode)) if kept.mode.is_dual_layer() == mode.is_dual_layer() => {
+                Self::shared_sealed(state, headers, source, kept, plan).await
+            }
+            (Some(_) | None, Some(_)) | (Some(_), None) => Self::rewritten(state, headers, source, plan, class).await,
         }
     }
 
@@ -50,8 +52,8 @@ impl CopiedContent {
         kept: &ObjectEncryption,
         plan: &Plan,
     ) -> Result<Self, Refusal> {
-        let data_key = state.encryption.data_key(kept, source.customer()).await?;
-        let encryption = state.encryption.wrap(plan, kept.salt, &data_key).await?;
+        let keys = state.encryption.data_keys(kept, source.customer()).await?;
+        let encryption = state.encryption.wrap(plan, kept.salt, &keys).await?;
         let object = &source.read.object;
         let hides = encryption.as_ref().is_some_and(|encryption| hides_md5(&encryption.mode));
         let md5 = match (hides_md5(&kept.mode), hides, object.etag.parts) {

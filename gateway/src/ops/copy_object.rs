@@ -13,7 +13,7 @@ use super::new_object::ObjectSettings;
 use super::refused_headers::refuse_unbuilt;
 use super::text::version_text;
 use super::version::insert_version;
-use super::write_condition::{TargetCondition, explain_unwritten};
+use super::write_condition::{LongCondition, explain_unwritten};
 use super::xml_writer::Xml;
 use crate::encryption::{Asked, insert_new_encryption};
 use crate::error::S3Error;
@@ -28,7 +28,7 @@ use http::header::{HeaderName, HeaderValue};
 /// Makes a copy, with the source's headers or those of the request.
 pub(super) async fn copy_object(state: &GatewayState, mut request: S3Request) -> Outcome {
     refuse_unbuilt(&request.headers)?;
-    let condition = TargetCondition::read(state, &request).await?;
+    let condition = LongCondition::read(state, &request).await?;
     let replaces_headers = replaces(&request, "x-amz-metadata-directive", "Unknown metadata directive.")?;
     let replaces_tags = replaces(&request, "x-amz-tagging-directive", "Unknown tagging directive.")?;
     let ObjectSettings { owner, class, lock, mut details } = ObjectSettings::read(state, &request).await?;
@@ -78,7 +78,7 @@ pub(super) async fn copy_object(state: &GatewayState, mut request: S3Request) ->
             client.copy_object(of_bucket, of_key, of_version, etag, bucket, key, new, settled.condition).await
         }
     };
-    let outcome = copied.map_err(|failure| explain_unwritten(settled.is_found, failure))?;
+    let outcome = copied.map_err(|failure| explain_unwritten(settled.basis, failure))?;
     let mut xml = Xml::document("CopyObjectResult", 256);
     xml.time("LastModified", outcome.modified);
     xml.plain("ETag", format_args!("&quot;{}&quot;", outcome.etag));

@@ -116,11 +116,11 @@ impl Source {
             return Err(S3ErrorCode::PreconditionFailed.into());
         }
         check_key(read.object.details.encryption.as_ref(), self.customer.as_ref())?;
-        let data_key = match &read.object.details.encryption {
+        let keys = match &read.object.details.encryption {
             None => None,
-            Some(kept) => Some(state.encryption.data_key(kept, self.customer.as_ref()).await?),
+            Some(kept) => Some(state.encryption.data_keys(kept, self.customer.as_ref()).await?),
         };
-        Ok(ObjectReader::new(&state.client, read, data_key))
+        Ok(ObjectReader::new(&state.client, read, keys))
     }
 
     /// Reads `length` bytes from `first` and hashes them: their MD5 if `md5`, and `algorithm`.

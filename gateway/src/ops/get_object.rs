@@ -92,11 +92,11 @@ async fn open(
     if length == 0 {
         return Ok(ResponseBody::empty());
     }
-    let data_key = match &read.object.details.encryption {
+    let keys = match &read.object.details.encryption {
         None => None,
-        Some(kept) => Some(state.encryption.data_key(kept, customer).await?),
+        Some(kept) => Some(state.encryption.data_keys(kept, customer).await?),
     };
-    let mut reader = ObjectReader::new(&state.client, read, data_key);
+    let mut reader = ObjectReader::new(&state.client, read, keys);
     let short = || Failure::new(ErrorCode::Internal, "object ended early");
     let first: Bytes = reader.next().await?.ok_or_else(short)?;
     if first.len() as u64 == length {

@@ -9,7 +9,7 @@ use super::new_object::ObjectSettings;
 use super::refused_headers::refuse_unbuilt;
 use super::response_headers::describe_write;
 use super::store_body::{store_body, upload_spec};
-use super::write_condition::{TargetCondition, explain_unwritten};
+use super::write_condition::{LongCondition, explain_unwritten};
 use crate::checksum::ChecksumAlgorithm;
 use crate::encryption::{Asked, insert_new_encryption};
 use crate::notifications::EventKind;
@@ -20,7 +20,7 @@ use granary_protocol::object::ETag;
 /// Stores the body as the object, if the conditions hold at the moment it becomes visible.
 pub(super) async fn put_object(state: &GatewayState, mut request: S3Request) -> Outcome {
     refuse_unbuilt(&request.headers)?;
-    let condition = TargetCondition::read(state, &request).await?;
+    let condition = LongCondition::read(state, &request).await?;
     let ObjectSettings { owner, class, lock, mut details } = ObjectSettings::read(state, &request).await?;
     let plan = state.encryption.plan(Asked::read(&request.headers)?, request.settings().encryption()?)?;
     let (spec, _length) = upload_spec(&request)?;
@@ -45,7 +45,7 @@ pub(super) async fn put_object(state: &GatewayState, mut request: S3Request) -> 
     let key = request.key.clone();
     let settled = condition.settle(state, &request.bucket, &request.key).await?;
     let put = state.client.put_object(request.bucket, request.key, stored.content, object, settled.condition).await;
-    let outcome = put.map_err(|failure| explain_unwritten(settled.is_found, failure))?;
+    let outcome = put.map_err(|failure| explain_unwritten(settled.basis, failure))?;
     let mut response = S3Response::new(ResponseBody::empty());
     describe_write(response.headers_mut(), &outcome);
     let written = Expiring { key: key.as_str(), size, tags: &tags, written: outcome.modified, class };

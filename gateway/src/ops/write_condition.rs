@@ -2,7 +2,8 @@
 //!
 //! Invariant: a condition is decided where the entry changes and nowhere else. The one form that the metadata command does
 //! not carry, `If-None-Match` with a tag, is turned into one that it carries just before the write becomes visible; if the
-//! object changes in between, the write fails and the client is told to ask again.
+//! object changes in between, the write fails and the client is told to ask again. As on AWS, `If-Match` answers 404 where
+//! there is no object, and 409 if it was deleted while the request was under way.
 //!
 //! Source: "How to prevent object overwrites with conditional writes", Amazon S3 user guide. AWS answers 501 to
 //! `If-None-Match` with a tag; here it means what RFC 9110 §13.1.2 says.
@@ -29,8 +30,52 @@ pub(super) enum TargetCondition {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SettledCondition {
     pub condition: namenode::WriteCondition,
-    /// It names what was found, not what the client named.
-    pub is_found: bool,
+    pub basis: Basis,
+}
+
+/// What is known beside a condition, for telling the client why it does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Basis {
+    /// Nothing: it says what the client said.
+    Named,
+    /// It says what the client said, which was about an object that was there when the request came.
+    Stood,
+    /// It says what was found.
+    Found,
+}
+
+/// The condition of a write that takes its time: from the moment the request comes, an object may go.
+#[derive(Clone, Debug)]
+pub(super) struct LongCondition {
+    condition: TargetCondition,
+    stood: bool,
+}
+
+impl LongCondition {
+    /// Reads the headers, and looks whether there is an object if the condition needs one.
+    ///
+    /// # Errors
+    /// Those of [`TargetCondition::read`], and what the namenode answers.
+    pub async fn read(state: &GatewayState, request: &S3Request) -> Result<Self, Refusal> {
+        let condition = TargetCondition::read(state, request).await?;
+        let needs_object = matches!(&condition, TargetCondition::Carried(carried) if carried.if_match.is_some());
+        let stood = needs_object && find(state, &request.bucket, &request.key).await?.is_some();
+        Ok(Self { condition, stood })
+    }
+
+    /// See [`TargetCondition::settle`].
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn settle(
+        self,
+        state: &GatewayState,
+        bucket: &BucketName,
+        key: &ObjectKey,
+    ) -> Result<SettledCondition, Refusal> {
+        let settled = self.condition.settle(state, bucket, key).await?;
+        Ok(if self.stood { SettledCondition { basis: Basis::Stood, ..settled } } else { settled })
+    }
 }
 
 impl TargetCondition {
@@ -70,31 +115,38 @@ impl TargetCondition {
         key: &ObjectKey,
     ) -> Result<SettledCondition, Refusal> {
         let unwanted = match self {
-            Self::Carried(condition) => return Ok(SettledCondition { condition, is_found: false }),
+            Self::Carried(condition) => return Ok(SettledCondition { condition, basis: Basis::Named }),
             Self::OtherThan(tag) => tag,
         };
         let mut condition = namenode::WriteCondition::default();
-        match state.client.get_object(bucket.clone(), key.clone(), None, Window::Nothing).await {
-            Ok(read) if read.object.etag == unwanted => return Err(S3ErrorCode::PreconditionFailed.into()),
-            Ok(read) => condition.if_match = Some(Some(read.object.etag)),
-            Err(failure) if matches!(failure.code, ErrorCode::NoSuchKey | ErrorCode::DeleteMarker { .. }) => {
-                condition.if_absent = true;
-            }
-            Err(failure) => return Err(failure.into()),
+        match find(state, bucket, key).await? {
+            Some(tag) if tag == unwanted => return Err(S3ErrorCode::PreconditionFailed.into()),
+            Some(tag) => condition.if_match = Some(Some(tag)),
+            None => condition.if_absent = true,
         }
-        Ok(SettledCondition { condition, is_found: true })
+        Ok(SettledCondition { condition, basis: Basis::Found })
     }
 }
 
-/// What the client is told when a write with a settled condition fails: that something changed meanwhile, if the condition
-/// was not its own.
-pub(super) fn explain_unwritten(is_found: bool, failure: Failure) -> Refusal {
-    match failure.code {
-        ErrorCode::PreconditionFailed | ErrorCode::NoSuchKey if is_found => {
-            S3ErrorCode::ConditionalRequestConflict.into()
-        }
-        _ => failure.into(),
+/// The tag of the object that is there, if any.
+async fn find(state: &GatewayState, bucket: &BucketName, key: &ObjectKey) -> Result<Option<ETag>, Refusal> {
+    match state.client.get_object(bucket.clone(), key.clone(), None, Window::Nothing).await {
+        Ok(read) => Ok(Some(read.object.etag)),
+        Err(failure) if matches!(failure.code, ErrorCode::NoSuchKey | ErrorCode::DeleteMarker { .. }) => Ok(None),
+        Err(failure) => Err(failure.into()),
     }
+}
+
+/// What the client is told when a write with a settled condition fails: that there was a conflict, if the object was deleted
+/// while the request was under way, or if the condition was not the client's own and something changed meanwhile.
+pub(super) fn explain_unwritten(basis: Basis, failure: Failure) -> Refusal {
+    let is_gone = matches!(failure.code, ErrorCode::NoSuchKey | ErrorCode::DeleteMarker { current: true, .. });
+    let is_conflict = match basis {
+        Basis::Named => false,
+        Basis::Stood => is_gone,
+        Basis::Found => is_gone || failure.code == ErrorCode::PreconditionFailed,
+    };
+    if is_conflict { S3ErrorCode::ConditionalRequestConflict.into() } else { failure.into() }
 }
 
 /// A tag of a condition. One that no object can have is kept as such: the condition then fails where the others do.
@@ -126,9 +178,14 @@ mod tests {
 
     #[test]
     fn a_change_meanwhile_is_a_conflict() {
-        let told = |is_found, code| explain_unwritten(is_found, Failure::from(code)).into_error("").code();
-        assert_eq!(told(true, ErrorCode::PreconditionFailed), S3ErrorCode::ConditionalRequestConflict);
-        assert_eq!(told(true, ErrorCode::NoSuchKey), S3ErrorCode::ConditionalRequestConflict);
-        assert_eq!(told(false, ErrorCode::PreconditionFailed), S3ErrorCode::PreconditionFailed);
+        let told = |basis, code| explain_unwritten(basis, Failure::from(code)).into_error("").code();
+        for (basis, failed, gone) in [
+            (Basis::Named, S3ErrorCode::PreconditionFailed, S3ErrorCode::NoSuchKey),
+            (Basis::Stood, S3ErrorCode::PreconditionFailed, S3ErrorCode::ConditionalRequestConflict),
+            (Basis::Found, S3ErrorCode::ConditionalRequestConflict, S3ErrorCode::ConditionalRequestConflict),
+        ] {
+            assert_eq!(told(basis, ErrorCode::PreconditionFailed), failed, "{basis:?}");
+            assert_eq!(told(basis, ErrorCode::NoSuchKey), gone, "{basis:?}");
+        }
     }
 }

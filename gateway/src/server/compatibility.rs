@@ -166,7 +166,6 @@ const NOTES: &[(Operation, &str)] = &[
     (Operation::RenameObject, "in buckets that keep no versions"),
     (Operation::RestoreObject, "restores that select from an archive are refused: 501 NotImplemented"),
     (Operation::PutBucketVersioning, "MFA Delete is refused: 501 NotImplemented"),
-    (Operation::PutBucketEncryption, "`aws:kms:dsse` is refused: 501 NotImplemented"),
     (Operation::PutBucketLifecycleConfiguration, "see docs/lifecycle.md"),
     (Operation::PutBucketAccelerateConfiguration, "kept and shown; there is only one road to this store"),
     (Operation::PutBucketRequestPayment, "kept and shown; nobody is billed"),
@@ -193,7 +192,6 @@ Semantics and error codes are AWS's, the present ones where they have changed. D
 - A presigned URL whose `X-Amz-Expires` is not 1 to 604800 is answered 403 `AccessDenied`, as one that has expired (AWS: 400
   `AuthorizationQueryParametersError`).
 - A read with another SSE-C key than the object's is 400 `InvalidArgument` (AWS: 403 `AccessDenied`).
-- A grant to an e-mail address is `UnresolvableGrantByEmailAddress`: no user has one (AWS: 405 `MethodNotAllowed` since October 2025).
 - `x-amz-confirm-remove-self-bucket-access` has no effect: no policy keeps a bucket's owner from its policy.
 - Copies of multipart objects keep their ETag, and their parts: no byte is read for a copy.
 - A checksum header that can be no checksum is `BadDigest` (AWS: `InvalidRequest`), a part number that an object does not have is 400

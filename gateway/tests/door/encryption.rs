@@ -28,8 +28,18 @@ fn in_mode<'c>(request: Request<'c>, mode: &str) -> Request<'c> {
     match mode {
         "s3" => request.header(METHOD, "AES256"),
         "kms" => request.header(METHOD, "aws:kms").header(KEY_ID, "invoices"),
+        "dual" => request.header(METHOD, "aws:kms:dsse").header(KEY_ID, "invoices"),
         "customer" => with_key(request, "", ONE),
         _clear => request,
+    }
+}
+
+/// What a mode is called in answers.
+fn named(mode: &str) -> &'static str {
+    match mode {
+        "kms" => "aws:kms",
+        "dual" => "aws:kms:dsse",
+        _ => "AES256",
     }
 }
 
@@ -40,7 +50,7 @@ fn read_in_mode<'c>(request: Request<'c>, mode: &str) -> Request<'c> {
 #[tokio::test]
 async fn what_is_sealed_is_got_and_not_stored_in_clear() {
     let (world, mut connection) = World::with_bucket().await;
-    for mode in ["s3", "kms", "customer"] {
+    for mode in ["s3", "kms", "dual", "customer"] {
         for length in [0, 1, 5000, SEGMENT, (128 << 10) + 1, (9 << 20) + 7] {
             let body = pattern(length);
             let put = in_mode(connection.signed("PUT", "/bucket/k"), mode).body(body.clone()).send().await;
@@ -52,7 +62,7 @@ async fn what_is_sealed_is_got_and_not_stored_in_clear() {
                 assert_eq!(put.header(name), get.header(name), "{mode} {name}");
             }
             let said = put.header(METHOD).or(put.header("x-amz-server-side-encryption-customer-algorithm"));
-            assert_eq!(said, Some(if mode == "kms" { "aws:kms" } else { "AES256" }));
+            assert_eq!(said, Some(named(mode)));
             for (first, last) in [(0, 0), (SEGMENT - 1, SEGMENT), (SEGMENT, 2 * SEGMENT + 1), (length / 2, length)] {
                 let last = last.min(length.saturating_sub(1));
                 if first > last || length == 0 {
@@ -76,9 +86,9 @@ async fn copies_between_all_modes_read_as_their_source() {
     let body = pattern(200_000);
     let etag_in_clear = connection.signed("PUT", "/bucket/md5").body(body.clone()).send().await;
     let etag_in_clear = etag_in_clear.header("etag").unwrap().to_owned();
-    for of in ["clear", "s3", "kms", "customer"] {
+    for of in ["clear", "s3", "kms", "dual", "customer"] {
         in_mode(connection.signed("PUT", "/bucket/source"), of).body(body.clone()).send().await;
-        for to in ["clear", "s3", "kms", "customer"] {
+        for to in ["clear", "s3", "kms", "dual", "customer"] {
             let stored = world.datanode.bytes();
             let copy =
                 in_mode(connection.signed("PUT", "/bucket/copy"), to).header("x-amz-copy-source", "bucket/source");
@@ -90,14 +100,16 @@ async fn copies_between_all_modes_read_as_their_source() {
             // Protection is not lost by copying, and sealed bytes are shared.
             let expected = match (of, to) {
                 ("clear", "clear") | (_, "customer") => None,
-                (_, "kms") => Some("aws:kms"),
-                (_, _) => Some("AES256"),
+                (_, to) => Some(named(to)),
             };
             assert_eq!((copy.header(METHOD), get.header(METHOD)), (expected, expected), "{of} to {to}");
             let was_rewritten = world.datanode.bytes() != stored;
-            assert_eq!(was_rewritten, (of == "clear") != (to == "clear" && of == "clear"), "{of} to {to}");
+            // What is in clear, and what is in two layers, becomes nothing else without being read.
+            let layers = |mode| if mode == "dual" { 2 } else { 1 };
+            let expected = if of == "clear" { to != "clear" } else { layers(of) != layers(to) };
+            assert_eq!(was_rewritten, expected, "{of} to {to}");
             let is_md5 = get.header("etag") == Some(&etag_in_clear);
-            assert_eq!(is_md5, !matches!(to, "kms" | "customer"), "{of} to {to}");
+            assert_eq!(is_md5, !matches!(to, "kms" | "dual" | "customer"), "{of} to {to}");
         }
     }
     world.stop().await;
@@ -126,7 +138,7 @@ async fn customers_keys_are_asked_for() {
 async fn parts_are_sealed_each_for_itself() {
     let (world, mut connection) = World::with_bucket().await;
     let parts = [pattern((5 << 20) + 3), pattern(SEGMENT + 9)];
-    for mode in ["s3", "kms", "customer"] {
+    for mode in ["s3", "kms", "dual", "customer"] {
         let created = in_mode(connection.signed("POST", "/bucket/k?uploads"), mode).send().await;
         let upload = created.element("UploadId").unwrap().to_owned();
         let target = |number: usize| format!("/bucket/k?partNumber={number}&uploadId={upload}");

@@ -59,7 +59,7 @@ pub struct Request<'c> {
     signed: Option<(String, String)>,
 }
 
-impl Request<'_> {
+impl<'c> Request<'c> {
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
@@ -76,6 +76,20 @@ impl Request<'_> {
 
     /// `None` if the server closes before its answer is complete.
     pub async fn try_send(self) -> Option<Answer> {
+        let (connection, head, body, is_head) = self.bytes();
+        connection.write(&[head, body].concat()).await;
+        connection.read_answer(is_head).await
+    }
+
+    /// Sends all but the body, which is given back.
+    pub async fn send_head(self) -> Vec<u8> {
+        let (connection, head, body, _) = self.bytes();
+        connection.write(&head).await;
+        body
+    }
+
+    /// What is sent: the head, and the body; and whether it is a HEAD.
+    fn bytes(self) -> (&'c mut Connection, Vec<u8>, Vec<u8>, bool) {
         let mut headers = self.headers;
         headers.insert(0, ("host".to_owned(), self.connection.address.to_string()));
         if let Some(key) = &self.signed {
@@ -90,9 +104,7 @@ impl Request<'_> {
             bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
         bytes.extend_from_slice(b"\r\n");
-        bytes.extend_from_slice(&self.body);
-        self.connection.write(&bytes).await;
-        self.connection.read_answer(self.method == "HEAD").await
+        (self.connection, bytes, self.body, self.method == "HEAD")
     }
 }
 

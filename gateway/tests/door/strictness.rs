@@ -111,6 +111,34 @@ async fn continue_is_said_only_after_the_checks() {
 }
 
 #[tokio::test]
+async fn what_is_deleted_under_way_is_a_conflict_and_what_was_not_there_is_none() {
+    let (world, mut other) = World::with_bucket().await;
+    let upload = other.signed("POST", "/bucket/k?uploads").send().await.element("UploadId").unwrap().to_owned();
+    let part = other.signed("PUT", &format!("/bucket/k?partNumber=1&uploadId={upload}")).body("part").send().await;
+    let part = part.header("etag").unwrap().to_owned();
+    let named = format!("<Part><PartNumber>1</PartNumber><ETag>{part}</ETag></Part>");
+    let document = format!("<CompleteMultipartUpload>{named}</CompleteMultipartUpload>");
+    for (method, target, body) in
+        [("PUT", "/bucket/k".to_owned(), "new".to_owned()), ("POST", format!("/bucket/k?uploadId={upload}"), document)]
+    {
+        let put = other.signed("PUT", "/bucket/k").body("old").send().await;
+        let etag = put.header("etag").unwrap().to_owned();
+        let mut slow = world.connect().await;
+        let asked = slow.signed(method, &target).header("if-match", &etag).header("expect", "100-continue");
+        let body = asked.body(body).send_head().await;
+        // Asked for the body, whose object is there.
+        assert_eq!(slow.read_answer(true).await.unwrap().status, 100, "{method}");
+        assert_eq!(other.signed("DELETE", "/bucket/k").send().await.status, 204);
+        slow.write(&body).await;
+        let answer = slow.read_answer(false).await.unwrap();
+        assert_eq!(answer.refusal(), (409, "ConditionalRequestConflict"), "{method}");
+        let absent = other.signed(method, &target).header("if-match", &etag).body(body).send().await;
+        assert_eq!(absent.refusal(), (404, "NoSuchKey"), "{method}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn connections_are_bounded_and_stopping_waits_for_none_that_idle() {
     let world = World::with(|config| {
         config.connections_max = 1;

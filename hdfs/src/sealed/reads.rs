@@ -13,7 +13,7 @@ use granary_client::Client;
 use granary_protocol::datanode::ReadStream;
 use granary_protocol::encryption::{ObjectEncryption, SealedRun, sealed_range};
 use granary_protocol::{BlockId, ErrorCode, Failure, UnixMillis};
-use granary_sealing::{DataKey, KeyStore, KeyStoreError, ObjectReader, open_data_key};
+use granary_sealing::{KeyStore, KeyStoreError, LayerKeys, ObjectReader, open_data_keys};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -34,30 +34,30 @@ impl SealedReads {
     /// The block that a client's token allows to read, named `block` by the client.
     ///
     /// # Errors
-    /// `InvalidToken`; those of [`SealedReads::data_key`].
+    /// `InvalidToken`; those of [`SealedReads::data_keys`].
     pub async fn open(&self, token: &Token, block: BlockId) -> Result<SealedSource, Failure> {
         let now = UnixMillis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64);
         let found = SealedBlock::from_hadoop(self.signed_with.get().await?, token, now)?;
         if found.block != block {
             return Err(Failure::new(ErrorCode::InvalidToken, "the block token is for something else"));
         }
-        let data_key = self.data_key(&found.encryption).await?;
-        Ok(SealedSource { client: self.client.clone(), block: found, data_key })
+        let keys = self.data_keys(&found.encryption).await?;
+        Ok(SealedSource { client: self.client.clone(), block: found, keys })
     }
 
-    /// The data key of an object.
+    /// The data keys of an object.
     ///
     /// # Errors
     /// `Unsupported` without a master key, `AccessDenied` for a key that is disabled or its owner's alone, the namenode's.
-    pub async fn data_key(&self, kept: &ObjectEncryption) -> Result<DataKey, Failure> {
+    pub async fn data_keys(&self, kept: &ObjectEncryption) -> Result<LayerKeys, Failure> {
         let Some(keys) = &self.keys else {
             return Err(Failure::new(
                 ErrorCode::Unsupported,
                 "this datanode has no master key: encrypted files are not read here",
             ));
         };
-        match open_data_key(&**keys, kept).await {
-            Ok(Some(key)) => Ok(key),
+        match open_data_keys(&**keys, kept).await {
+            Ok(Some(opened)) => Ok(opened),
             Ok(None) => Err(Failure::new(ErrorCode::AccessDenied, "encrypted with a key that only its owner has")),
             Err(KeyStoreError::Unavailable(failure)) => Err(failure),
             Err(error @ (KeyStoreError::Disabled(_) | KeyStoreError::NotFound(_) | KeyStoreError::InvalidName(_))) => {
@@ -72,7 +72,7 @@ impl SealedReads {
 pub struct SealedSource {
     client: Client,
     block: SealedBlock,
-    data_key: DataKey,
+    keys: LayerKeys,
 }
 
 impl SealedSource {
@@ -87,7 +87,7 @@ impl SealedSource {
         let run = SealedRun { offset: run.offset + u64::from(start), length: bytes.into(), ..run };
         let (from, stored) = sealed_range(run.offset, run.length, run.plain_size);
         let sealed = self.client.read_content(content, run_starts_at + from, stored);
-        Box::new(Opened(ObjectReader::of_stored(sealed, vec![run], self.data_key)))
+        Box::new(Opened(ObjectReader::of_stored(sealed, vec![run], self.keys)))
     }
 }
 

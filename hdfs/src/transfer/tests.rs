@@ -610,7 +610,7 @@ async fn what_is_not_offered_is_refused() {
 async fn sealed_file(node: &Node, plain: &[u8]) -> (SealedBlock, OpReadBlock) {
     let salt = SealSalt([3; 16]);
     let seal = |salt: SealSalt, plain: &[u8]| {
-        let mut sealer = StreamSealer::new(&OneKey::data_key(), &salt);
+        let mut sealer = StreamSealer::new(&OneKey::data_key().into(), &salt);
         [sealer.push(plain), sealer.finish()].concat()
     };
     let before = seal(SealSalt([2; 16]), b"another part");

@@ -119,8 +119,8 @@ impl FileReader {
         if read.object.details.encryption.as_ref() != Some(&encryption) {
             return Err(Failure::new(ErrorCode::Unavailable, format!("{} is being replaced", self.path)).into());
         }
-        let data_key = data.sealed.data_key(&encryption).await?;
-        self.sealed = Some(ObjectReader::new(&self.client, read, Some(data_key)));
+        let keys = data.sealed.data_keys(&encryption).await?;
+        self.sealed = Some(ObjectReader::new(&self.client, read, Some(keys)));
         Ok(())
     }
 

@@ -4,12 +4,12 @@ use super::TaskRunner;
 use granary_protocol::encryption::{EncryptionMode, ObjectEncryption, SealSalt};
 use granary_protocol::{ErrorCode, Failure};
 use granary_sealing::{
-    DataKey, KeyStore, KeyStoreError, StreamSealer, TagKey, hides_md5, key_name_of, open_data_key, wrapping_context,
+    KeyStore, KeyStoreError, LayerKeys, StreamSealer, TagKey, hides_md5, open_data_keys, wrap_data_keys,
 };
 
 /// What an output's bytes are sealed with.
 pub(super) struct OutputSeal {
-    data_key: DataKey,
+    keys: LayerKeys,
     /// Of its parts, where their MD5 is not to be seen.
     tags: Option<TagKey>,
 }
@@ -18,7 +18,7 @@ impl OutputSeal {
     /// The sealer of a part, and the salt that is kept with it.
     pub fn part(&self) -> Result<(StreamSealer, SealSalt), Failure> {
         let salt = new_salt()?;
-        Ok((StreamSealer::new(&self.data_key, &salt), salt))
+        Ok((StreamSealer::new(&self.keys, &salt), salt))
     }
 
     /// The tag of a part by its MD5.
@@ -28,13 +28,13 @@ impl OutputSeal {
 }
 
 impl TaskRunner {
-    /// The data key of an encrypted input.
+    /// The data keys of an encrypted input.
     ///
     /// # Errors
     /// `Unsupported` without a master key; `AccessDenied` for a key that is disabled or its owner's alone.
-    pub(super) async fn data_key(&self, kept: &ObjectEncryption) -> Result<DataKey, Failure> {
-        match open_data_key(self.key_store()?, kept).await {
-            Ok(Some(key)) => Ok(key),
+    pub(super) async fn data_keys(&self, kept: &ObjectEncryption) -> Result<LayerKeys, Failure> {
+        match open_data_keys(self.key_store()?, kept).await {
+            Ok(Some(opened)) => Ok(opened),
             Ok(None) => {
                 Err(Failure::new(ErrorCode::AccessDenied, "it is encrypted with a key that only its owner has"))
             }
@@ -42,19 +42,18 @@ impl TaskRunner {
         }
     }
 
-    /// Makes the data key of an output, and what is kept of it.
+    /// Makes the data keys of an output, and what is kept of them.
     ///
     /// # Errors
-    /// As [`TaskRunner::data_key`].
+    /// As [`TaskRunner::data_keys`].
     pub(super) async fn output_seal(&self, mode: &EncryptionMode) -> Result<(OutputSeal, ObjectEncryption), Failure> {
-        let keys = self.key_store()?;
         let only_clients = || Failure::new(ErrorCode::InvalidArgument, "only a client has the key of the output");
-        let name = key_name_of(mode).map_err(refused)?.ok_or_else(only_clients)?;
-        let data_key = DataKey::generate().map_err(no_randomness)?;
-        let wrapped_key = keys.wrap(&name, &wrapping_context(mode), &data_key).await.map_err(refused)?;
+        let keys = LayerKeys::generate(mode).map_err(no_randomness)?;
+        let wrapped_key = wrap_data_keys(self.key_store()?, mode, &keys).await.map_err(refused)?;
+        let wrapped_key = wrapped_key.ok_or_else(only_clients)?;
         let kept = ObjectEncryption { mode: mode.clone(), wrapped_key, salt: new_salt()? };
-        let tags = hides_md5(mode).then(|| TagKey::new(&data_key));
-        Ok((OutputSeal { data_key, tags }, kept))
+        let tags = hides_md5(mode).then(|| TagKey::new(keys.outer()));
+        Ok((OutputSeal { keys, tags }, kept))
     }
 
     fn key_store(&self) -> Result<&dyn KeyStore, Failure> {

@@ -52,12 +52,12 @@ impl AttemptStore {
     }
 
     fn reader(&self, read: ObjectRead) -> Result<PieceReader> {
-        let data_key = match &read.object.details.encryption {
-            Some(kept) => Some(self.runtime.block_on(self.runner.data_key(kept)).map_err(failed)?),
+        let keys = match &read.object.details.encryption {
+            Some(kept) => Some(self.runtime.block_on(self.runner.data_keys(kept)).map_err(failed)?),
             None => None,
         };
         let (sender, reader) = pieces::channel(Some(read.length));
-        let mut content = ObjectReader::new(&self.runner.client, read, data_key);
+        let mut content = ObjectReader::new(&self.runner.client, read, keys);
         self.runtime.spawn(async move {
             loop {
                 let piece = match content.next().await {
