@@ -426,6 +426,15 @@ def test_expect_100_continue(wire, s3, bucket, key):
     assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"new"
 
 
+@pytest.mark.differs("seaweedfs", "answers 417")
+@pytest.mark.parametrize("expectation", ["200", "", "something"])
+def test_an_expectation_that_is_none_is_ignored(wire, s3, bucket, key, expectation):
+    """As AWS does, though RFC 9110 would allow 417."""
+    path = object_path(bucket, key)
+    assert wire.request("PUT", path, body=b"x", unsigned_headers={"expect": expectation}).status == 200
+    assert s3.get_object(Bucket=bucket, Key=key)["Body"].read() == b"x"
+
+
 @pytest.mark.differs("seaweedfs", "has a limit of 1 MiB")
 @pytest.mark.parametrize("headers", [
     [b"x-filler: " + b"a" * 200_000], [b"x-filler-%d: a" % n for n in range(5000)],

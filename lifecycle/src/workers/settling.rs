@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// How long at most, and as a part of a shortened day.
 const SETTLED_AFTER_MS_MAX: u64 = 1_000;
 const SETTLED_AFTER_DIVISOR: u64 = 10;
-/// Buckets that are remembered.
+/// Buckets that are remembered; while so many wait, the rules of others are carried out at once.
 const BUCKETS_MAX: usize = 10_000;
 
 /// Buckets with new rules, at a revision, and from when on those are carried out.
@@ -29,8 +29,12 @@ impl Settling {
             self.0.remove(bucket);
             return None;
         }
-        if self.0.len() >= BUCKETS_MAX {
-            self.0.clear();
+        if self.0.len() >= BUCKETS_MAX && !self.0.contains_key(bucket) {
+            // What is due was carried out, or its bucket is gone.
+            self.0.retain(|_, (_, at)| *at > now);
+            if self.0.len() >= BUCKETS_MAX {
+                return None;
+            }
         }
         let after_ms = (day_ms / SETTLED_AFTER_DIVISOR).min(SETTLED_AFTER_MS_MAX);
         let new = (revision, UnixMillis(now.0.saturating_add(after_ms)));
@@ -61,5 +65,21 @@ mod tests {
         assert_eq!(wait(9, Some(7), 20_400), Some(20_900), "changed once more");
         assert_eq!(wait(9, Some(7), 1_000), Some(1_500), "the clock was set back");
         assert_eq!(wait(9, Some(7), 1_500), None);
+    }
+
+    #[test]
+    fn many_buckets_do_not_keep_each_other_waiting() {
+        let mut settling = Settling::default();
+        let mut wait = |number: usize, now| {
+            let bucket = BucketName::from(format!("b{number}").as_str());
+            settling.wait(&bucket, 1, None, UnixMillis(now), 5_000).map(|at| at.0)
+        };
+        for number in 0..BUCKETS_MAX {
+            assert_eq!(wait(number, 10_000), Some(10_500));
+        }
+        assert_eq!(wait(BUCKETS_MAX, 10_100), None, "there is no room for one more");
+        assert_eq!(wait(0, 10_100), Some(10_500));
+        assert_eq!(wait(1, 10_500), None, "its time has come");
+        assert_eq!(wait(BUCKETS_MAX + 1, 10_600), Some(11_100), "those before it are forgotten");
     }
 }
