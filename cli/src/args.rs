@@ -71,11 +71,12 @@ Examples:
   granary job run wordcount -input s3://books/2026 -output s3://results/words
   granary job run grep ERROR -input 's3://logs/2026-11-*' -output s3://results/errors
   granary job run -input s3://books/ -output s3://results/words -mapper map.py -reducer reduce.py -files map.py,reduce.py
+  granary job run -input s3://books/ -output s3://results/words -wasm-mapper map.wasm -wasm-reducer reduce.wasm
   granary job status job_000007
 
 The key comes from GRANARY_ROOT_ACCESS_KEY and GRANARY_ROOT_SECRET_KEY, or from AWS_ACCESS_KEY_ID and
 AWS_SECRET_ACCESS_KEY (with AWS_SESSION_TOKEN for keys of a session). Programs of one's own need the permission
-job:ExecNative; built-in ones need none.";
+job:ExecNative; WebAssembly modules and built-in programs need none.";
 
 #[derive(Debug, Subcommand)]
 pub enum JobCommand {
@@ -128,6 +129,7 @@ Built-in programs: wordcount, grep PATTERN, sort, distcp, checksum, identity, te
 Options, spelled as in Hadoop Streaming:
   -input URL (may be repeated; globs)   -output URL   -numReduceTasks N   -lazyOutput
   -mapper CMD   -reducer CMD|NONE|aggregate   -combiner CMD   -files FILE[#NAME],...   -cmdenv NAME=VALUE
+  -wasm-mapper 'FILE ARGUMENTS'   -wasm-reducer 'FILE ARGUMENTS'   -wasm-combiner 'FILE ARGUMENTS'
   -partitioner CLASS   -inputformat CLASS   -D NAME=VALUE
 Of grep: -ignoreCase -invert -count. Of checksum: -algorithm crc32c|crc64nvme|md5|sha256.
 Of granary: --name TEXT, --archived fail|skip|restore, --split-bytes N, --detach, --json, --endpoint URL, --ca-file FILE, --region NAME";

@@ -5,7 +5,7 @@
 //! - [`placement`]: which task runs on which node, and when it is better to wait for one. Pure: whoever drives it (a job
 //!   service, a simulator) says what happened and when, and carries out what was decided.
 //! - [`engine`]: one attempt of a task, from its input to its output, as blocking code; [`shuffle`] is what lies between
-//!   maps and reduces, [`sandbox`] how programs are kept apart.
+//!   maps and reduces, [`sandbox`] how programs are kept apart, `wasm` how WebAssembly modules run there.
 //!
 //! It does not know the store, the cluster or the clock: what it needs of them is in the traits of [`engine`].
 
@@ -23,3 +23,4 @@ pub mod shuffle;
 pub mod spec;
 mod streaming;
 mod version;
+mod wasm;

@@ -111,6 +111,7 @@ async fn jobs_run_on_one_machine() {
     a_streaming_job_counts_alike(&jobs, &mut s3, &texts, directory.path()).await;
     a_failing_mapper_shows_its_words_and_leaves_nothing(&jobs, &mut s3).await;
     a_killed_job_leaves_nothing(&jobs, &mut s3).await;
+    modules_count_alike(&jobs, &mut s3, &texts, directory.path()).await;
     encrypted_output_is_encrypted_input(&jobs, &mut s3, &texts).await;
     archived_input_is_restored(&jobs, &mut s3).await;
     let history = s3.list_all("granary-jobs", "history/").await.unwrap();
@@ -202,6 +203,23 @@ async fn a_killed_job_leaves_nothing(jobs: &Jobs, s3: &mut S3) {
     assert_eq!(jobs.until_final(&job).await["state"], "KILLED");
     assert!(s3.list_all("outp", "killed").await.unwrap().is_empty());
     assert_eq!(uploads_left(s3).await, 0);
+}
+
+async fn modules_count_alike(jobs: &Jobs, s3: &mut S3, texts: &[String], directory: &Path) {
+    let module = directory.join("words.wasm");
+    let text = include_str!("../../mapreduce/tests/processes/words.wat");
+    std::fs::write(&module, wat::parse_str(text).unwrap()).unwrap();
+    let with = |what: &str| format!("{} {what}", module.display());
+    let (mapper, combiner, reducer) = (with("map"), with("reduce"), with("reduce"));
+    let output = ["run", "--json", "-input", "s3://inp/text", "-output", "s3://outp/modules"];
+    let programs = ["-wasm-mapper", &mapper, "-wasm-combiner", &combiner, "-wasm-reducer", &reducer];
+    let status = jobs.json(&[&output[..], &programs[..]].concat()).unwrap();
+    assert_eq!(status["state"], "SUCCEEDED", "{status}");
+    assert_eq!(words_of(s3, "modules/part-").await, counted(texts));
+
+    std::fs::write(&module, b"#!/bin/sh\n").unwrap();
+    let refused = jobs.json(&[&output[..], &["-wasm-mapper", &mapper]].concat()).unwrap_err().to_string();
+    assert!(refused.contains("is no WebAssembly module"), "{refused}");
 }
 
 async fn encrypted_output_is_encrypted_input(jobs: &Jobs, s3: &mut S3, texts: &[String]) {

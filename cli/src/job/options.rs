@@ -1,9 +1,10 @@
 //! The words of `granary job run` become a specification. Single and double dashes are the same.
 
 use super::streaming::{self, Settings};
+use super::words;
 use anyhow::{Context, bail};
 use granary_mapreduce::spec::{
-    Archived, CachedFile, ChecksumAlgorithm, FileSource, Grep, InputFormat, JobSpec, Program, Streaming,
+    Archived, CachedFile, ChecksumAlgorithm, FileSource, Grep, InputFormat, JobSpec, Program, Stage, Streaming,
 };
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -86,6 +87,9 @@ pub(super) fn parse(words: &[String]) -> anyhow::Result<Option<RunOptions>> {
             "mapper" => settings.mapper = Some(words.value(option)?),
             "reducer" => settings.reducer = Some(words.value(option)?),
             "combiner" => settings.combiner = Some(words.value(option)?),
+            "wasm-mapper" => settings.wasm.mapper = Some(module(&words.value(option)?, &mut options.spec.files)?),
+            "wasm-reducer" => settings.wasm.reducer = Some(module(&words.value(option)?, &mut options.spec.files)?),
+            "wasm-combiner" => settings.wasm.combiner = Some(module(&words.value(option)?, &mut options.spec.files)?),
             "partitioner" => settings.partitioner = Some(words.value(option)?),
             "inputformat" => options.spec.input_format = input_format(&words.value(option)?)?,
             "outputformat" => streaming::check_output_format(&words.value(option)?)?,
@@ -189,6 +193,22 @@ fn cached_file(text: &str) -> anyhow::Result<CachedFile> {
     let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
     let mode = std::fs::metadata(path)?.permissions().mode();
     Ok(CachedFile { name, source: FileSource::Inline(bytes), executable: mode & 0o111 != 0 })
+}
+
+/// A WebAssembly module and its arguments. The module becomes one of the job's files, packed.
+fn module(text: &str, files: &mut Vec<CachedFile>) -> anyhow::Result<Stage> {
+    let mut words = words::split(text)?;
+    let first = words.first_mut().context("a module is a file, and arguments after it")?;
+    let mut file = cached_file(first)?;
+    if let FileSource::Inline(bytes) = &file.source {
+        file.source = FileSource::packed(bytes);
+    }
+    *first = file.name.clone();
+    // The same module may be mapper, combiner and reducer.
+    if !files.contains(&file) {
+        files.push(file);
+    }
+    Ok(Stage::Module(words))
 }
 
 #[cfg(test)]

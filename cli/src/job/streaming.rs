@@ -13,12 +13,21 @@ pub(super) struct Settings {
     pub mapper: Option<String>,
     pub reducer: Option<String>,
     pub combiner: Option<String>,
+    pub wasm: Modules,
     pub partitioner: Option<String>,
     pub pattern: Option<String>,
     pub grep: Grep,
     pub rows: Option<u64>,
     pub algorithm: ChecksumAlgorithm,
     defined: BTreeMap<String, String>,
+}
+
+/// WebAssembly modules that were given instead of commands.
+#[derive(Default)]
+pub(super) struct Modules {
+    pub mapper: Option<Stage>,
+    pub reducer: Option<Stage>,
+    pub combiner: Option<Stage>,
 }
 
 /// The last word of a Java class name.
@@ -36,7 +45,11 @@ pub(super) fn check_output_format(class: &str) -> anyhow::Result<()> {
 impl Settings {
     /// Whether nothing but a program's name can have come before.
     pub fn is_untouched(&self) -> bool {
-        self.mapper.is_none() && self.reducer.is_none() && self.combiner.is_none()
+        let Modules { mapper, reducer, combiner } = &self.wasm;
+        self.mapper.is_none()
+            && self.reducer.is_none()
+            && self.combiner.is_none()
+            && [mapper, reducer, combiner].into_iter().all(Option::is_none)
     }
 
     /// `-D name=value`.
@@ -102,14 +115,14 @@ impl Settings {
             }
             return Ok(());
         };
-        if let Some(mapper) = &self.mapper {
-            streaming.mapper = stage(mapper)?;
+        if let Some(mapper) = one_of("mapper", self.mapper.as_deref(), &self.wasm.mapper)? {
+            streaming.mapper = mapper;
         }
-        streaming.combiner = self.combiner.as_deref().map(stage).transpose()?;
-        streaming.reducer = match self.reducer.as_deref() {
-            None => Some(Stage::Identity),
-            Some("NONE") => None,
-            Some(reducer) => Some(stage(reducer)?),
+        streaming.combiner = one_of("combiner", self.combiner.as_deref(), &self.wasm.combiner)?;
+        streaming.reducer = match self.reducer.as_deref().filter(|reducer| *reducer == "NONE") {
+            Some(_) if self.wasm.reducer.is_some() => bail!("-reducer NONE and -wasm-reducer exclude each other"),
+            Some(_) => None,
+            None => Some(one_of("reducer", self.reducer.as_deref(), &self.wasm.reducer)?.unwrap_or(Stage::Identity)),
         };
         if spec.reduces == Some(0) {
             streaming.reducer = None;
@@ -156,6 +169,15 @@ impl Settings {
             Some(other) => bail!("the comparator {other} is not supported: KeyFieldBasedComparator is"),
         }
         Ok(())
+    }
+}
+
+/// What was given for a stage: a command or a module, or neither.
+fn one_of(option: &str, command: Option<&str>, module: &Option<Stage>) -> anyhow::Result<Option<Stage>> {
+    match (command, module) {
+        (Some(_), Some(_)) => bail!("-{option} and -wasm-{option} exclude each other"),
+        (Some(command), None) => stage(command).map(Some),
+        (None, module) => Ok(module.clone()),
     }
 }
 

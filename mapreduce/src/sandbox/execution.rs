@@ -28,15 +28,25 @@ pub struct Execution {
     pub account: Option<Account>,
 }
 
+/// A program that a task runs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Invocation<'a> {
+    /// The program and its arguments.
+    pub words: &'a [String],
+    /// Whether it is a WebAssembly module among the job's files, and not of native code.
+    pub is_module: bool,
+}
+
 impl Execution {
     /// The command of a launcher for a program. Its environment is empty, its standard streams are the program's.
-    pub(crate) fn command(&self, words: &[String], directory: &Path, resources: &Resources) -> Command {
+    pub(crate) fn command(&self, program: Invocation<'_>, directory: &Path, resources: &Resources) -> Command {
         let plan = LaunchPlan {
-            words: words.to_vec(),
+            words: program.words.to_vec(),
             directory: directory.into(),
             account: self.account,
             resources: resources.clone(),
             inner: false,
+            is_module: program.is_module,
             counted_apart: self.account.is_some(),
         };
         let mut command = Command::new(&self.launcher);

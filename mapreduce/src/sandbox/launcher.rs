@@ -4,8 +4,9 @@
 //! process there. That mounts a `/proc` of its own, sets limits and filter, and starts the program; when it ends, the
 //! kernel ends every process of the namespace.
 
+use super::module::MODULE_ARGUMENT;
 use super::plan::{LaunchPlan, NOT_STARTED, SIGNALLED};
-use super::{LAUNCHER_ARGUMENT, files, seccomp};
+use super::{LAUNCHER_ARGUMENT, files, module, seccomp};
 use crate::spec::Resources;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
@@ -19,11 +20,23 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
+/// This binary, whoever asks: it can be started by name where its directory cannot be searched.
+const OWN_BINARY: &str = "/proc/self/exe";
+/// Address space that a module's process has beside its memory: what is reserved around it, so that every address a module
+/// can name is in it, and this binary.
+const MODULE_ADDRESS_SPACE: u64 = 16 << 30;
+/// Bytes that the compiler and this binary may use.
+const COMPILER_BYTES: u64 = 1 << 30;
+
 /// The whole life of a launcher. `arguments` are those after [`LAUNCHER_ARGUMENT`]; the answer is the exit code. To be
 /// called before the process has other threads.
 pub fn launcher_main(arguments: &[String]) -> i32 {
     let outcome = match arguments {
-        [plan] => serde_json::from_str(plan).map_err(Error::other).and_then(|plan| run(&plan)),
+        [plan] => read(plan).and_then(|plan| run(&plan)),
+        [step, plan] if step == MODULE_ARGUMENT => read(plan).and_then(|plan| {
+            set_pdeathsig(Signal::SIGKILL)?;
+            module::run(&plan)
+        }),
         _ => Err(Error::other("this command is for the task runner alone")),
     };
     outcome.unwrap_or_else(|error| {
@@ -31,6 +44,10 @@ pub fn launcher_main(arguments: &[String]) -> i32 {
         let _ = writeln!(std::io::stderr(), "granary: {error}");
         NOT_STARTED
     })
+}
+
+fn read(plan: &str) -> Result<LaunchPlan> {
+    serde_json::from_str(plan).map_err(Error::other)
 }
 
 fn run(plan: &LaunchPlan) -> Result<i32> {
@@ -45,7 +62,7 @@ fn outer(plan: &LaunchPlan) -> Result<i32> {
     let mut plan = plan.clone();
     plan.inner = true;
     plan.counted_apart |= apart;
-    let mut command = Command::new("/proc/self/exe");
+    let mut command = Command::new(OWN_BINARY);
     let mut child = command.arg(LAUNCHER_ARGUMENT).arg(plan.to_json()).spawn()?;
     drop_streams()?;
     child.wait().map(code_of)
@@ -86,15 +103,14 @@ fn inner(plan: &LaunchPlan) -> Result<i32> {
     let own_proc = Pid::this().as_raw() == 1 && mount_proc();
     std::env::set_current_dir(&plan.directory)?;
     set_limits(plan)?;
-    let mut command = Command::new(program(plan));
-    command.args(&plan.words[1..]);
+    let mut command = command_of(plan);
     if let Some(account) = plan.account {
         // The standard library gives up the supplementary groups too.
         command.gid(account.group).uid(account.user);
     }
     set_no_new_privs()?;
     if plan.account.is_none() {
-        files::confine(&plan.directory, own_proc)?;
+        files::confine(&plan.directory, plan.is_module.then_some(OWN_BINARY), own_proc)?;
     }
     seccomp::install(plan.resources.network)?;
     let child = command
@@ -115,6 +131,18 @@ fn mount_proc() -> bool {
         && mount(Some("proc"), "/proc", Some("proc"), flags, none).is_ok()
 }
 
+/// The program itself, or this binary with the module.
+fn command_of(plan: &LaunchPlan) -> Command {
+    if plan.is_module {
+        let mut command = Command::new(OWN_BINARY);
+        command.arg(LAUNCHER_ARGUMENT).arg(MODULE_ARGUMENT).arg(plan.to_json());
+        return command;
+    }
+    let mut command = Command::new(program(plan));
+    command.args(&plan.words[1..]);
+    command
+}
+
 /// A program without a `/` is looked for in the working directory first.
 fn program(plan: &LaunchPlan) -> String {
     let word = &plan.words[0];
@@ -126,7 +154,14 @@ fn set_limits(plan: &LaunchPlan) -> Result<()> {
     let limit = |what, most: u64| setrlimit(what, most, most).map_err(Error::from);
     limit(Resource::RLIMIT_CORE, 0)?;
     limit(Resource::RLIMIT_FSIZE, scratch_bytes)?;
-    limit(Resource::RLIMIT_AS, process_memory_bytes)?;
+    match plan.is_module {
+        // Most of what a module's process reserves is never used: what is used counts.
+        true => {
+            limit(Resource::RLIMIT_AS, process_memory_bytes.saturating_add(MODULE_ADDRESS_SPACE))?;
+            limit(Resource::RLIMIT_DATA, process_memory_bytes.saturating_add(COMPILER_BYTES))?;
+        }
+        false => limit(Resource::RLIMIT_AS, process_memory_bytes)?,
+    }
     limit(Resource::RLIMIT_NOFILE, open_files.into())?;
     // A second later it is killed for good: the first signal can be ignored.
     setrlimit(Resource::RLIMIT_CPU, cpu_seconds, cpu_seconds + 1)?;

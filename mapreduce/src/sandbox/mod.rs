@@ -11,15 +11,20 @@
 //!   data program needs (tracing, mounting, kernel modules, keys, new namespaces, sockets of the network);
 //! - files, where there is no other user to be: all but the system's programs and the task's directory (Landlock).
 //!
+//! A WebAssembly module is run by the same binary within all of this, and without what it does not need either: files,
+//! processes and sockets of any kind.
+//!
 //! Scratch space is measured while the process runs. The environment and the open files are the task's alone.
 
 mod execution;
 mod files;
 mod launcher;
+mod module;
 mod plan;
 mod seccomp;
 mod watch;
 
+pub(crate) use execution::Invocation;
 pub use execution::{Account, Execution, LAUNCHER_ARGUMENT};
 pub use launcher::launcher_main;
 pub(crate) use watch::{Ended, Watch, widen_pipes};

@@ -16,11 +16,15 @@ pub(super) struct LaunchPlan {
     pub resources: Resources,
     /// Whether the launcher is the first process of a namespace of its own and has to mount `/proc`.
     pub inner: bool,
+    /// Whether the program is a WebAssembly module, a file of the directory.
+    pub is_module: bool,
     /// Whether there is a namespace in which processes can be counted apart.
     pub counted_apart: bool,
 }
 
 /// Exit codes of a launcher that mean its own failure, not the program's. The reason is on standard error.
 pub(super) const NOT_STARTED: i32 = 250;
+/// The module trapped. The reason is on standard error.
+pub(super) const TRAPPED: i32 = 249;
 /// Signals that ended the program are told as this and their number.
 pub(super) const SIGNALLED: i32 = 128;

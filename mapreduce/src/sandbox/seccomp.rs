@@ -1,4 +1,5 @@
-//! The system calls a task may not make. Everything else is allowed: programs of any kind are to run.
+//! The system calls a task may not make, while everything else is allowed: programs of any kind are to run. For a module
+//! that is compiled it is the other way round: a list of what its process still needs.
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
@@ -41,6 +42,47 @@ const REFUSED: [libc::c_long; 31] = [
     libc::SYS_acct,
 ];
 
+/// What a module's process needs: its streams, memory, clocks, random numbers, signals of its own, and to end.
+const ALLOWED: [libc::c_long; 37] = [
+    libc::SYS_read,
+    libc::SYS_readv,
+    libc::SYS_write,
+    libc::SYS_writev,
+    libc::SYS_close,
+    libc::SYS_fcntl,
+    libc::SYS_fstat,
+    libc::SYS_lseek,
+    libc::SYS_ppoll,
+    libc::SYS_mmap,
+    libc::SYS_munmap,
+    libc::SYS_mprotect,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_brk,
+    libc::SYS_futex,
+    libc::SYS_membarrier,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sigaltstack,
+    libc::SYS_restart_syscall,
+    libc::SYS_tgkill,
+    libc::SYS_gettid,
+    libc::SYS_getpid,
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_getres,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_nanosleep,
+    libc::SYS_gettimeofday,
+    libc::SYS_getrandom,
+    libc::SYS_sched_yield,
+    libc::SYS_getrlimit,
+    libc::SYS_prlimit64,
+    libc::SYS_rseq,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+];
+
 /// Kinds of sockets that are no network: between the task's own processes.
 const LOCAL_SOCKETS: u64 = libc::AF_UNIX as u64;
 
@@ -53,8 +95,20 @@ pub(super) fn install(network: bool) -> Result<()> {
         let rule = other.and_then(|condition| SeccompRule::new(vec![condition])).map_err(Error::other)?;
         rules.insert(libc::SYS_socket, vec![rule]);
     }
-    let refuse = SeccompAction::Errno(libc::EPERM as u32);
-    let filter = SeccompFilter::new(rules, SeccompAction::Allow, refuse, arch).map_err(Error::other)?;
+    apply(SeccompFilter::new(rules, SeccompAction::Allow, REFUSE, arch).map_err(Error::other)?)
+}
+
+/// Installs the filter for this process, which runs a module from now on.
+pub(super) fn install_for_module() -> Result<()> {
+    let Ok(arch) = TargetArch::try_from(std::env::consts::ARCH) else { return Ok(()) };
+    let rules: BTreeMap<i64, Vec<SeccompRule>> = ALLOWED.iter().map(|&call| (call, Vec::new())).collect();
+    apply(SeccompFilter::new(rules, REFUSE, SeccompAction::Allow, arch).map_err(Error::other)?)
+}
+
+/// "Not permitted."
+const REFUSE: SeccompAction = SeccompAction::Errno(libc::EPERM as u32);
+
+fn apply(filter: SeccompFilter) -> Result<()> {
     let program: BpfProgram = filter.try_into().map_err(|error: seccompiler::BackendError| Error::other(error))?;
     seccompiler::apply_filter(&program).map_err(Error::other)
 }

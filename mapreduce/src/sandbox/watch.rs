@@ -1,6 +1,6 @@
 //! Watching over a started process until it and all it started have ended.
 
-use super::plan::{NOT_STARTED, SIGNALLED};
+use super::plan::{NOT_STARTED, SIGNALLED, TRAPPED};
 use crate::engine::{Cancel, TaskFailure};
 use crate::shuffle::Scratch;
 use nix::errno::Errno;
@@ -31,6 +31,8 @@ pub(crate) enum Ended {
     CpuSpent,
     /// A file grew beyond what it may have.
     FileTooLarge,
+    /// A module did what none may; standard error says what.
+    Trapped,
     /// The launcher could not start it; standard error says why.
     NotStarted(String),
 }
@@ -135,6 +137,7 @@ fn judged(status: ExitStatus) -> Ended {
     };
     match (status.code(), status.signal()) {
         (Some(NOT_STARTED), _) => Ended::NotStarted("see its standard error".into()),
+        (Some(TRAPPED), _) => Ended::Trapped,
         (Some(code), _) if code > SIGNALLED && Signal::try_from(code - SIGNALLED).is_ok() => signal(code - SIGNALLED),
         (Some(code), _) => Ended::Code(code),
         (None, Some(number)) => signal(number),

@@ -2,7 +2,10 @@
 
 use super::limits::*;
 use super::{FieldSplit, FileSource, JobSpec, KeyOrder, Partitioner, Program, Resources, SpecError, Stage, Streaming};
+use crate::wasm;
+use flate2::read::GzDecoder;
 use std::collections::BTreeSet;
+use std::io::Read;
 
 impl JobSpec {
     /// Everything about the job that can be known without looking into the store.
@@ -39,7 +42,10 @@ impl JobSpec {
                     .map_err(|error| SpecError::PatternInvalid { reason: error.to_string() })?;
             }
             Program::Teragen(rows) => at_most_u64("rows", *rows, TERA_ROWS_MAX)?,
-            Program::Streaming(streaming) => check_streaming(streaming)?,
+            Program::Streaming(streaming) => {
+                check_streaming(streaming)?;
+                self.check_modules(streaming)?;
+            }
             _ => {}
         }
         match self.reduces {
@@ -52,6 +58,25 @@ impl JobSpec {
             Some(reduces) => at_most_u64("reduces", reduces.into(), REDUCES_MAX.into()),
             None => Ok(()),
         }
+    }
+
+    /// Each module is a file of the job and, where it travels with the specification, can run.
+    fn check_modules(&self, streaming: &Streaming) -> Result<(), SpecError> {
+        let named = streaming.stages().filter_map(|stage| match stage {
+            Stage::Module(words) => words.first(),
+            Stage::Identity | Stage::Command(_) | Stage::Aggregate => None,
+        });
+        for name in named.collect::<BTreeSet<_>>() {
+            let file = self.files.iter().find(|file| file.name == *name);
+            let checked = match &file.ok_or_else(|| SpecError::ModuleMissing { name: name.clone() })?.source {
+                FileSource::Inline(bytes) => wasm::check(bytes),
+                FileSource::Gzip(packed) => wasm::check(&unpacked(packed)),
+                // It is checked before it is compiled.
+                FileSource::Stored(_) => Ok(()),
+            };
+            checked.map_err(|reason| SpecError::ModuleInvalid { name: name.clone(), reason })?;
+        }
+        Ok(())
     }
 
     fn check_order(&self) -> Result<(), SpecError> {
@@ -93,7 +118,7 @@ impl JobSpec {
                 return Err(SpecError::FileNameTaken { name: file.name.clone() });
             }
             match &file.source {
-                FileSource::Inline(bytes) => inline += bytes.len(),
+                FileSource::Inline(bytes) | FileSource::Gzip(bytes) => inline += bytes.len(),
                 FileSource::Stored(url) => check_url(url)?,
             }
         }
@@ -133,7 +158,7 @@ fn check_streaming(streaming: &Streaming) -> Result<(), SpecError> {
         return Err(SpecError::AggregateMapper);
     }
     for stage in streaming.stages() {
-        if let Stage::Command(words) = stage {
+        if let Stage::Command(words) | Stage::Module(words) = stage {
             at_most("arguments of a command", words.len(), COMMAND_ARGUMENTS_MAX)?;
             at_most("a command", words.iter().map(|word| word.len() + 1).sum(), COMMAND_BYTES_MAX)?;
             if words.first().is_none_or(|program| program.is_empty()) {
@@ -144,6 +169,14 @@ fn check_streaming(streaming: &Streaming) -> Result<(), SpecError> {
     }
     check_split(&streaming.map_output)?;
     check_split(&streaming.reduce_output)
+}
+
+/// A packed module, or as much of it as there is and shows that it cannot be one.
+fn unpacked(packed: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // What does not unpack ends early, and is no module.
+    let _ = GzDecoder::new(packed).take(wasm::MODULE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes);
+    bytes
 }
 
 fn check_split(split: &FieldSplit) -> Result<(), SpecError> {

@@ -39,6 +39,10 @@ pub enum SpecError {
     VariableInvalid { name: String },
     #[error("aggregate combines in its reducer: the mapper cannot be aggregate")]
     AggregateMapper,
+    #[error("{name:?} is no WebAssembly module that can run here: {reason}")]
+    ModuleInvalid { name: String, reason: String },
+    #[error("the module {name:?} is not among the job's files")]
+    ModuleMissing { name: String },
     #[error("a total order over several reduces is by the bytes of the keys: it cannot be combined with a comparator")]
     TotalOrderComparator,
 }

@@ -1,5 +1,6 @@
 //! The programs a job can run: the built-in operators and the Hadoop Streaming contract.
 
+use crate::sandbox::Invocation;
 use serde::{Deserialize, Serialize};
 
 /// What the tasks of a job do.
@@ -98,6 +99,20 @@ pub enum Stage {
     Command(Vec<String>),
     /// Hadoop's `aggregate`: keys say how their values are combined (`LongValueSum:word`).
     Aggregate,
+    /// A WebAssembly module for WASI preview 1, by its name among the job's files, and its arguments. Unlike a command it
+    /// needs no permission.
+    Module(Vec<String>),
+}
+
+impl Stage {
+    /// The program that is run for it, if there is one.
+    pub(crate) fn invocation(&self) -> Option<Invocation<'_>> {
+        match self {
+            Stage::Command(words) => Some(Invocation { words, is_module: false }),
+            Stage::Module(words) => Some(Invocation { words, is_module: true }),
+            Stage::Identity | Stage::Aggregate => None,
+        }
+    }
 }
 
 /// Where a line divides into key and value.

@@ -1,7 +1,10 @@
 //! What a task may use, and the files it finds in its working directory.
 
 use super::{bytes64, limits};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
+use std::io::Write;
 
 /// Bounds of one task. Those of processes hold for each process the task starts, except where it says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,6 +51,15 @@ pub struct CachedFile {
     pub executable: bool,
 }
 
+impl FileSource {
+    /// Bytes that travel with the specification, packed.
+    pub fn packed(bytes: &[u8]) -> FileSource {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        let packed = encoder.write_all(bytes).and_then(|()| encoder.finish());
+        FileSource::Gzip(packed.expect("memory takes every byte"))
+    }
+}
+
 /// Where a cached file comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -56,4 +68,6 @@ pub enum FileSource {
     Inline(#[serde(with = "bytes64")] Vec<u8>),
     /// An object, by URL.
     Stored(String),
+    /// As `Inline`, and packed as gzip does.
+    Gzip(#[serde(with = "bytes64")] Vec<u8>),
 }

@@ -105,3 +105,28 @@ fn faults_are_named() {
     assert!(matches!(refused(&|spec| spec.program = grep("(")), SpecError::PatternInvalid { .. }));
     assert!(matches!(refused(&|spec| spec.program = grep("(a{1000}){1000}")), SpecError::PatternInvalid { .. }));
 }
+
+#[test]
+fn modules_are_files_that_can_run() {
+    let module = |name: &str, source| JobSpec {
+        files: vec![CachedFile { name: "a.wasm".into(), source, executable: false }],
+        program: Program::Streaming(Streaming {
+            mapper: Stage::Module(vec![name.to_string(), "word".into()]),
+            ..Streaming::default()
+        }),
+        ..streaming(&["cat"])
+    };
+    let bytes = wat::parse_str(r#"(module (memory (export "memory") 1) (func (export "_start")))"#).unwrap();
+    let good = module("a.wasm", FileSource::packed(&bytes));
+    good.validate().unwrap();
+    let read: JobSpec = serde_json::from_str(&serde_json::to_string(&good).unwrap()).unwrap();
+    assert_eq!(read, good);
+    assert!(!good.runs_native_code());
+    module("a.wasm", FileSource::Inline(bytes.clone())).validate().unwrap();
+    module("a.wasm", FileSource::Stored("s3://b/a.wasm".into())).validate().unwrap();
+    let missing = SpecError::ModuleMissing { name: "b.wasm".into() };
+    assert_eq!(module("b.wasm", FileSource::packed(&bytes)).validate(), Err(missing));
+    for wrong in [FileSource::packed(b"#!/bin/sh"), FileSource::Gzip(b"not packed".to_vec())] {
+        assert!(matches!(module("a.wasm", wrong).validate(), Err(SpecError::ModuleInvalid { .. })));
+    }
+}

@@ -6,6 +6,7 @@ use super::reduce::feed_lines;
 use crate::engine::{Attempt, TaskFailure};
 use crate::operators::each_line;
 use crate::records::{Combine, Order, Records, split_line};
+use crate::sandbox::Invocation;
 use crate::shuffle::{Scratch, SegmentFile};
 use crate::spec::{FieldSplit, Program, Stage};
 use std::cmp::Ordering;
@@ -13,7 +14,7 @@ use std::cmp::Ordering;
 pub(crate) struct CommandCombiner<'a> {
     attempt: &'a Attempt<'a>,
     scratch: &'a Scratch,
-    words: &'a [String],
+    program: Invocation<'a>,
     exit_counts: bool,
 }
 
@@ -21,14 +22,14 @@ impl<'a> CommandCombiner<'a> {
     /// The job's combiner, if it has one that is a program.
     pub fn of(attempt: &'a Attempt<'a>, scratch: &'a Scratch) -> Option<Self> {
         let Program::Streaming(streaming) = &attempt.spec.program else { return None };
-        let Some(Stage::Command(words)) = &streaming.combiner else { return None };
-        Some(CommandCombiner { attempt, scratch, words, exit_counts: streaming.nonzero_exit_is_failure })
+        let program = streaming.combiner.as_ref().and_then(Stage::invocation)?;
+        Some(CommandCombiner { attempt, scratch, program, exit_counts: streaming.nonzero_exit_is_failure })
     }
 }
 
 impl Combine for CommandCombiner<'_> {
     fn combine(&self, records: &mut dyn Records, into: &mut SegmentFile) -> Result<(), TaskFailure> {
-        let CommandCombiner { attempt, scratch, words, exit_counts } = *self;
+        let CommandCombiner { attempt, scratch, program, exit_counts } = *self;
         let order = Order::of(attempt.spec)?;
         // As it was given to the program: a key that has tabs of its own is that many fields.
         let split = FieldSplit { key_fields: tabs_in_key(attempt), ..FieldSplit::default() };
@@ -37,7 +38,7 @@ impl Combine for CommandCombiner<'_> {
             return Ok(());
         }
         let mut records = Again { records, first: true };
-        let process = Process { attempt, scratch, words, piece: None, exit_counts };
+        let process = Process { attempt, scratch, program, piece: None, exit_counts };
         process.run(
             |feed| {
                 let give = |lines: &[u8]| {
@@ -47,7 +48,7 @@ impl Combine for CommandCombiner<'_> {
                 feed_lines(&mut records, give).map(drop)
             },
             |stdout| {
-                let mut lines = ProgramLines::new(stdout, &words[0], attempt.spec.line_bytes_max);
+                let mut lines = ProgramLines::new(stdout, &program.words[0], attempt.spec.line_bytes_max);
                 let mut before = Vec::new();
                 while let Some(chunk) = lines.next()? {
                     for line in each_line(chunk) {

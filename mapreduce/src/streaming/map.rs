@@ -7,8 +7,9 @@ use crate::input::Lines;
 use crate::operators;
 use crate::plan::{Piece, Split};
 use crate::records::{Collector, count_output, split_line};
+use crate::sandbox::Invocation;
 use crate::shuffle::Scratch;
-use crate::spec::{FieldSplit, Stage, Streaming};
+use crate::spec::{FieldSplit, Streaming};
 
 /// A mapper whose output is the job's.
 pub(crate) fn map_to_part(
@@ -18,8 +19,8 @@ pub(crate) fn map_to_part(
     scratch: &Scratch,
     part: &mut Part<'_>,
 ) -> Result<(), TaskFailure> {
-    let Stage::Command(words) = &streaming.mapper else { return operators::copy_lines(attempt, split, part) };
-    for_pieces(attempt, streaming, split, scratch, words, &mut |chunk| {
+    let Some(program) = streaming.mapper.invocation() else { return operators::copy_lines(attempt, split, part) };
+    for_pieces(attempt, streaming, split, scratch, program, &mut |chunk| {
         part.write(chunk)?;
         if chunk.last() != Some(&b'\n') {
             part.write(b"\n")?;
@@ -39,9 +40,9 @@ pub(crate) fn map_to_reduces(
     collector: &mut Collector<'_>,
 ) -> Result<(), TaskFailure> {
     let mut emit = |chunk: &[u8]| emit_lines(attempt, &streaming.map_output, chunk, collector);
-    match &streaming.mapper {
-        Stage::Command(words) => for_pieces(attempt, streaming, split, scratch, words, &mut emit),
-        _ => operators::for_lines(attempt, split, emit),
+    match streaming.mapper.invocation() {
+        Some(program) => for_pieces(attempt, streaming, split, scratch, program, &mut emit),
+        None => operators::for_lines(attempt, split, emit),
     }
 }
 
@@ -81,16 +82,16 @@ fn for_pieces(
     streaming: &Streaming,
     split: &Split,
     scratch: &Scratch,
-    words: &[String],
+    program: Invocation<'_>,
     work: &mut (dyn FnMut(&[u8]) -> Result<(), TaskFailure> + Send),
 ) -> Result<(), TaskFailure> {
     for piece in operators::pieces(split) {
         let exit_counts = streaming.nonzero_exit_is_failure;
-        let process = Process { attempt, scratch, words, piece: Some(piece), exit_counts };
+        let process = Process { attempt, scratch, program, piece: Some(piece), exit_counts };
         process.run(
             |feed| feed_piece(attempt, piece, feed),
             |stdout| {
-                let mut lines = ProgramLines::new(stdout, &words[0], attempt.spec.line_bytes_max);
+                let mut lines = ProgramLines::new(stdout, &program.words[0], attempt.spec.line_bytes_max);
                 while let Some(chunk) = lines.next()? {
                     work(chunk)?;
                 }

@@ -4,7 +4,7 @@ use super::pipes::{Feed, Heard, Lines};
 use super::{environment, reporter, workplace};
 use crate::engine::{Attempt, TaskFailure};
 use crate::plan::Piece;
-use crate::sandbox::{Ended, Watch};
+use crate::sandbox::{Ended, Invocation, Watch};
 use crate::shuffle::Scratch;
 use std::io::Read;
 use std::process::Stdio;
@@ -15,8 +15,7 @@ use std::thread;
 pub(super) struct Process<'a> {
     pub attempt: &'a Attempt<'a>,
     pub scratch: &'a Scratch,
-    /// The program and its arguments.
-    pub words: &'a [String],
+    pub program: Invocation<'a>,
     /// What it reads, if that is one piece of input.
     pub piece: Option<&'a Piece>,
     /// Whether an exit code other than zero is a failure.
@@ -33,7 +32,7 @@ impl Process<'_> {
     ) -> Result<(), TaskFailure> {
         let directory = workplace::prepare(self.attempt)?;
         let variables = environment::variables(self.attempt, self.piece, &directory);
-        let mut command = self.attempt.execution.command(self.words, &directory, &self.attempt.spec.resources);
+        let mut command = self.attempt.execution.command(self.program, &directory, &self.attempt.spec.resources);
         command.envs(variables).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(|error| self.not_started(&error.to_string()))?;
         let pipes = (child.stdin.take(), child.stdout.take(), child.stderr.take());
@@ -84,15 +83,16 @@ impl Process<'_> {
                 limit: format!("{} seconds", self.attempt.spec.resources.cpu_seconds),
             }),
             Ended::FileTooLarge => Err(self.scratch.exhausted()),
+            Ended::Trapped => Err(self.failed("trapped: see its standard error".into())),
             Ended::Signal(signal) => Err(self.failed(format!("was killed by signal {signal}"))),
         }
     }
 
     fn failed(&self, how: String) -> TaskFailure {
-        TaskFailure::Program { program: self.words.join(" "), how }
+        TaskFailure::Program { program: self.program.words.join(" "), how }
     }
 
     fn not_started(&self, reason: &str) -> TaskFailure {
-        TaskFailure::ProgramNotStarted { program: self.words.join(" "), reason: reason.into() }
+        TaskFailure::ProgramNotStarted { program: self.program.words.join(" "), reason: reason.into() }
     }
 }

@@ -19,12 +19,13 @@ pub(crate) fn reduce(
     scratch: &Scratch,
     part: &mut Part<'_>,
 ) -> Result<(), TaskFailure> {
-    let words = match &streaming.reducer {
-        Some(Stage::Command(words)) => words,
-        Some(Stage::Aggregate) => return aggregate::write(attempt, records, part),
-        _ => return operators::write_lines(attempt, records, part),
+    if streaming.reducer == Some(Stage::Aggregate) {
+        return aggregate::write(attempt, records, part);
+    }
+    let Some(program) = streaming.reducer.as_ref().and_then(Stage::invocation) else {
+        return operators::write_lines(attempt, records, part);
     };
-    let process = Process { attempt, scratch, words, piece: None, exit_counts: streaming.nonzero_exit_is_failure };
+    let process = Process { attempt, scratch, program, piece: None, exit_counts: streaming.nonzero_exit_is_failure };
     process.run(
         |feed| {
             let count = feed_lines(records, |lines| {
@@ -35,7 +36,7 @@ pub(crate) fn reduce(
             Ok(())
         },
         |stdout| {
-            let mut lines = ProgramLines::new(stdout, &words[0], attempt.spec.line_bytes_max);
+            let mut lines = ProgramLines::new(stdout, &program.words[0], attempt.spec.line_bytes_max);
             while let Some(chunk) = lines.next()? {
                 part.write(chunk)?;
                 if chunk.last() != Some(&b'\n') {

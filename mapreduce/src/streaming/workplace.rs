@@ -2,6 +2,7 @@
 
 use crate::engine::{Attempt, TaskFailure};
 use crate::spec::FileSource;
+use flate2::read::GzDecoder;
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
@@ -19,6 +20,9 @@ pub(super) fn prepare(attempt: &Attempt<'_>) -> Result<PathBuf, TaskFailure> {
         let path = directory.join(&file.name);
         match &file.source {
             FileSource::Inline(bytes) => write(&path, &mut bytes.as_slice(), attempt, "the specification")?,
+            FileSource::Gzip(packed) => {
+                write(&path, &mut GzDecoder::new(packed.as_slice()), attempt, "the specification")?;
+            }
             FileSource::Stored(url) => {
                 let mut from = attempt
                     .store

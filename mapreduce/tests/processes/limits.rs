@@ -25,12 +25,16 @@ pub const CASES: [Case; 10] = [
 /// A user that no test machine has.
 const NOBODYS: Account = Account { user: 64_321, group: 64_321 };
 
+/// The user that programs run as.
+pub fn account() -> Option<Account> {
+    nix::unistd::getuid().is_root().then_some(NOBODYS)
+}
+
 /// Runs a mapper as another user where the test may, and as its own otherwise.
 fn run(script: &str, resources: Resources) -> (Result<Ran, TaskFailure>, String) {
     let progress = Progress::default();
-    let account = nix::unistd::getuid().is_root().then_some(NOBODYS);
     let spec = JobSpec { resources, ..job(shell(script), None) };
-    let outcome = run_watched(&spec, &one("x\n"), 100, account, &progress, &Cancel::default());
+    let outcome = run_watched(&spec, &one("x\n"), 100, account(), &progress, &Cancel::default());
     (outcome, progress.report().stderr)
 }
 

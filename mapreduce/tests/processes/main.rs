@@ -8,6 +8,7 @@ use std::process::ExitCode;
 #[path = "../../src/engine/tests/fixture.rs"]
 mod fixture;
 mod limits;
+mod modules;
 mod streaming;
 
 /// A behaviour and its name.
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
     }
     let wanted = arguments.iter().find(|argument| !argument.starts_with('-'));
     let mut failed = 0;
-    for (name, case) in streaming::CASES.iter().chain(&limits::CASES) {
+    for (name, case) in streaming::CASES.iter().chain(&limits::CASES).chain(&modules::CASES) {
         if wanted.is_some_and(|wanted| !name.contains(wanted.as_str())) {
             continue;
         }

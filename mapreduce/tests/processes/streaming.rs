@@ -38,7 +38,7 @@ fn text() -> Files {
     one(&lines.join("\n"))
 }
 
-fn counted(spec: &JobSpec) -> (Vec<String>, Ran) {
+pub fn counted(spec: &JobSpec) -> (Vec<String>, Ran) {
     let ran = run_job(&JobSpec { split_bytes_max: 7_000, reduces: Some(2), ..spec.clone() }, &text(), 5_000).unwrap();
     let mut lines: Vec<String> = ran.text().lines().map(str::to_string).collect();
     lines.sort();
