@@ -28,7 +28,8 @@ def require(*programs):
         raise Failed(f"not installed: {', '.join(missing)}")
 
 
-# How long a killed process may hold on to its files: its threads may wait for a disk.
+# How long a file system may be held on to: by threads of a killed process that wait for a disk, and by mount namespaces that
+# somebody else on this machine has made in the meantime.
 LET_GO_S = 120
 
 
@@ -60,6 +61,7 @@ class Image:
             return
         until(f"{self.at} to be let go of", LET_GO_S, lambda: sh("umount", self.at) == "")
         self.detach()
+        until(f"{self.file} to be let go of", LET_GO_S, lambda: sh("losetup", "--associated", self.file) == "")
 
     def detach(self):
         sh("losetup", "--detach", self.device, check=False)

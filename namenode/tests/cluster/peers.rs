@@ -70,8 +70,9 @@ impl Cluster {
                 let mut config = Config::single(directory.path().join(peer.name.as_str()));
                 (config.peer, config.peers) = (peer.peer, peers.clone());
                 (config.heartbeat_interval_ms, config.election_timeout_ms) = (150, 600);
-                // Writers of these tests do not renew.
+                // Writers of these tests do not renew, and datanodes are silent.
                 config.lease_timeout_ms = 3_600_000;
+                config.liveness.dead_after_ms = 3_600_000;
                 adjust(&mut config);
                 config
             })
