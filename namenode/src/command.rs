@@ -26,8 +26,8 @@ use granary_protocol::redundancy::GroupId;
 use granary_protocol::token::BlockKey;
 use granary_protocol::user::{SecretKey, TokenKey};
 use granary_protocol::{
-    BlockId, BucketName, CanonicalId, ClusterId, ContentId, LeaseId, NodeName, ObjectKey, PeerId, RequestId,
-    UnixMillis, UploadId, VersionId, VolumeId,
+    BlockId, BucketName, CanonicalId, ClusterId, ContentId, DirectoryId, LeaseId, NodeName, ObjectKey, PeerId,
+    RequestId, UnixMillis, UploadId, VersionId, VolumeId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -259,7 +259,7 @@ pub enum FileSystemAction {
     },
     /// Gives objects of a tree in a bucket with versions delete markers, from the first key above `after` on.
     DeletePage { caller: FsCaller, path: FsPath, after: Option<String> },
-    /// Removes some rows of deleted trees.
+    /// Removes some rows of deleted trees, from their first directory on; what earlier releases order.
     Reclaim,
     /// The writer has been silent beyond the hard limit.
     ExpireHolder { holder: String },
@@ -269,6 +269,8 @@ pub enum FileSystemAction {
     FinishRecovery { file: FileId, block: BlockId, length: u32, members: Vec<VolumeId> },
     /// These writers have been silent beyond the hard limit.
     ExpireHolders { holders: Vec<String> },
+    /// Removes some rows of deleted trees, from this directory on.
+    ReclaimFrom { directory: DirectoryId },
 }
 
 /// See the requests of the same names: users, their keys and policies.

@@ -3,9 +3,9 @@
 
 use crate::command::FileSystemAction;
 use crate::service::Namenode;
-use crate::state::filesystem::{EXPIRED_HOLDERS_MAX, anything_detached, expired_holders, recovering};
+use crate::state::filesystem::{EXPIRED_HOLDERS_MAX, expired_holders, next_detached, recovering};
 use granary_protocol::filesystem::FileId;
-use granary_protocol::{Advice, Failure, UnixMillis};
+use granary_protocol::{Advice, DirectoryId, Failure, UnixMillis};
 
 /// Steps of reclaiming at one tick at most: deleted trees go while others work.
 const RECLAIM_STEPS_PER_TICK: usize = 20;
@@ -15,6 +15,8 @@ const RECLAIM_STEPS_PER_TICK: usize = 20;
 pub(crate) struct FileRecovery {
     holder: String,
     file: FileId,
+    /// The directory of deleted trees.
+    detached: DirectoryId,
 }
 
 impl FileRecovery {
@@ -26,7 +28,7 @@ impl FileRecovery {
         if let Err(failure) = self.recover(namenode, now).await {
             tracing::debug!(%failure, "files cannot be recovered now");
         }
-        if let Err(failure) = reclaim(namenode).await {
+        if let Err(failure) = self.reclaim(namenode).await {
             tracing::debug!(%failure, "deleted trees cannot be reclaimed now");
         }
     }
@@ -64,6 +66,21 @@ impl FileRecovery {
         }
         Ok(())
     }
+
+    async fn reclaim(&mut self, namenode: &Namenode) -> Result<(), Failure> {
+        for _ in 0..RECLAIM_STEPS_PER_TICK {
+            match namenode.look(|view| next_detached(view, self.detached))? {
+                Some(directory) => {
+                    self.detached = directory;
+                    namenode.order_action(FileSystemAction::ReclaimFrom { directory }).await?;
+                }
+                // Directories may have come that are before the others.
+                None if self.detached > DirectoryId(0) => self.detached = DirectoryId(0),
+                None => break,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Orders what concerns one writer or file. If it is refused, the others must not wait for it.
@@ -75,14 +92,4 @@ async fn order_for_one(namenode: &Namenode, action: FileSystemAction) -> Result<
         }
         outcome => outcome.map(|_| ()),
     }
-}
-
-async fn reclaim(namenode: &Namenode) -> Result<(), Failure> {
-    for _ in 0..RECLAIM_STEPS_PER_TICK {
-        if !namenode.look(|view| anything_detached(view))? {
-            break;
-        }
-        namenode.order_action(FileSystemAction::Reclaim).await?;
-    }
-    Ok(())
 }

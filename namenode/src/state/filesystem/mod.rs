@@ -44,7 +44,7 @@ pub use lease::{EXPIRED_HOLDERS_MAX, expired_holders};
 pub(crate) use perform::perform;
 pub use queries::{Answer, FoundBlock, FoundFile, FoundListing, query};
 pub use quota::{LimitedDirectory, any_limits, limits_on, missing_names, taken};
-pub use reclaim::{anything_detached, is_deleted_by_pages};
+pub use reclaim::{is_deleted_by_pages, next_detached};
 pub use recovery::{RecoveringFile, recovering};
 pub use retry::recalled;
 pub(super) use small::forget as forget_small;

@@ -10,7 +10,7 @@ use crate::error::{Rejection, refuse};
 use crate::state::transaction::Transaction;
 use granary_protocol::filesystem::{FsCall, FsReply, FsRequest};
 use granary_protocol::namenode::NamenodeReply;
-use granary_protocol::{ErrorCode, UnixMillis, VolumeId};
+use granary_protocol::{DirectoryId, ErrorCode, UnixMillis, VolumeId};
 
 /// Carries out what the leader ordered.
 pub(crate) fn perform(
@@ -24,7 +24,11 @@ pub(crate) fn perform(
             reclaim::delete_page(tx, caller, path, after.as_deref(), now)?
         }
         FileSystemAction::Reclaim => {
-            reclaim::step(tx)?;
+            reclaim::step(tx, DirectoryId(0))?;
+            FsReply::Done
+        }
+        FileSystemAction::ReclaimFrom { directory } => {
+            reclaim::step(tx, *directory)?;
             FsReply::Done
         }
         FileSystemAction::ExpireHolder { holder } => {

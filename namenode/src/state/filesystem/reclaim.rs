@@ -21,42 +21,56 @@ use granary_protocol::{DirectoryId, ErrorCode, ObjectKey, UnixMillis};
 
 /// Rows removed by one command.
 const ROWS_PER_STEP: usize = 500;
+/// A directory takes as long to remove as so many rows, beside those that are in it.
+const ROWS_FOR_A_DIRECTORY: usize = 8;
+/// Directories read at a time, no more than one command removes.
+const DIRECTORIES_PER_LOOK: usize = ROWS_PER_STEP.div_ceil(ROWS_FOR_A_DIRECTORY);
 /// Objects deleted by one command where versions are kept.
 const OBJECTS_PER_PAGE: usize = 500;
 /// Rows looked at to judge whether a caller may delete a tree.
 const JUDGED_ROWS_MAX: usize = 100_000;
 
-/// Whether rows of deleted trees wait to be removed.
+/// The first directory of deleted trees from `from` on whose rows wait to be removed.
 ///
 /// # Errors
-/// The engine's.
-pub fn anything_detached<V: View + ?Sized>(view: &V) -> Result<bool, StateError> {
-    Ok(first_detached(view)?.is_some())
+/// The engine's, or a damaged row.
+pub fn next_detached<V: View + ?Sized>(view: &V, from: DirectoryId) -> Result<Option<DirectoryId>, StateError> {
+    Ok(detached(view, from, 1)?.first().map(|(directory, _)| *directory))
 }
 
-fn first_detached<V: View + ?Sized>(view: &V) -> Result<Option<(DirectoryId, DetachedRecord)>, StateError> {
-    let table = layout::table(layout::DETACHED);
-    let Some(pair) = view.scan(&table, Some(&layout::after_prefix(&table))).next() else { return Ok(None) };
-    let (key, value) = pair?;
-    let id = layout::last_number(&key).ok_or_else(|| undecodable(&key, "its key has no number"))?;
-    Ok(Some((DirectoryId(id), view::decode(&key, &value)?)))
+fn detached<V: View + ?Sized>(
+    view: &V,
+    from: DirectoryId,
+    limit: usize,
+) -> Result<Vec<(DirectoryId, DetachedRecord)>, StateError> {
+    let table_end = layout::after_prefix(&layout::table(layout::DETACHED));
+    let rows = view.scan(&layout::detached(from), Some(&table_end)).take(limit);
+    rows.map(|pair| {
+        let (key, value) = pair?;
+        let id = layout::last_number(&key).ok_or_else(|| undecodable(&key, "its key has no number"))?;
+        Ok((DirectoryId(id), view::decode(&key, &value)?))
+    })
+    .collect()
 }
 
-/// Removes some rows of deleted trees.
-pub(super) fn step(tx: &mut Transaction<'_>) -> Result<(), StateError> {
-    let mut budget = ROWS_PER_STEP;
-    while budget > 0
-        && let Some((directory, record)) = first_detached(tx)?
-    {
-        if !remove_rows(tx, directory, record, &mut budget)? {
-            break;
+/// Removes some rows of deleted trees, of the directories from `from` on. What has been removed is passed over slowly
+/// until the engine compacts it, so a tree of many directories is gone through once and not looked for from its beginning.
+pub(super) fn step(tx: &mut Transaction<'_>, from: DirectoryId) -> Result<(), StateError> {
+    let (mut budget, mut from) = (ROWS_PER_STEP, from);
+    loop {
+        let page = detached(tx, from, DIRECTORIES_PER_LOOK)?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        from = DirectoryId(last.0.saturating_add(1));
+        for (directory, record) in page {
+            if budget == 0 || !remove_rows(tx, directory, record, &mut budget)? {
+                return Ok(());
+            }
+            tx.delete(layout::directory_counts(directory));
+            attributes::forget_directory(tx, directory)?;
+            tx.delete(layout::detached(directory));
+            budget = budget.saturating_sub(ROWS_FOR_A_DIRECTORY);
         }
-        tx.delete(layout::directory_counts(directory));
-        attributes::forget_directory(tx, directory)?;
-        tx.delete(layout::detached(directory));
-        budget = budget.saturating_sub(1);
     }
-    Ok(())
 }
 
 /// Removes rows of a directory; whether none is left.

@@ -414,7 +414,7 @@ impl Run {
     }
 
     fn reclaim(&mut self) {
-        while crate::state::filesystem::anything_detached(self.store.view()).unwrap() {
+        while crate::state::filesystem::next_detached(self.store.view(), DirectoryId(0)).unwrap().is_some() {
             self.store.fs_action(FileSystemAction::Reclaim).unwrap();
         }
     }

@@ -79,12 +79,38 @@ fn a_directory_of_many_is_renamed_and_deleted_by_one_row() {
     assert_eq!(store.fs(FsRequest::Delete { path: path("/bucket/z"), recursive: true }), Ok(FsReply::Flag(true)));
     assert_eq!(store.list("", "", ListAfter::Start, 1000), Vec::<String>::new());
     invariants::check(store.view(), &store.told);
-    while filesystem::anything_detached(store.view()).unwrap() {
+    while filesystem::next_detached(store.view(), DirectoryId(0)).unwrap().is_some() {
         store.fs_action(FileSystemAction::Reclaim).unwrap();
         invariants::check(store.view(), &store.told);
     }
     assert_eq!(crate::state::counters(store.view()).unwrap().objects, 0);
     assert!(store.told.is_empty(), "the file's block is gone");
+}
+
+#[test]
+fn a_deleted_tree_of_many_directories_is_gone_through_in_steps() {
+    let mut store = Store::new();
+    for number in 0..200 {
+        store.fs(mkdirs(&format!("/bucket/a/{}/{number}/leaf", number % 3))).unwrap();
+    }
+    let directories = crate::state::counters(store.view()).unwrap().objects;
+    assert_eq!(store.fs(delete("/bucket/a", true)), Ok(FsReply::Flag(true)));
+    let (mut from, mut steps) = (DirectoryId(0), 0);
+    // As the leader does: each step goes on where the next one is, and at last from the beginning.
+    loop {
+        match filesystem::next_detached(store.view(), from).unwrap() {
+            Some(directory) => {
+                from = directory;
+                store.fs_action(FileSystemAction::ReclaimFrom { directory }).unwrap();
+                invariants::check(store.view(), &store.told);
+                steps += 1;
+            }
+            None if from > DirectoryId(0) => from = DirectoryId(0),
+            None => break,
+        }
+    }
+    assert!((5..200).contains(&steps), "{steps} steps for {directories} markers");
+    assert_eq!(crate::state::counters(store.view()).unwrap().objects, 0);
 }
 
 #[test]
@@ -352,7 +378,7 @@ fn a_bucket_that_hadoop_deletes_with_what_is_in_it_leaves_nothing() {
     store.id(create("/other/open", "w"));
     assert_eq!(store.fs(delete("/other", true)), Ok(FsReply::Flag(true)));
     invariants::check(store.view(), &store.told);
-    while filesystem::anything_detached(store.view()).unwrap() {
+    while filesystem::next_detached(store.view(), DirectoryId(0)).unwrap().is_some() {
         store.fs_action(FileSystemAction::Reclaim).unwrap();
         invariants::check(store.view(), &store.told);
     }

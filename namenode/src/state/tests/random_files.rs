@@ -327,7 +327,7 @@ impl Run {
             }
             self.finish_recoveries();
             self.store.fs_action(FileSystemAction::Reclaim).unwrap();
-            if holders.is_empty() && !filesystem::anything_detached(self.store.view()).unwrap() {
+            if holders.is_empty() && filesystem::next_detached(self.store.view(), DirectoryId(0)).unwrap().is_none() {
                 break;
             }
         }
