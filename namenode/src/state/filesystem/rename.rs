@@ -36,19 +36,21 @@ pub(super) fn rename(
 ) -> Result<FsReply, Rejection> {
     let source = resolve::resolve(tx, from)?;
     access::check_traverse(tx, caller, &source)?;
-    let mut to = to.clone();
-    if resolve::resolve(tx, &to)?.is_directory() && source.exists() && to != *from {
-        to = to.child(from.name()).map_err(|error| refuse(ErrorCode::InvalidPath, error.to_string()))?;
+    let mut target = resolve::resolve(tx, to)?;
+    let inner;
+    if target.is_directory() && source.exists() && to != from {
+        inner = to.child(from.name()).map_err(|error| refuse(ErrorCode::InvalidPath, error.to_string()))?;
+        target = resolve::resolve(tx, &inner)?;
     }
-    let target = resolve::resolve(tx, &to)?;
+    let to = target.path;
     if !source.exists() || from.is_root() {
         return Ok(FsReply::Flag(false));
     }
     check_may(tx, caller, &source, &target)?;
-    if to == *from {
+    if to == from {
         return Ok(FsReply::Flag(true));
     }
-    if from.holds(&to) || target.exists() || !target.whole {
+    if from.holds(to) || target.exists() || !target.whole {
         return Ok(FsReply::Flag(false));
     }
     move_entry(tx, &source, &target, now)?;
