@@ -54,9 +54,17 @@ impl Namenode {
         Ok(NamenodeReply::FileSystem(Box::new(reply)))
     }
 
-    /// Holds what a call is about to add against the limits of paths and of directories.
+    /// Holds what a call is about to add against the limits of paths and of directories, and the bucket's default encryption.
     async fn admit_call(&self, request: &FsRequest) -> Result<(), Failure> {
         check_new_path(request)?;
+        // Where a call goes wrong anyway it says so itself.
+        if let Ok(Some(bucket)) = self.look(|view| Ok(rows::clear_bytes_for(view, request).ok().flatten())) {
+            let detail = format!(
+                "Bucket {bucket} encrypts by default, and what Hadoop clients write is stored in clear: write to it \
+                 through S3"
+            );
+            return Err(Failure::new(ErrorCode::AccessDenied, detail));
+        }
         let adds = matches!(
             request,
             FsRequest::Create(_) | FsRequest::Mkdirs { .. } | FsRequest::Rename { .. } | FsRequest::Rename2 { .. }

@@ -114,3 +114,23 @@ def test_mode_bits_hold_for_encrypted_files(s3, web, directory):
     stranger = type(web)(os.environ["NAMENODE_HTTP"], user="nobody-in-particular")
     refused = stranger.ask("GET", f"{directory}/f", "OPEN")
     assert (refused.status_code, refused.json()["RemoteException"]["exception"]) == (403, "AccessControlException")
+
+
+def test_a_bucket_that_encrypts_takes_no_bytes_in_clear(s3, web, native, directory):
+    bucket = directory[1:]
+    web.create(f"{directory}/before", b"clear")
+    by_default = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
+    s3.put_bucket_encryption(Bucket=bucket, ServerSideEncryptionConfiguration={"Rules": [by_default]})
+    for method, op, name in [("PUT", "CREATE", "new"), ("POST", "APPEND", "before")]:
+        refused = web.send(method, f"{directory}/{name}", op, b"bytes")
+        assert refused.status_code == 403, refused.text
+        told = refused.json()["RemoteException"]
+        assert told["exception"] == "AccessControlException" and "encrypts by default" in told["message"], told
+    with pytest.raises(Exception, match="encrypts by default"):
+        with native.create(f"{directory}/new") as writer:
+            writer.write(b"bytes")
+    assert web.read(f"{directory}/before") == b"clear"
+    assert s3.put_object(Bucket=bucket, Key="sealed", Body=b"bytes")["ServerSideEncryption"] == "AES256"
+    assert web.read(f"{directory}/sealed") == b"bytes"
+    s3.delete_bucket_encryption(Bucket=bucket)
+    web.create(f"{directory}/new", b"bytes")

@@ -15,6 +15,7 @@ mod acl;
 mod append;
 mod attributes;
 mod blocks;
+mod clear;
 mod concat;
 mod content;
 mod create;
@@ -40,6 +41,7 @@ mod xattrs;
 
 pub(super) use attributes::{forget_directory, forget_file};
 pub use blocks::{UnplacedBlock, block_to_place, placement_of};
+pub use clear::clear_bytes_for;
 pub use lease::{EXPIRED_HOLDERS_MAX, expired_holders};
 pub(crate) use perform::perform;
 pub use queries::{Answer, FoundBlock, FoundFile, FoundListing, query};

@@ -114,6 +114,41 @@ fn a_deleted_tree_of_many_directories_is_gone_through_in_steps() {
 }
 
 #[test]
+fn bytes_in_clear_are_known_before_they_come_into_a_bucket_that_encrypts() {
+    let mut store = Store::new();
+    store.fs(mkdirs("/sealed/d")).unwrap();
+    store.write("/bucket/clear", &[4]);
+    store.write("/sealed/before", &[4]);
+    let append = |of: &str| FsRequest::Append { path: path(of), holder: "w".to_owned() };
+    let rename = |from: &str, to: &str| FsRequest::Rename { from: path(from), to: path(to) };
+    let judged = |store: &Store, request: &FsRequest| filesystem::clear_bytes_for(store.view(), request).unwrap();
+    assert_eq!(judged(&store, &create("/sealed/d/f", "w")), None);
+    let document = Some(bytes::Bytes::from_static(b"whatever it says"));
+    let kind = granary_protocol::bucket::BucketDocument::Encryption;
+    store.done(Action::SetBucketDocument { bucket: "sealed".into(), kind, document });
+    let sealed = Some(BucketName::from("sealed"));
+    for request in [
+        create("/sealed/d/f", "w"),
+        append("/sealed/before"),
+        rename("/bucket/clear", "/sealed/d"),
+        FsRequest::Rename2 { from: path("/bucket/clear"), to: path("/sealed/x"), overwrite: true },
+    ] {
+        assert_eq!(judged(&store, &request), sealed, "{request:?}");
+    }
+    for request in [
+        create("/bucket/f", "w"),
+        create("/nowhere/f", "w"),
+        mkdirs("/sealed/e"),
+        rename("/sealed/before", "/sealed/d"),
+        rename("/sealed/before", "/bucket/x"),
+        rename("/bucket/nothing", "/sealed/d"),
+        delete("/sealed/before", false),
+    ] {
+        assert_eq!(judged(&store, &request), None, "{request:?}");
+    }
+}
+
+#[test]
 fn rename_2_tells_why_not() {
     let mut store = Store::new();
     store.fs(mkdirs("/bucket/d/e")).unwrap();
