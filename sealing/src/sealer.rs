@@ -9,7 +9,8 @@ use granary_protocol::encryption::SealSalt;
 
 /// Seals the bytes of one object or one part.
 pub struct StreamSealer {
-    keys: SegmentKeys,
+    /// A kilobyte, which every writer would carry about, most of them for nothing.
+    keys: Box<SegmentKeys>,
     /// The segment that `held` will be.
     index: u64,
     /// Plaintext of the segment that is being gathered; a whole one stays until more comes.
@@ -19,7 +20,7 @@ pub struct StreamSealer {
 impl StreamSealer {
     /// A sealer for what will be stored with this salt. No salt may be used twice with an object's keys.
     pub fn new(keys: &LayerKeys, salt: &SealSalt) -> Self {
-        Self { keys: SegmentKeys::new(keys, salt), index: 0, held: BytesMut::new() }
+        Self { keys: Box::new(SegmentKeys::new(keys, salt)), index: 0, held: BytesMut::new() }
     }
 
     /// Takes plaintext of any length; the segments that it completes, sealed. Often none.

@@ -81,8 +81,8 @@ pub(crate) async fn run(operation: Operation, state: &Arc<GatewayState>, request
     match operation {
         Operation::HeadObject => get_object::head_object(state, &request).await,
         Operation::GetObject => Box::pin(get_object::get_object(state, &request)).await,
-        Operation::PutObject => Box::pin(put_object::put_object(state, *request)).await,
-        Operation::PostObject => Box::pin(post_object::post_object(state, *request)).await,
+        Operation::PutObject => Box::pin(put_object::put_object(state, request)).await,
+        Operation::PostObject => Box::pin(post_object::post_object(state, request)).await,
         Operation::DeleteObject => Box::pin(delete_object::delete_object(state, *request)).await,
         Operation::ListBuckets => Box::pin(list_buckets::list_buckets(state, *request)).await,
         Operation::CreateBucket => Box::pin(create_bucket::create_bucket(state, *request)).await,

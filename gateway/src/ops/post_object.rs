@@ -51,7 +51,7 @@ impl FormReply {
 }
 
 /// Stores the form's file, then answers as the form wants.
-pub(super) async fn post_object(state: &GatewayState, request: S3Request) -> Outcome {
+pub(super) async fn post_object(state: &GatewayState, request: Box<S3Request>) -> Outcome {
     let reply = request.form.clone().ok_or_else(|| S3Error::new(S3ErrorCode::InternalError))?;
     let (bucket, key) = (request.bucket.clone(), request.key.clone());
     let stored = put_object(state, request).await?;

@@ -18,7 +18,7 @@ use granary_protocol::namenode::NewObject;
 use granary_protocol::object::ETag;
 
 /// Stores the body as the object, if the conditions hold at the moment it becomes visible.
-pub(super) async fn put_object(state: &GatewayState, mut request: S3Request) -> Outcome {
+pub(super) async fn put_object(state: &GatewayState, mut request: Box<S3Request>) -> Outcome {
     refuse_unbuilt(&request.headers)?;
     let condition = LongCondition::read(state, &request).await?;
     let ObjectSettings { owner, class, lock, mut details } = ObjectSettings::read(state, &request).await?;
