@@ -185,7 +185,7 @@ class Cluster(Store):
 class Server(Store):
     """`granary server`."""
 
-    def __init__(self, directories, environment=None):
+    def __init__(self, directories, environment=None, slots=None):
         self.directories = [str(directory) for directory in directories]
         self.access_key, self.secret_key = "faults-root", "faults-root-secret"
         self.extra, self.process, self.output = environment or {}, None, None
@@ -193,12 +193,14 @@ class Server(Store):
         ports = free_ports(1 + len(SERVER_PORTS))
         self.gateways = [f"127.0.0.1:{ports[0]}"]
         self.ports = list(zip(SERVER_PORTS, ports[1:]))
+        # Tasks of jobs at a time; as many as there are cores unless said otherwise.
+        self.slots = [] if slots is None else ["--task-slots", str(slots)]
 
     def start(self, wait=True):
         words = [binary(), "server"]
         for directory in self.directories:
             words += ["--data", directory]
-        words += ["--s3", self.gateways[0]]
+        words += ["--s3", self.gateways[0], *self.slots]
         for flag, port in self.ports:
             words += [flag, f"127.0.0.1:{port}"]
         self.output = self.log_path.open("ab")

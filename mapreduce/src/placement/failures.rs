@@ -9,6 +9,8 @@ use super::state::Turn;
 const ONE_FAILURE: u64 = 1_000;
 /// A job does without at most one of so many nodes: a job that fails everywhere is not the nodes' fault.
 const EXCLUDED_PART: usize = 3;
+/// How many times more must fail on a node than on the others on average.
+const QUARANTINE_FACTOR: u64 = 3;
 
 impl Turn<'_> {
     pub(super) fn failed(&mut self, id: AttemptId) {
@@ -44,10 +46,31 @@ impl Turn<'_> {
                 job.excluded.insert(node);
             }
         }
-        let trouble = self.trouble(node);
+        let trouble = self.trouble(node) + ONE_FAILURE;
         let entry = self.state.nodes.get_mut(node);
-        entry.trouble = trouble + ONE_FAILURE;
+        entry.trouble = trouble;
         entry.trouble_at = self.now;
+        self.consider_quarantine(node, trouble);
+    }
+
+    /// A node on which much more fails than on others gets nothing for a while. What fails everywhere is the programs'
+    /// fault, and a third of the nodes at most do without work.
+    fn consider_quarantine(&mut self, node: NodeId, trouble: u64) {
+        let limit = self.state.policy.quarantine_failures.saturating_mul(ONE_FAILURE).max(1);
+        if trouble < limit {
+            return;
+        }
+        let live: Vec<NodeId> = self.state.nodes.live_nodes().collect();
+        let others = live.iter().filter(|&&other| other != node);
+        let elsewhere: u64 = others.map(|&other| self.trouble(other)).sum();
+        let mean = elsewhere / (live.len() as u64).saturating_sub(1).max(1);
+        let kept_out = live.iter().filter(|&&other| other != node && self.quarantined(other)).count();
+        if trouble < mean.saturating_mul(QUARANTINE_FACTOR) || (kept_out + 1) * EXCLUDED_PART > live.len() {
+            return;
+        }
+        let half_lives = (1..64).find(|&count| trouble >> count < limit).unwrap_or(64);
+        let until = self.now.plus(half_lives * self.state.policy.quarantine_half_life_ms);
+        self.state.nodes.get_mut(node).quarantined_until = until;
     }
 
     /// Failures on the node, each halved every half-life, in thousandths.
@@ -57,10 +80,9 @@ impl Turn<'_> {
         entry.trouble >> half_lives.min(63)
     }
 
-    /// Whether so much has failed on the node lately that it gets nothing.
+    /// Whether so much more has failed on the node lately than on others that it gets nothing.
     pub(super) fn quarantined(&self, node: NodeId) -> bool {
-        self.state.nodes.get(node).trouble > 0
-            && self.trouble(node) >= self.state.policy.quarantine_failures.saturating_mul(ONE_FAILURE)
+        self.now < self.state.nodes.get(node).quarantined_until
     }
 
     /// The task has lost an attempt: unless another runs, it waits again.
@@ -113,6 +135,20 @@ impl Turn<'_> {
             .collect();
         jobs.sort_unstable();
         jobs.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// A reduce could not read the map's output. That can go on for ever where nodes do not reach each other.
+    pub(super) fn output_unreadable(&mut self, id: JobId, map: u32) {
+        let Some(job) = self.state.jobs.get_mut(&id) else { return };
+        let Some(task) = job.maps.get_mut(map as usize).filter(|task| task.done()) else { return };
+        task.outputs_lost += 1;
+        if task.outputs_lost > self.state.policy.outputs_lost_max {
+            let task = TaskId { job: id, kind: TaskKind::Map, index: map };
+            self.actions.push(Action::JobFailed { job: id, task });
+            self.end_job(id);
+        } else {
+            self.map_output_lost(id, map);
+        }
     }
 
     /// The map has to run again, if anything still needs its output.
@@ -200,16 +236,15 @@ impl Turn<'_> {
             self.kill(attempt, KillReason::JobEnded);
         }
         self.state.reducing.remove(&(sequence, id));
+        self.state.homeless.remove(&(sequence, id));
         if let Some(job) = self.state.jobs.remove(&id) {
             for &node in job.by_node.keys() {
                 self.state.nodes.get_mut(node).demand.retain(|&other| other != id);
             }
         }
+        // What a user without jobs has started still counts; it is forgotten when the next job comes, if it is nothing by then.
         if let Some(entry) = self.state.users.get_mut(&user) {
             entry.jobs -= 1;
-            if entry.jobs == 0 {
-                self.state.users.remove(&user);
-            }
         }
     }
 }

@@ -1,9 +1,10 @@
 //! A job under way: the phases of its tasks, and which of them wait for which node.
 
+use super::by_number::ByNumber;
 use super::event::{JobPlan, Locality, MapPlan};
 use super::ids::{Millis, NodeId, RackId, TaskKind, UserId};
 use super::learning::Times;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// How far a task has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +37,13 @@ pub(super) struct Task {
     pub attempts: Vec<Attempt>,
     pub next_number: u32,
     pub failures: u32,
+    /// How often its output turned out to be unreadable.
+    pub outputs_lost: u32,
 }
 
 impl Task {
     pub fn new(phase: Phase, first_attempt: u32) -> Self {
-        Task { phase, attempts: Vec::new(), next_number: first_attempt, failures: 0 }
+        Task { phase, attempts: Vec::new(), next_number: first_attempt, failures: 0, outputs_lost: 0 }
     }
 
     pub fn waits(&self) -> bool {
@@ -69,10 +72,12 @@ pub(super) struct Job {
     /// Attempts.
     pub running: u32,
     /// Waiting maps by a node that holds their input, and some that wait no more: those are dropped when met.
-    pub by_node: HashMap<NodeId, Vec<u32>>,
+    pub by_node: ByNumber<NodeId, Vec<u32>>,
     /// The same by rack.
-    pub by_rack: HashMap<RackId, Vec<u32>>,
-    /// The same, longest waiting first.
+    pub by_rack: ByNumber<RackId, Vec<u32>>,
+    /// Waiting maps that have no node to be near to.
+    pub homeless: BTreeSet<u32>,
+    /// Waiting maps of all kinds, longest waiting first, and some that wait no more.
     pub queue: VecDeque<u32>,
     pub failures_on: BTreeMap<NodeId, u32>,
     pub excluded: BTreeSet<NodeId>,
@@ -100,8 +105,9 @@ impl Job {
             waiting_reduces: 0,
             done_reduces: 0,
             running: 0,
-            by_node: HashMap::new(),
-            by_rack: HashMap::new(),
+            by_node: ByNumber::default(),
+            by_rack: ByNumber::default(),
+            homeless: BTreeSet::new(),
             queue: VecDeque::new(),
             failures_on: BTreeMap::new(),
             excluded: BTreeSet::new(),

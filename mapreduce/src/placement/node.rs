@@ -31,6 +31,8 @@ pub(super) struct Node {
     /// Failures here, in thousandths, as of `trouble_at`.
     pub trouble: u64,
     pub trouble_at: Millis,
+    /// Until then it gets nothing.
+    pub quarantined_until: Millis,
 }
 
 impl Node {
@@ -46,6 +48,7 @@ impl Node {
             slowness_permille: USUAL,
             trouble: 0,
             trouble_at: Millis(0),
+            quarantined_until: Millis(0),
         }
     }
 
@@ -102,6 +105,10 @@ impl Nodes {
 
     pub fn live(&self) -> u32 {
         self.live
+    }
+
+    pub fn live_nodes(&self) -> impl Iterator<Item = NodeId> {
+        (0..).map(NodeId).zip(&self.all).filter(|(_, node)| node.alive).map(|(id, _)| id)
     }
 
     pub fn any_idle(&self) -> bool {

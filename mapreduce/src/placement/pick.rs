@@ -4,6 +4,7 @@ use super::ids::{JobId, NodeId};
 use super::job::Job;
 use super::policy::{Order, Patience};
 use super::state::Turn;
+use super::user::{ONE_START, User};
 
 /// Waiting maps of a job on a node that are compared; the lists are of the job's own maps, in no order that matters.
 const COMPARED_MAX: usize = 32;
@@ -22,11 +23,17 @@ impl Turn<'_> {
     pub(super) fn claim(&self, job: &Job) -> Claim {
         match self.state.policy.order {
             Order::Fifo => (0, 0, job.sequence),
-            Order::Fair => {
-                let user = self.state.users.get(&job.user).copied().unwrap_or_default();
-                (user.running * 1_000 / u64::from(user.weight.max(1)), u64::from(job.running), job.sequence)
-            }
+            Order::Fair => self.claim_of_user(job, User::slots_in_use),
+            Order::SmallFirst { first_tasks, .. } => self.claim_of_user(job, |user| {
+                let started = user.started(self.now);
+                if started < first_tasks * ONE_START { started } else { first_tasks * ONE_START + user.slots_in_use() }
+            }),
         }
+    }
+
+    fn claim_of_user(&self, job: &Job, part: impl Fn(&User) -> u64) -> Claim {
+        let share = self.state.users.get(&job.user).map_or(0, part);
+        (share, u64::from(job.running), job.sequence)
     }
 
     /// Offers the slots that fell free.
@@ -78,10 +85,12 @@ impl Turn<'_> {
             true
         });
         self.state.nodes.get_mut(node).demand = demand;
-        if let Some((claim, id)) = best {
-            return self.rarest(id, node).map(|map| (claim, id, map));
+        let here = best.and_then(|(claim, id)| self.rarest(id, node).map(|map| (claim, id, map)));
+        match (here, self.homeless_map(node)) {
+            (Some(here), Some(homeless)) if homeless.0 < here.0 => Some(homeless),
+            (None, homeless) => homeless,
+            (here, _) => here,
         }
-        self.homeless_map()
     }
 
     /// Of the job's maps that wait for the node, the one with the fewest chances elsewhere.
@@ -106,21 +115,12 @@ impl Turn<'_> {
             .sum()
     }
 
-    /// A map without replicas to be near to, of the job with the best claim.
-    fn homeless_map(&self) -> Option<(Claim, JobId, u32)> {
-        let homeless = |job: &Job| {
-            let waiting = job.queue.iter().filter(|&&map| job.maps[map as usize].waits());
-            waiting.take(COMPARED_MAX).find(|&&map| job.inputs[map as usize].replicas.is_empty()).copied()
-        };
-        self.state
-            .mapping
-            .iter()
-            .take(COMPARED_MAX)
-            .filter_map(|&(_, id)| {
-                let job = &self.state.jobs[&id];
-                homeless(job).map(|map| (self.claim(job), id, map))
-            })
-            .min()
+    /// A map without replicas to be near to, of the job with the best claim: it is at home here as anywhere.
+    fn homeless_map(&self, node: NodeId) -> Option<(Claim, JobId, u32)> {
+        let jobs = self.state.homeless.iter().take(COMPARED_MAX).map(|&(_, id)| (id, &self.state.jobs[&id]));
+        let willing = jobs.filter(|(_, job)| !job.excluded.contains(&node));
+        let first = willing.filter_map(|(id, job)| Some((self.claim(job), id, *job.homeless.first()?)));
+        first.min()
     }
 
     /// The first job in order that has a map for the node: beside its input, or after it has declined slots for so many

@@ -7,6 +7,20 @@ pub enum Order {
     Fifo,
     /// The user with the fewest slots for their weight, then their job with the fewest slots, then the first.
     Fair,
+    /// A user who has started fewer than `first_tasks` lately goes before all others; then as above. A start counts half
+    /// after `half_life_ms`. So a small job gets every slot that falls free until it is done, whatever else runs and
+    /// however few slots there are, and users with much to do share slots.
+    SmallFirst { first_tasks: u64, half_life_ms: u64 },
+}
+
+impl Order {
+    /// How long it takes until a start counts half.
+    pub(super) fn half_life_ms(self) -> u64 {
+        match self {
+            Order::SmallFirst { half_life_ms, .. } => half_life_ms.max(1),
+            Order::Fifo | Order::Fair => 1,
+        }
+    }
 }
 
 /// How long a task waits for a slot beside its input.
@@ -33,9 +47,12 @@ pub struct Policy {
     pub patience: Patience,
     /// Attempts of a task that may fail before its job does. Hadoop's `mapreduce.map.maxattempts`.
     pub failures_max: u32,
+    /// How often a map's output may turn out to be unreadable before its job fails.
+    pub outputs_lost_max: u32,
     /// Failures of a job's tasks on a node after which no more of that job go there.
     pub node_failures_max: u32,
-    /// Failures of any jobs' tasks on a node, each halved every `quarantine_half_life_ms`, after which it gets no tasks.
+    /// Failures of any jobs' tasks on a node, each halved every `quarantine_half_life_ms`, after which it gets no tasks;
+    /// unless tasks fail on the other nodes, too.
     pub quarantine_failures: u64,
     /// Milliseconds.
     pub quarantine_half_life_ms: u64,
@@ -58,9 +75,10 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Policy {
-            order: Order::Fair,
+            order: Order::SmallFirst { first_tasks: 32, half_life_ms: 30_000 },
             patience: Patience::ByCost { remote_cost_min_permille: 500, wait_max_factor: 3 },
             failures_max: 4,
+            outputs_lost_max: 16,
             node_failures_max: 3,
             quarantine_failures: 10,
             quarantine_half_life_ms: 600_000,

@@ -8,6 +8,8 @@ use super::state::Turn;
 
 /// How much sooner the new attempt must be expected to end, in thousandths of its own time.
 const GAIN_PERMILLE: u64 = 250;
+/// How long an attempt that has read all its input is expected to go on, in thousandths of its age.
+const READ_PERMILLE: u64 = 750;
 /// Idle nodes looked at.
 const IDLE_MAX: usize = 16;
 
@@ -40,13 +42,18 @@ impl Turn<'_> {
 
     fn straggles(&self, job: &Job, kind: TaskKind, attempt: Attempt, permille: u16) -> bool {
         let age = self.now.since(attempt.started);
-        if age < self.state.policy.speculation_age_min_ms || permille >= 1_000 {
+        if age < self.state.policy.speculation_age_min_ms {
             return false;
         }
         // Without peers of its job to compare with, only an attempt on a node that is known to be slow is one.
         let times = if kind == TaskKind::Map { job.map_times } else { job.reduce_times };
         let node = self.state.nodes.get(attempt.node);
-        let remaining = if permille == 0 { age } else { age * (1_000 - u64::from(permille)) / u64::from(permille) };
+        let remaining = match permille {
+            0 => age,
+            // Its input is read, perhaps into a pipe, and what is done with it nobody sees: it may well go on.
+            1_000.. => age * READ_PERMILLE / 1_000,
+            _ => age * (1_000 - u64::from(permille)) / u64::from(permille),
+        };
         let fresh = match times.comparable() {
             Some(mean) => mean,
             None if node.slow() => (age + remaining) * USUAL / node.slowness_permille,

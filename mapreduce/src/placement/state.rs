@@ -1,21 +1,14 @@
 //! The state of placement, and the one way to change it.
 
+use super::by_number::ByNumber;
 use super::event::{Action, Event, JobPlan};
 use super::ids::{InputId, JobId, Millis, NodeId, UserId};
 use super::job::{Job, Phase};
 use super::learning::Estimates;
 use super::node::Nodes;
 use super::policy::{Patience, Policy};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-/// A user's part.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct User {
-    pub weight: u32,
-    /// Slots in use.
-    pub running: u64,
-    pub jobs: u32,
-}
+use super::user::User;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Waiting maps of one input.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,13 +23,15 @@ pub(super) struct InputDemand {
 pub struct State {
     pub(super) policy: Policy,
     pub(super) nodes: Nodes,
-    pub(super) jobs: HashMap<JobId, Job>,
+    pub(super) jobs: ByNumber<JobId, Job>,
     pub(super) users: BTreeMap<UserId, User>,
     /// Jobs with waiting maps, by submission.
     pub(super) mapping: BTreeSet<(u64, JobId)>,
+    /// Those of them with waiting maps that are at home nowhere, by submission.
+    pub(super) homeless: BTreeSet<(u64, JobId)>,
     /// Jobs with waiting reduces, by submission.
     pub(super) reducing: BTreeSet<(u64, JobId)>,
-    pub(super) inputs: HashMap<InputId, InputDemand>,
+    pub(super) inputs: ByNumber<InputId, InputDemand>,
     pub(super) estimates: Estimates,
     pub(super) next_sequence: u64,
     /// Attempts.
@@ -53,11 +48,12 @@ impl State {
             estimates: Estimates::new(policy.first_guess_ms),
             policy,
             nodes: Nodes::default(),
-            jobs: HashMap::new(),
+            jobs: ByNumber::default(),
             users: BTreeMap::new(),
             mapping: BTreeSet::new(),
+            homeless: BTreeSet::new(),
             reducing: BTreeSet::new(),
-            inputs: HashMap::new(),
+            inputs: ByNumber::default(),
             next_sequence: 0,
             running: 0,
             speculative: 0,
@@ -112,7 +108,7 @@ impl Turn<'_> {
             Event::AttemptFailed { attempt } => self.failed(attempt),
             Event::AttemptLost { attempt } => self.lost(attempt),
             Event::TaskFound { task, node, output_bytes } => self.task_found(task, node, output_bytes),
-            Event::MapOutputLost { job, map } => self.map_output_lost(job, map),
+            Event::MapOutputLost { job, map } => self.output_unreadable(job, map),
             Event::Timer => self.state.timer = None,
         }
     }
@@ -120,7 +116,10 @@ impl Turn<'_> {
     fn submit(&mut self, plan: JobPlan) {
         let id = plan.job;
         assert!(!self.state.jobs.contains_key(&id), "a job is submitted once");
-        let user = self.state.users.entry(plan.user).or_default();
+        let now = self.now;
+        self.state.users.retain(|_, user| user.jobs > 0 || user.started(now) > 0);
+        let half_life_ms = self.state.policy.order.half_life_ms();
+        let user = self.state.users.entry(plan.user).or_insert_with(|| User::new(half_life_ms));
         user.weight = plan.user_weight.max(1);
         user.jobs += 1;
         let maps = plan.maps.len() as u32;

@@ -53,7 +53,7 @@ impl Turn<'_> {
             *job.reduces_on.entry(node).or_default() += 1;
         }
         if let Some(user) = self.state.users.get_mut(&job.user) {
-            user.running += 1;
+            user.take_slot(started);
         }
         self.state.running += 1;
         self.state.speculative += u64::from(second);

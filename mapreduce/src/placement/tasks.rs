@@ -14,6 +14,10 @@ impl Turn<'_> {
         job.waiting_maps += 1;
         job.queue.push_back(map);
         let input = &job.inputs[map as usize];
+        if input.replicas.is_empty() {
+            job.homeless.insert(map);
+            self.state.homeless.insert((job.sequence, id));
+        }
         for &replica in &input.replicas {
             let node = self.state.nodes.known(replica);
             node.pressure += 1;
@@ -51,6 +55,9 @@ impl Turn<'_> {
         if job.waiting_maps == 0 {
             self.state.mapping.remove(&(job.sequence, id));
         }
+        if job.homeless.remove(&map) && job.homeless.is_empty() {
+            self.state.homeless.remove(&(job.sequence, id));
+        }
         let input = &job.inputs[map as usize];
         for &replica in &input.replicas {
             self.state.nodes.get_mut(replica).pressure -= 1;
@@ -85,7 +92,7 @@ impl Turn<'_> {
         entry.attempts.push(Attempt { number: attempt.number, node, started: self.now, locality, speculative });
         job.running += 1;
         if let Some(user) = self.state.users.get_mut(&job.user) {
-            user.running += 1;
+            user.take_slot(self.now);
         }
         self.state.running += 1;
         self.state.speculative += u64::from(speculative);
@@ -101,7 +108,7 @@ impl Turn<'_> {
         let attempt = task.attempts.remove(place);
         job.running -= 1;
         if let Some(user) = self.state.users.get_mut(&job.user) {
-            user.running -= 1;
+            user.give_back();
         }
         self.state.running -= 1;
         self.state.speculative -= u64::from(attempt.speculative);

@@ -16,6 +16,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+/// One attempt may fill at most one of so many parts of the free space.
+const FREE_PART: u64 = 2;
 /// The group of the engine's counters, by Hadoop's name.
 const ENGINE_GROUP: &str = "Map-Reduce Framework";
 
@@ -54,7 +56,7 @@ fn run_in(
     live: &Live,
     directory: &Path,
 ) -> Result<AttemptOutcome, TaskFailure> {
-    let spec: JobSpec = serde_json::from_slice(&order.spec).map_err(|error| malformed("the job", &error))?;
+    let mut spec: JobSpec = serde_json::from_slice(&order.spec).map_err(|error| malformed("the job", &error))?;
     let store = AttemptStore::new(runner.clone(), order, spec.output_encryption.clone());
     let sources = Sources::new(runner.clone(), order);
     let input = input_of(order)?;
@@ -64,6 +66,8 @@ fn run_in(
     };
     let job = order.attempt.job.to_string();
     let execution = runner.execution(live.slot);
+    let affordable = affordable_bytes(directory).map_err(|error| scratch_failed(&error))?;
+    spec.resources.scratch_bytes = spec.resources.scratch_bytes.min(affordable);
     let attempt = Attempt {
         spec: &spec,
         job: &job,
@@ -93,6 +97,13 @@ fn run_in(
             Ok(AttemptOutcome::Succeeded { outputs: store.take_outputs(), output_bytes: 0, counters })
         }
     }
+}
+
+/// Bytes that an attempt may take of the file system its scratch is on: a part of what is free, because others write there,
+/// too, not least the datanode.
+fn affordable_bytes(directory: &Path) -> io::Result<u64> {
+    let system = nix::sys::statvfs::statvfs(directory)?;
+    Ok(system.blocks_available() as u64 * system.fragment_size() as u64 / FREE_PART)
 }
 
 /// Moves a map's output to where it stays until the job has ended.

@@ -5,9 +5,6 @@ use granary_protocol::Failure;
 use std::io::{Error, Read, Result};
 use tokio::sync::mpsc;
 
-/// Pieces on their way at most: of 1 MiB as a rule.
-const PIECES_AHEAD: usize = 8;
-
 /// What a piece is, or why there is none.
 pub(super) type Piece = std::result::Result<Bytes, Failure>;
 
@@ -19,9 +16,9 @@ pub(super) struct PieceReader {
     left: Option<u64>,
 }
 
-/// A reader of what is sent; of `length` bytes, where that is known.
-pub(super) fn channel(length: Option<u64>) -> (mpsc::Sender<Piece>, PieceReader) {
-    let (sender, pieces) = mpsc::channel(PIECES_AHEAD);
+/// A reader of what is sent; of `length` bytes, where that is known. So many pieces wait for it at most.
+pub(super) fn channel(length: Option<u64>, pieces_ahead: usize) -> (mpsc::Sender<Piece>, PieceReader) {
+    let (sender, pieces) = mpsc::channel(pieces_ahead);
     (sender, PieceReader { pieces, current: Bytes::new(), left: length })
 }
 

@@ -24,7 +24,9 @@ const ROLE: &str = "datanode";
 const FRAME_DATA: u8 = 0;
 const FRAME_END: u8 = 1;
 const FRAME_FAILURE: u8 = 2;
-const FRAME_BYTES: usize = 1 << 20;
+const FRAME_BYTES: usize = 256 << 10;
+/// Frames of a segment on their way at most: a reduce reads many segments at a time, and its merge counts 1 MiB for each.
+const FRAMES_AHEAD: usize = 2;
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 const STEP_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a segment is asked for before its map has to run again, and the pause between.
@@ -179,7 +181,7 @@ impl Sources {
         let first = first.map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?;
         let mut stream = self.runtime.block_on(peer.open_stream(SEGMENT, first, OPEN_TIMEOUT)).map_err(of_rpc)?;
         let begin = self.runtime.block_on(stream.recv(STEP_TIMEOUT)).map_err(of_rpc)?;
-        let (sender, reader) = pieces::channel(None);
+        let (sender, reader) = pieces::channel(None, FRAMES_AHEAD);
         let begin = take_frame(begin)?;
         self.runtime.spawn(async move {
             let mut next = begin;

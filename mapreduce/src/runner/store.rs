@@ -13,6 +13,9 @@ use granary_sealing::ObjectReader;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::sync::{Arc, Mutex, PoisonError};
 
+/// Pieces of input on their way at most: of 1 MiB as a rule.
+const PIECES_AHEAD: usize = 8;
+
 /// One attempt's.
 pub(super) struct AttemptStore {
     runner: Arc<TaskRunner>,
@@ -56,7 +59,7 @@ impl AttemptStore {
             Some(kept) => Some(self.runtime.block_on(self.runner.data_keys(kept)).map_err(failed)?),
             None => None,
         };
-        let (sender, reader) = pieces::channel(Some(read.length));
+        let (sender, reader) = pieces::channel(Some(read.length), PIECES_AHEAD);
         let mut content = ObjectReader::new(&self.runner.client, read, keys);
         self.runtime.spawn(async move {
             loop {

@@ -27,6 +27,8 @@ const OWN_BINARY: &str = "/proc/self/exe";
 const MODULE_ADDRESS_SPACE: u64 = 16 << 30;
 /// Bytes that the compiler and this binary may use.
 const COMPILER_BYTES: u64 = 1 << 30;
+/// The highest `oom_score_adj`, which everybody may give to themselves.
+const FIRST_TO_GO: &str = "1000";
 
 /// The whole life of a launcher. `arguments` are those after [`LAUNCHER_ARGUMENT`]; the answer is the exit code. To be
 /// called before the process has other threads.
@@ -53,6 +55,8 @@ fn read(plan: &str) -> Result<LaunchPlan> {
 fn run(plan: &LaunchPlan) -> Result<i32> {
     // The daemon's end, or the outer launcher's, is this one's.
     set_pdeathsig(Signal::SIGKILL)?;
+    // If memory runs out it is a task that ends, not the daemon. Where there is no `/proc` the system chooses.
+    let _ = std::fs::write("/proc/self/oom_score_adj", FIRST_TO_GO);
     if plan.inner { inner(plan) } else { outer(plan) }
 }
 
@@ -109,8 +113,9 @@ fn inner(plan: &LaunchPlan) -> Result<i32> {
         command.gid(account.group).uid(account.user);
     }
     set_no_new_privs()?;
-    if plan.account.is_none() {
-        files::confine(&plan.directory, plan.is_module.then_some(OWN_BINARY), own_proc)?;
+    match plan.account {
+        Some(_) => files::confine_writes(&plan.directory)?,
+        None => files::confine(&plan.directory, plan.is_module.then_some(OWN_BINARY), own_proc)?,
     }
     seccomp::install(plan.resources.network)?;
     let child = command

@@ -9,12 +9,14 @@
 //! - limits: address space, processor time, processes, open files, length of files, core dumps;
 //! - privileges: `no_new_privs`, another user where the daemon is root, and a seccomp filter that refuses what no
 //!   data program needs (tracing, mounting, kernel modules, keys, new namespaces, sockets of the network);
-//! - files, where there is no other user to be: all but the system's programs and the task's directory (Landlock).
+//! - files: writing anywhere but in the task's directory; where there is no other user to be, reading all but the system's
+//!   programs and the task's directory (Landlock).
 //!
 //! A WebAssembly module is run by the same binary within all of this, and without what it does not need either: files,
 //! processes and sockets of any kind.
 //!
-//! Scratch space is measured while the process runs. The environment and the open files are the task's alone.
+//! Scratch space is measured while the process runs. The environment and the open files are the task's alone. If memory
+//! runs out, the system ends tasks before anything else.
 
 mod execution;
 mod files;

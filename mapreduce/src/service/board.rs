@@ -164,7 +164,7 @@ impl Board {
         let failures = self.jobs.get(&job).map(|job| job.failures.as_slice()).unwrap_or_default();
         match failures.iter().rev().find(|failure| failure.attempt.task == task) {
             Some(failure) => format!("{} failed: {}", failure.attempt, failure.reason),
-            None => "a task has failed too often".to_owned(),
+            None => "a task has failed, or what it made could not be read, too often".to_owned(),
         }
     }
 

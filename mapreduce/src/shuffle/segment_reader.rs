@@ -29,10 +29,13 @@ pub(crate) struct SegmentReader<'a> {
     pub(super) prefix: u64,
 }
 
+/// Bytes that wait to be read: of a file, and of a segment that comes from another node.
+const FILE_READ_AHEAD: u64 = 64 << 10;
+const MAP_READ_AHEAD: u64 = 1 << 20;
+
 /// Bytes of memory that reading a segment takes, whose longest frame has this many.
 pub(super) fn reader_bytes(frame_bytes_max: u32) -> u64 {
-    const READ_AHEAD: u64 = 64 << 10;
-    2 * u64::from(frame_bytes_max) + READ_AHEAD
+    2 * u64::from(frame_bytes_max) + FILE_READ_AHEAD
 }
 
 impl<'a> SegmentReader<'a> {
@@ -59,7 +62,11 @@ impl<'a> SegmentReader<'a> {
 
     /// Bytes of memory it takes at most.
     pub fn memory_bytes(&self) -> u64 {
-        reader_bytes(self.header.frame_bytes_max)
+        let ahead = match self.origin {
+            Origin::Scratch => 0,
+            Origin::Map { .. } => MAP_READ_AHEAD,
+        };
+        reader_bytes(self.header.frame_bytes_max) + ahead
     }
 
     /// Bytes of records in it.

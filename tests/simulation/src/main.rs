@@ -1,19 +1,27 @@
 //! The placement of tasks at the scale of racks, without the racks: a discrete-event simulation that drives the same
 //! code as the job service, and compares it with other policies and with what no policy could do better than.
 //!
-//!     cargo run --release -p granary-simulation -- --nodes 1000 --seeds 20
+//!     cargo run --release -p granary-simulation -- --nodes 1000 --seeds 20 --require
+//!     cargo run --release -p granary-simulation -- --nodes 5000 --tasks 2000000 --seeds 1 --policy granary --replay
 //!
-//! Prints a line a policy: medians over the seeds.
+//! Prints a line a policy: medians over the seeds. Processor time is that of the one thread a run has.
 
+mod figures;
 mod network;
+mod optimum;
 mod random;
 mod run;
 mod workload;
 
+use anyhow::Context;
 use clap::Parser;
+use figures::Figures;
 use granary_mapreduce::placement::{Order, Patience, Policy};
-use run::{Outcome, Troubles};
-use std::time::Instant;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use run::Troubles;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use workload::{Shape, SimulatedJob, Wanted};
 
 /// Simulates many jobs on many nodes and says how each policy places their tasks.
@@ -24,10 +32,10 @@ struct Arguments {
     #[arg(long, default_value_t = 40)]
     racks: u32,
     /// Tasks a node runs at a time.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 8)]
     slots: u32,
     /// Maps and reduces of a run, about.
-    #[arg(long, default_value_t = 400_000)]
+    #[arg(long, default_value_t = 800_000)]
     tasks: u64,
     /// Part of the slots that the jobs keep busy on average, in percent.
     #[arg(long, default_value_t = 95)]
@@ -35,8 +43,8 @@ struct Arguments {
     /// Seeds 1 to this.
     #[arg(long, default_value_t = 20)]
     seeds: u64,
-    /// Median MB a second of a map beside its input.
-    #[arg(long, default_value_t = 100)]
+    /// Median MB a second of a map beside its input. The default is bound by the disk: reading from afar costs the more.
+    #[arg(long, default_value_t = 400)]
     map_rate_mb: u64,
     /// Percent of nodes at a third of the speed.
     #[arg(long, default_value_t = 5)]
@@ -59,17 +67,30 @@ struct Arguments {
     /// Run each seed twice, and fail unless every decision was the same.
     #[arg(long)]
     replay: bool,
+    /// Fail unless what is promised at 1,000 nodes and 95 % load holds.
+    #[arg(long)]
+    require: bool,
+    /// Fail if a run takes more processor time than so many seconds.
+    #[arg(long)]
+    seconds_max: Option<f64>,
+    /// Runs at a time.
+    #[arg(long, default_value_t = 2)]
+    threads: usize,
 }
 
-fn policies() -> Vec<(&'static str, Policy)> {
-    let ours = Policy::default();
+const OURS: &str = "granary";
+const NAIVE: &str = "naive fair";
+const OPTIMUM: &str = "offline optimum";
+
+fn policies() -> Vec<(&'static str, Option<Policy>)> {
     let eager = |order| Policy { order, patience: Patience::None, ..Policy::default() };
     let delay = Patience::Fixed { node_ms: 5_000, rack_ms: 5_000 };
     vec![
-        ("fifo", eager(Order::Fifo)),
-        ("naive fair", eager(Order::Fair)),
-        ("fair, 5 s delay", Policy { patience: delay, ..Policy::default() }),
-        ("granary", ours),
+        ("fifo", Some(eager(Order::Fifo))),
+        (NAIVE, Some(eager(Order::Fair))),
+        ("fair, 5 s delay", Some(Policy { order: Order::Fair, patience: delay, ..Policy::default() })),
+        (OURS, Some(Policy::default())),
+        (OPTIMUM, None),
     ]
 }
 
@@ -77,49 +98,62 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let shape = Shape { nodes: arguments.nodes, racks: arguments.racks, slots: arguments.slots };
     anyhow::ensure!(shape.nodes > 0 && shape.racks > 0 && shape.slots > 0, "nodes, racks and slots are at least one");
+    println!(
+        "{} nodes on {} racks, {} slots each, {} tasks, {} MB/s, load {}%, seeds 1-{}",
+        shape.nodes, shape.racks, shape.slots, arguments.tasks, arguments.map_rate_mb, arguments.load, arguments.seeds
+    );
+    figures::print_head();
+    let mut table = Vec::new();
+    for (name, policy) in policies().into_iter().filter(|(name, _)| name.contains(&arguments.policy)) {
+        let measured = over_seeds(&arguments, &shape, policy.as_ref())?;
+        figures::print(name, &measured);
+        table.push((name, measured));
+    }
+    let of = |name: &str| table.iter().find(|(other, _)| *other == name).map(|(_, measured)| measured.as_slice());
+    if let Some(most) = arguments.seconds_max {
+        let slowest = table.iter().flat_map(|(_, measured)| measured).map(|f| f.seconds).fold(0.0, f64::max);
+        anyhow::ensure!(slowest <= most, "a run took {slowest:.1} s of processor time");
+    }
+    if arguments.require {
+        let ours = of(OURS).context("the promises are about ours")?;
+        let broken = figures::broken_promises(ours, of(NAIVE).context("and compare it with naive fair sharing")?);
+        anyhow::ensure!(broken.is_empty(), "{}", broken.join("; "));
+        println!("what is promised holds");
+    }
+    Ok(())
+}
+
+/// Every seed, several at a time; in their order.
+fn over_seeds(arguments: &Arguments, shape: &Shape, policy: Option<&Policy>) -> anyhow::Result<Vec<Figures>> {
+    let next = AtomicU64::new(1);
+    let done: Mutex<Vec<(u64, anyhow::Result<Figures>)>> = Mutex::default();
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.threads.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed > arguments.seeds {
+                        return;
+                    }
+                    let measured = measure(arguments, shape, policy, seed);
+                    done.lock().expect("nobody panics while holding it").push((seed, measured));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().expect("nobody panics while holding it");
+    done.sort_by_key(|(seed, _)| *seed);
+    done.into_iter().map(|(_, measured)| measured).collect()
+}
+
+fn measure(arguments: &Arguments, shape: &Shape, policy: Option<&Policy>, seed: u64) -> anyhow::Result<Figures> {
     let troubles = Troubles {
         slow_percent: arguments.slow,
         failing_ppm: arguments.failing_ppm,
         lost_nodes: arguments.lost_nodes,
         rolling_restart: arguments.rolling_restart,
     };
-    println!(
-        "{} nodes on {} racks, {} slots each, {} tasks, load {}%, seeds 1-{}",
-        shape.nodes, shape.racks, shape.slots, arguments.tasks, arguments.load, arguments.seeds
-    );
-    println!(
-        "{:<16} {:>10} {:>10} {:>11} {:>11} {:>11} {:>12} {:>6} {:>9}",
-        "policy", "local %", "small %", "small mean", "small p99", "all mean", "makespan/min", "failed", "us/event"
-    );
-    for (name, policy) in policies().into_iter().filter(|(name, _)| name.contains(&arguments.policy)) {
-        let figures: Vec<Figures> = (1..=arguments.seeds)
-            .map(|seed| measure(&arguments, &shape, &policy, &troubles, seed))
-            .collect::<anyhow::Result<_>>()?;
-        print(name, &figures);
-    }
-    Ok(())
-}
-
-/// Of one seed.
-struct Figures {
-    local_percent: f64,
-    small_local_percent: f64,
-    small_mean_ms: f64,
-    small_p99_ms: f64,
-    mean_ms: f64,
-    makespan_ratio: f64,
-    failed: f64,
-    us_per_event: f64,
-}
-
-fn measure(
-    arguments: &Arguments,
-    shape: &Shape,
-    policy: &Policy,
-    troubles: &Troubles,
-    seed: u64,
-) -> anyhow::Result<Figures> {
-    let slowness = run::slowness(shape, troubles, seed);
+    let slowness = run::slowness(shape, &troubles, seed);
     let usual_slots = slowness.iter().map(|slow| 1_000.0 / *slow as f64 * f64::from(shape.slots)).sum();
     let wanted = Wanted {
         tasks: arguments.tasks,
@@ -129,14 +163,24 @@ fn measure(
         hot_percent: arguments.hot,
     };
     let jobs = workload::make(shape, &wanted, seed);
-    let begun = Instant::now();
-    let outcome = run::run(shape, &jobs, policy.clone(), troubles, seed);
-    let us_per_event = begun.elapsed().as_secs_f64() * 1e6 / outcome.decisions as f64;
+    let shortest_ms = shortest_makespan_ms(&jobs, usual_slots);
+    let Some(policy) = policy else {
+        return Ok(figures::of_optimum(optimum::of(shape, &jobs, &slowness, shortest_ms, run::START_MS)));
+    };
+    let before = processor_seconds()?;
+    let outcome = run::run(shape, &jobs, policy.clone(), &troubles, seed);
+    let seconds = processor_seconds()? - before;
     if arguments.replay {
-        let again = run::run(shape, &jobs, policy.clone(), troubles, seed);
+        let again = run::run(shape, &jobs, policy.clone(), &troubles, seed);
         anyhow::ensure!(again.digest == outcome.digest, "seed {seed} decided differently the second time");
     }
-    Ok(figures(outcome, shortest_makespan_ms(&jobs, usual_slots), us_per_event))
+    Ok(figures::of_run(outcome, shortest_ms, seconds))
+}
+
+/// Of this thread, so far.
+fn processor_seconds() -> anyhow::Result<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_THREAD)?;
+    Ok((usage.user_time() + usage.system_time()).num_microseconds() as f64 / 1e6)
 }
 
 /// Milliseconds that no policy can end all jobs before: from any moment on, what arrives later has to be worked off, and
@@ -152,46 +196,10 @@ fn shortest_makespan_ms(jobs: &[SimulatedJob], usual_slots: f64) -> f64 {
     shortest
 }
 
-fn figures(outcome: Outcome, shortest_ms: f64, us_per_event: f64) -> Figures {
-    let percent = |maps: [u64; 3]| 100.0 * maps[0] as f64 / maps.iter().sum::<u64>().max(1) as f64;
-    let mean = |times: &[u64]| times.iter().sum::<u64>() as f64 / times.len().max(1) as f64;
-    let mut small = outcome.small_response_ms;
-    small.sort_unstable();
-    Figures {
-        local_percent: percent(outcome.maps),
-        small_local_percent: percent(outcome.small_maps),
-        small_mean_ms: mean(&small),
-        small_p99_ms: small.get(small.len() * 99 / 100).copied().unwrap_or(0) as f64,
-        mean_ms: mean(&outcome.response_ms),
-        makespan_ratio: outcome.makespan_ms as f64 / shortest_ms,
-        failed: outcome.jobs_failed as f64,
-        us_per_event,
-    }
-}
-
-fn print(name: &str, figures: &[Figures]) {
-    let median = |of: fn(&Figures) -> f64| {
-        let mut values: Vec<f64> = figures.iter().map(of).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(0.0)
-    };
-    println!(
-        "{:<16} {:>10.2} {:>10.2} {:>8.0} ms {:>8.0} ms {:>8.0} ms {:>12.3} {:>6.0} {:>9.1}",
-        name,
-        median(|f| f.local_percent),
-        median(|f| f.small_local_percent),
-        median(|f| f.small_mean_ms),
-        median(|f| f.small_p99_ms),
-        median(|f| f.mean_ms),
-        median(|f| f.makespan_ratio),
-        median(|f| f.failed),
-        median(|f| f.us_per_event),
-    );
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use run::Outcome;
 
     /// A hundred nodes under load, with slow and lost nodes and failing attempts.
     fn outcome(policy: Policy, seed: u64) -> Outcome {

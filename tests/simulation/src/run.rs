@@ -10,7 +10,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 /// Milliseconds from the decision until a task runs: a message, a process, opening the input.
-const START_MS: u64 = 20;
+pub const START_MS: u64 = 20;
 /// How often a running attempt says how far it is, once it is older than twice that.
 const PROGRESS_MS: u64 = 1_000;
 /// Milliseconds until a node that was lost is back.
@@ -228,7 +228,7 @@ impl Run<'_> {
             TaskKind::Map => {
                 let input = &job.plan.maps[index];
                 assert_eq!(said == Locality::DataLocal, input.replicas.contains(&NodeId(node)), "the locality is true");
-                self.count_map(job.plan.maps.len(), said);
+                self.count_map(job.is_small(), said);
                 let flow = self.flow(input, node, said);
                 let read_ms = flow.map_or(0, |flow| (input.bytes as f64 / self.network.begin(flow) * 1_000.0) as u64);
                 (job.map_ms[index], flow, read_ms)
@@ -258,14 +258,14 @@ impl Run<'_> {
         Some(Flow { from: from.0, to })
     }
 
-    fn count_map(&mut self, maps: usize, locality: Locality) {
+    fn count_map(&mut self, is_small: bool, locality: Locality) {
         let place = match locality {
             Locality::DataLocal => 0,
             Locality::RackLocal => 1,
             Locality::OtherLocal => 2,
         };
         self.outcome.maps[place] += 1;
-        if maps <= 2 {
+        if is_small {
             self.outcome.small_maps[place] += 1;
         }
     }
@@ -278,7 +278,7 @@ impl Run<'_> {
         if succeeded {
             self.outcome.jobs_done += 1;
             self.outcome.response_ms.push(response);
-            if job.plan.maps.len() <= 2 {
+            if job.is_small() {
                 self.outcome.small_response_ms.push(response);
             }
         } else {

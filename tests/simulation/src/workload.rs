@@ -46,6 +46,11 @@ pub struct SimulatedJob {
 }
 
 impl SimulatedJob {
+    /// One or two maps.
+    pub fn is_small(&self) -> bool {
+        self.plan.maps.len() <= 2
+    }
+
     pub fn work_ms(&self) -> u64 {
         self.map_ms.iter().chain(&self.reduce_ms).sum()
     }

@@ -73,8 +73,72 @@ fn users_share_whatever_the_number_of_their_tasks() {
 }
 
 #[test]
+fn who_has_had_little_gets_every_slot_until_the_job_is_done() {
+    let mut cluster = Cluster::with_nodes(Policy::default(), 2, 2);
+    let all: Vec<&[u32]> = vec![&[0, 1]; 1_000];
+    cluster.submit(1, 1, &all, 0);
+    for _ in 0..20 {
+        cluster.now += 1_000;
+        for (attempt, ..) in cluster.of_job(1, Map) {
+            cluster.succeed(attempt);
+        }
+    }
+    cluster.submit(2, 2, &all[..10], 0);
+    let mut seconds = 0;
+    while cluster.succeeded.is_empty() {
+        cluster.now += 1_000;
+        seconds += 1;
+        let running: Vec<AttemptId> = cluster.running.keys().copied().collect();
+        for attempt in running {
+            cluster.succeed(attempt);
+        }
+    }
+    assert_eq!(seconds, 4, "one second for the slots to fall free, three for ten tasks in four slots");
+}
+
+#[test]
+fn a_map_without_a_home_has_its_turn_among_local_ones() {
+    let mut cluster = Cluster::with_nodes(Policy::default(), 1, 2);
+    cluster.submit(1, 1, &[&[0][..]; 100], 0);
+    cluster.submit(2, 2, &[&[]], 0);
+    cluster.now += 1_000;
+    let (first, ..) = cluster.of_job(1, Map)[0];
+    cluster.succeed(first);
+    assert_eq!(cluster.of_job(2, Map).len(), 1);
+}
+
+#[test]
+fn what_fails_everywhere_is_not_the_nodes_fault() {
+    let mut cluster = Cluster::with_nodes(Policy::default(), 1, 1);
+    for job in 0..10 {
+        cluster.submit(job, 0, &[&[0]], 0);
+        while let [(attempt, ..)] = cluster.of_job(job, Map)[..] {
+            cluster.fail(attempt);
+        }
+        assert_eq!(cluster.failed.last(), Some(&JobId(job)));
+    }
+    cluster.submit(10, 0, &[&[0]], 0);
+    assert_eq!(cluster.of_job(10, Map).len(), 1);
+}
+
+#[test]
+fn a_map_whose_output_is_never_readable_fails_its_job() {
+    let mut cluster = Cluster::with_nodes(Policy::default(), 2, 2);
+    cluster.submit(1, 0, &[&[0]], 1);
+    let mut runs = 0;
+    while cluster.failed.is_empty() {
+        let (map, ..) = cluster.of_job(1, Map)[0];
+        cluster.succeed(map);
+        cluster.tell(Event::MapOutputLost { job: JobId(1), map: 0 });
+        runs += 1;
+    }
+    assert_eq!(runs, Policy::default().outputs_lost_max + 1);
+    assert!(cluster.running.is_empty());
+}
+
+#[test]
 fn weights_divide_the_slots() {
-    let mut cluster = Cluster::with_nodes(Policy::default(), 1, 12);
+    let mut cluster = Cluster::with_nodes(Policy { order: Order::Fair, ..Policy::default() }, 1, 12);
     let all: Vec<&[u32]> = vec![&[0]; 200];
     let heavy = JobPlan { user_weight: 3, ..plan(1, 1, &all, 0) };
     cluster.submit_plan(heavy);
@@ -195,6 +259,23 @@ fn a_straggler_is_overtaken_and_the_slower_attempt_killed() {
     cluster.succeed(second.0);
     assert_eq!(cluster.killed, [(slow, KillReason::Overtaken)]);
     assert_eq!(cluster.succeeded, [JobId(1)]);
+}
+
+#[test]
+fn a_program_that_has_been_fed_and_does_not_end_is_overtaken() {
+    let mut cluster = Cluster::with_nodes(Policy::default(), 3, 4);
+    cluster.submit(1, 0, &[&[0, 1][..]; 5], 0);
+    cluster.now = 2_000;
+    let (slow, ..) = cluster.of_job(1, Map)[0];
+    for (map, ..) in cluster.of_job(1, Map).into_iter().skip(1) {
+        cluster.succeed(map);
+    }
+    cluster.now = 3_000;
+    cluster.tell(Event::AttemptProgressed { attempt: slow, permille: 1_000 });
+    assert_eq!(cluster.running.len(), 1, "not much longer than the others");
+    cluster.now = 4_000;
+    cluster.tell(Event::AttemptProgressed { attempt: slow, permille: 1_000 });
+    assert_eq!(cluster.running.len(), 2);
 }
 
 #[test]
