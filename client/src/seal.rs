@@ -5,6 +5,7 @@
 //! why.
 
 use crate::error::{unavailable, unexpected};
+use crate::lease::Lease;
 use crate::pipeline::{BrokenBlock, Flush, OpenBlock, PipelineFailure};
 use crate::shared::Shared;
 use bytes::Bytes;
@@ -23,6 +24,8 @@ use tracing::warn;
 const TOKEN_FRESH: Duration = Duration::from_millis(TOKEN_LIFETIME_MS * 2 / 5);
 const SEAL_TRIES_MAX: u32 = 6;
 const SEAL_PAUSE_MIN: Duration = Duration::from_millis(100);
+/// Between two attempts at ending a block that could not be ended at first.
+const SEAL_LATER_PAUSE: Duration = Duration::from_secs(5);
 
 impl OpenBlock {
     /// Finalizes the replicas. Afterwards every byte sent is on stable storage on every member.
@@ -33,8 +36,7 @@ impl OpenBlock {
 }
 
 impl Shared {
-    /// Ends a packed block and tells the namenode. A block that cannot be sealed is left to the end of the lease: what
-    /// was acknowledged from it stays readable meanwhile.
+    /// Ends a packed block and tells the namenode. What was acknowledged from it stays readable meanwhile.
     pub async fn seal_packed(&self, mut block: OpenBlock) {
         if block.sent_bytes() == 0 {
             self.abandon(block.lease.id, vec![block.located.block]);
@@ -46,6 +48,7 @@ impl Shared {
         let (lease, length, volumes) = (block.lease.id, block.sent_bytes(), block.volumes());
         if let Err(failure) = self.seal_patiently(lease, block.located.block, length, volumes, false).await {
             warn!(block = %block.located.block, %failure, "a packed block could not be sealed");
+            self.seal_later(&block.lease, block.located.block, length, block.volumes(), false).await;
         }
     }
 
@@ -68,6 +71,27 @@ impl Shared {
         };
         if let Err(failure) = recovered {
             warn!(%block, %failure, "a broken packed block could not be recovered by its writer");
+            // What there is of it is the namenode's to find out then.
+            self.seal_later(&broken.lease, block, length, Vec::new(), true).await;
+        }
+    }
+
+    /// Ends a block that could not be ended, when that can be done: while it is open, what it has lost is not replaced, and
+    /// it is open for as long as this client renews its lease.
+    async fn seal_later(&self, lease: &Lease, block: BlockId, length: u32, stored_on: Vec<VolumeId>, recovered: bool) {
+        while !lease.is_lost() {
+            match self.seal_patiently(lease.id, block, length, stored_on.clone(), recovered).await {
+                Ok(_) => return,
+                Err(failure) if failure.code.advice() != Advice::Retry => {
+                    return warn!(%block, %failure, "a packed block is left to the end of the lease");
+                }
+                Err(_) => {}
+            }
+            tokio::select! {
+                // The lease is given back, and the namenode ends what is open under it.
+                () = self.stop.cancelled() => return,
+                () = tokio::time::sleep(SEAL_LATER_PAUSE) => {}
+            }
         }
     }
 
