@@ -111,7 +111,7 @@ impl Datanode {
             open_replicas_max: config.open_replicas_max.div_ceil(config.volumes.len()),
         };
         let volume_configs = config.volumes.clone();
-        let opening = tokio::task::spawn_blocking(move || Volumes::open(&volume_configs, &context));
+        let opening = granary_rpc::spawn_blocking(move || Volumes::open(&volume_configs, &context));
         let volumes = opening.await.expect("opening volumes does not panic")?;
         let in_place = config.volumes.len() == 1;
         let node = Arc::new(Node {

@@ -20,10 +20,10 @@ pub(crate) struct FileSystemSpace {
 
 /// Asks the file system of `path`.
 pub(crate) fn file_system_space(path: &Path) -> io::Result<FileSystemSpace> {
-    let stat = rustix::fs::statvfs(path)?;
+    let stat = nix::sys::statvfs::statvfs(path)?;
     Ok(FileSystemSpace {
-        capacity_bytes: stat.f_blocks.saturating_mul(stat.f_frsize),
-        free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize),
+        capacity_bytes: stat.blocks().saturating_mul(stat.fragment_size()),
+        free_bytes: stat.blocks_available().saturating_mul(stat.fragment_size()),
     })
 }
 

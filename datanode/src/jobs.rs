@@ -1,6 +1,6 @@
 //! Everything the datanode runs besides its callers' futures, so that shutdown can wait for it.
 
-use granary_rpc::{EssentialTasks, TaskDied, may_block_here};
+use granary_rpc::{EssentialTasks, TaskDied, blocks_in_turn, done_in_turn, may_block_here};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -44,6 +44,9 @@ impl Jobs {
     }
 
     pub(crate) fn spawn_blocking<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+        if blocks_in_turn() {
+            return self.tracker.spawn_on(done_in_turn(work), &self.runtime);
+        }
         self.tracker.spawn_blocking_on(work, &self.runtime)
     }
 

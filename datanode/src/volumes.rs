@@ -52,13 +52,15 @@ impl Volumes {
             format(&claimed.layout, &version).map_err(|source| StartError::Io { path: root, source })?;
             formatted.push((claimed, version.volume));
         }
-        let scanned: Vec<Result<Volume, StartError>> = std::thread::scope(|scope| {
-            let threads: Vec<_> = formatted
-                .into_iter()
-                .map(|(claimed, id)| scope.spawn(move || open_volume(claimed, id, context.clone())))
-                .collect();
-            threads.into_iter().map(|thread| thread.join().expect("a scan does not panic")).collect()
-        });
+        // Several disks are scanned at once; one needs no thread of its own.
+        let scan = |(claimed, id)| open_volume(claimed, id, context.clone());
+        let scanned: Vec<Result<Volume, StartError>> = match formatted.len() {
+            1 => formatted.into_iter().map(scan).collect(),
+            _ => std::thread::scope(|scope| {
+                let threads: Vec<_> = formatted.into_iter().map(|volume| scope.spawn(move || scan(volume))).collect();
+                threads.into_iter().map(|thread| thread.join().expect("a scan does not panic")).collect()
+            }),
+        };
         let all: Vec<Arc<Volume>> = scanned.into_iter().map(|volume| volume.map(Arc::new)).collect::<Result<_, _>>()?;
         let by_id = all.iter().enumerate().map(|(index, volume)| (volume.id, index)).collect();
         Ok(Volumes { datanode, all, by_id, cluster: Mutex::new(cluster) })

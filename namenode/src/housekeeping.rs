@@ -71,7 +71,7 @@ async fn compact_engine(namenode: &Arc<Namenode>, idle: bool) {
         return;
     }
     let applied = namenode.applied.clone();
-    match tokio::task::spawn_blocking(move || applied.compact()).await {
+    match granary_rpc::spawn_blocking(move || applied.compact()).await {
         Ok(Ok(())) => tracing::info!(deleted, "the engine gave back the space of deleted rows"),
         Ok(Err(error)) => tracing::error!(%error, "the engine cannot be compacted"),
         Err(error) => tracing::error!(%error, "the compaction of the engine ended early"),

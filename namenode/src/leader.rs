@@ -126,7 +126,7 @@ impl Leader {
     /// Adds up the engine's files, for the metrics.
     async fn size_engine(&self) {
         let engine = self.namenode.applied.engine();
-        match tokio::task::spawn_blocking(move || engine.disk_bytes()).await {
+        match granary_rpc::spawn_blocking(move || engine.disk_bytes()).await {
             Ok(Ok(bytes)) => self.namenode.metrics.engine_bytes.store(bytes, Ordering::Relaxed),
             Ok(Err(error)) => tracing::debug!(%error, "the engine's files cannot be added up now"),
             Err(error) => tracing::debug!(%error, "the engine's files cannot be added up now"),

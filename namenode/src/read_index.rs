@@ -5,6 +5,7 @@
 //! depose it, and a write is acknowledged only after it was applied.
 
 use crate::raft::Raft;
+use futures_util::future::BoxFuture;
 use granary_protocol::{ErrorCode, Failure};
 use openraft::ServerState;
 use openraft::error::{CheckIsLeaderError, RaftError};
@@ -20,6 +21,32 @@ const WAITING_MAX: usize = 16_384;
 const APPLY_TIMEOUT: Duration = Duration::from_secs(5);
 
 type Waiter = oneshot::Sender<Result<(), Failure>>;
+
+/// Says when the applied state may be read.
+#[derive(Clone)]
+pub(crate) enum Admission {
+    /// After a round.
+    Index(ReadIndex),
+    /// When the component says so that the peer was started with.
+    Given(Arc<dyn AdmitReads>),
+}
+
+impl Admission {
+    /// Returns when the applied state may be read.
+    pub(crate) async fn admit(&self) -> Result<(), Failure> {
+        match self {
+            Admission::Index(index) => index.admit().await,
+            Admission::Given(given) => given.admit().await,
+        }
+    }
+}
+
+/// Admits reads in place of the read index. A peer is linearizable with the latter alone: this is where a simulation
+/// proves that it would find one that is not.
+pub trait AdmitReads: Send + Sync {
+    /// Returns when the applied state may be read.
+    fn admit(&self) -> BoxFuture<'_, Result<(), Failure>>;
+}
 
 /// Admits reads.
 #[derive(Clone)]

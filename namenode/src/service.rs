@@ -18,7 +18,7 @@ use crate::proposer::Proposer;
 use crate::raft::Raft;
 use crate::raft::log_store::LogStore;
 use crate::raft::machine::AppliedStore;
-use crate::read_index::ReadIndex;
+use crate::read_index::Admission;
 use crate::state;
 use crate::tiering::Accesses;
 use bytes::Bytes;
@@ -50,7 +50,7 @@ pub struct Namenode {
     pub(crate) applied: Arc<AppliedStore>,
     pub(crate) log: LogStore,
     pub(crate) proposer: Proposer,
-    pub(crate) reads: ReadIndex,
+    pub(crate) reads: Admission,
     pub(crate) leases: Arc<Mutex<LeaseTable>>,
     pub(crate) mover: Mutex<Mover>,
     /// Contents in INTELLIGENT_TIERING that were read.
@@ -273,7 +273,7 @@ impl Namenode {
     ) -> Result<T, Failure> {
         self.reads.admit().await?;
         let view = self.applied.view().map_err(broken)?;
-        tokio::task::spawn_blocking(move || read(&*view))
+        granary_rpc::spawn_blocking(move || read(&*view))
             .await
             .map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?
             .map_err(logged)
@@ -515,7 +515,7 @@ impl Namenode {
             begun => begun,
         };
         let view = self.exports.view(export)?;
-        let page = tokio::task::spawn_blocking(move || backup::page(&*view, export, &after))
+        let page = granary_rpc::spawn_blocking(move || backup::page(&*view, export, &after))
             .await
             .map_err(|error| Failure::new(ErrorCode::Internal, error.to_string()))?
             .map_err(broken)?;

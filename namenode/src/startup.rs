@@ -18,7 +18,7 @@ use crate::raft::machine::{AppliedStore, Machine};
 use crate::raft::network::PeerNetwork;
 use crate::raft::{PeerNode, Raft};
 use crate::raft_log::RaftLogError;
-use crate::read_index::ReadIndex;
+use crate::read_index::{Admission, AdmitReads, ReadIndex};
 use crate::service::Namenode;
 use crate::state::Effect;
 use crate::tiering::Accesses;
@@ -107,6 +107,18 @@ impl Running {
 /// # Errors
 /// Anything on disk that is damaged, or of a version this binary does not know, is an error here rather than a guess.
 pub async fn start(config: Config, components: Components) -> Result<Running, NamenodeError> {
+    start_admitting(config, components, None).await
+}
+
+/// The same with another judge of when reads are admitted: see [`AdmitReads`].
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_admitting(
+    config: Config,
+    components: Components,
+    admission: Option<Arc<dyn AdmitReads>>,
+) -> Result<Running, NamenodeError> {
     config.validate()?;
     let Components { clock, security, authority, door, shutdown } = components;
     let mut seed = [0u8; 8];
@@ -116,7 +128,7 @@ pub async fn start(config: Config, components: Components) -> Result<Running, Na
     let applied = open_state(&config, u64::from_le_bytes(seed), leases.clone(), clock.clone()).await?;
     let log_directory = config.data.join("raft");
     let log_config = config.raft_log.clone();
-    let log = tokio::task::spawn_blocking(move || LogStore::open(&log_directory, log_config))
+    let log = granary_rpc::spawn_blocking(move || LogStore::open(&log_directory, log_config))
         .await
         .map_err(|error| NamenodeError::Raft(error.to_string()))??;
 
@@ -152,7 +164,8 @@ pub async fn start(config: Config, components: Components) -> Result<Running, Na
     let tasks = TaskTracker::new();
     let metrics = Arc::new(Metrics::default());
     let (proposer, proposing) = Proposer::new(raft.clone(), clock.clone(), metrics.clone());
-    let (reads, reading) = ReadIndex::new(raft.clone(), applied.index());
+    let (index, reading) = ReadIndex::new(raft.clone(), applied.index());
+    let reads = admission.map_or(Admission::Index(index), Admission::Given);
     let essential = EssentialTasks::new(shutdown.clone());
     // Callers may hold on to the peer after it was told to stop; its tasks do not wait for them.
     let until_stopped = |work| shutdown.clone().run_until_cancelled_owned(work);
@@ -205,7 +218,7 @@ async fn open_state(
     let directory = config.data.join("state");
     let (engine, engine_config) = (config.engine, config.engine_config.clone());
     let learn = move |effects: &[Effect]| learn_leases(&leases, effects, clock.now());
-    tokio::task::spawn_blocking(move || AppliedStore::open(&directory, engine, engine_config, blocks, learn))
+    granary_rpc::spawn_blocking(move || AppliedStore::open(&directory, engine, engine_config, blocks, learn))
         .await
         .map_err(|error| NamenodeError::Raft(error.to_string()))?
         .map(Arc::new)
@@ -271,7 +284,9 @@ async fn found_cluster(
 ) {
     let founding = async {
         let founders = peers::found(&namenode.config, incarnation, &namenode.security).await?;
-        tokio::task::block_in_place(|| door.founded(founders))?;
+        granary_rpc::spawn_blocking(move || door.founded(founders))
+            .await
+            .map_err(|error| NamenodeError::Raft(error.to_string()))??;
         form_cluster(&namenode.config, &namenode.raft).await
     };
     match shutdown.run_until_cancelled(founding).await {

@@ -12,18 +12,21 @@
 //! This crate knows method numbers, bytes and statuses. What a method means, who may call it, how a body is encoded
 //! and what an application error says belong to its users.
 
+mod blocking;
 mod client;
 mod error;
 mod essential;
 mod frame;
 mod hello;
 mod identity;
+mod network;
 mod server;
 mod storage_thread;
 mod stream;
 mod tls;
 mod transport;
 
+pub use blocking::{BlockingInTurn, blocks_in_turn, done_in_turn, spawn_blocking};
 pub use client::{RpcClient, RpcClientConfig};
 pub use error::{RpcError, TlsError};
 pub use essential::{EssentialTasks, TaskDied};
@@ -31,6 +34,7 @@ pub use frame::{CALL_BODY_BYTES_MAX, STREAM_PACKET_BYTES_MAX};
 pub use futures_util::future::BoxFuture;
 pub use hello::WIRE_VERSION;
 pub use identity::{ClusterName, NodeIdentity, NodeName, PeerIdentity};
+pub use network::{Carrier, Network, NetworkListener};
 pub use server::{RpcHandler, RpcServer, RpcServerConfig};
 pub use storage_thread::{StorageThread, may_block_here};
 pub use stream::{DuplexStream, RecvHalf, SendHalf};

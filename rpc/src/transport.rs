@@ -16,6 +16,7 @@ use crate::error::RpcError;
 use crate::frame::{CALL_BODY_BYTES_MAX, FrameReader, FrameWriter, PREFIX_BYTES_MAX, STREAM_PACKET_BYTES_MAX};
 use crate::hello::{self, HelloError, Purpose, WIRE_VERSION};
 use crate::identity::{NodeIdentity, PeerIdentity};
+use crate::network::{Carrier, Network};
 use crate::tls::TlsMaterial;
 
 /// How connections are protected; the same on every node of a cluster.
@@ -25,16 +26,26 @@ pub enum Security {
     MutualTls(Arc<TlsMaterial>),
     /// Nothing: whoever reaches the port is a peer, and bytes are readable on the way. For a trusted network, by choice.
     Plaintext,
+    /// Nothing, and no sockets either: the network given carries the connections. For simulations.
+    Carried(Arc<dyn Network>),
 }
 
 pub(crate) enum ReadIo {
     Tcp(OwnedReadHalf),
     Tls(ReadHalf<TlsStream<TcpStream>>),
+    Carried(Box<dyn AsyncRead + Send + Sync + Unpin>),
 }
 
 pub(crate) enum WriteIo {
     Tcp(OwnedWriteHalf),
     Tls(WriteHalf<TlsStream<TcpStream>>),
+    Carried(Box<dyn AsyncWrite + Send + Sync + Unpin>),
+}
+
+/// A connection of somebody else, before TLS and hello.
+pub(crate) enum Accepted {
+    Tcp(TcpStream),
+    Carried(Carrier),
 }
 
 /// A connection both sides have agreed on.
@@ -61,10 +72,11 @@ impl Connection {
 /// Connects to `addr` (host:port, resolved now). Dropping the future abandons the attempt; the caller bounds its time.
 pub(crate) async fn connect(addr: &Arc<str>, security: &Security, purpose: Purpose) -> Result<Connection, RpcError> {
     let failed = |source: io::Error| RpcError::ConnectFailed { addr: addr.clone(), source: Arc::new(source) };
-    let tcp = TcpStream::connect(&**addr).await.map_err(failed)?;
     let (mut reader, mut writer, peer) = match security {
-        Security::Plaintext => plain(tcp).map_err(failed)?,
+        Security::Carried(network) => carried(network.connect(addr).await.map_err(failed)?),
+        Security::Plaintext => plain(TcpStream::connect(&**addr).await.map_err(failed)?).map_err(failed)?,
         Security::MutualTls(material) => {
+            let tcp = TcpStream::connect(&**addr).await.map_err(failed)?;
             tcp.set_nodelay(true).map_err(failed)?;
             let connector = TlsConnector::from(material.client());
             let tls = connector.connect(TlsMaterial::server_name(), tcp).await.map_err(|error| refused(addr, error))?;
@@ -85,10 +97,13 @@ pub(crate) async fn connect(addr: &Arc<str>, security: &Security, purpose: Purpo
 ///
 /// # Errors
 /// The text for the log: there is nobody else to tell.
-pub(crate) async fn accept(tcp: TcpStream, security: &Security) -> Result<(Connection, Purpose), String> {
-    let (mut reader, mut writer, peer) = match security {
-        Security::Plaintext => plain(tcp).map_err(|error| error.to_string())?,
-        Security::MutualTls(material) => {
+pub(crate) async fn accept(accepted: Accepted, security: &Security) -> Result<(Connection, Purpose), String> {
+    let (mut reader, mut writer, peer) = match (accepted, security) {
+        (Accepted::Carried(carrier), _) => carried(carrier),
+        (Accepted::Tcp(tcp), Security::Plaintext | Security::Carried(_)) => {
+            plain(tcp).map_err(|error| error.to_string())?
+        }
+        (Accepted::Tcp(tcp), Security::MutualTls(material)) => {
             tcp.set_nodelay(true).map_err(|error| error.to_string())?;
             let acceptor = TlsAcceptor::from(material.server());
             let tls = acceptor.accept(tcp).await.map_err(|error| error.to_string())?;
@@ -97,6 +112,10 @@ pub(crate) async fn accept(tcp: TcpStream, security: &Security) -> Result<(Conne
     };
     let purpose = hello::welcome(&mut reader, &mut writer).await.map_err(|error| error.to_string())?;
     Ok((Connection::new(reader, writer, peer, purpose), purpose))
+}
+
+fn carried(Carrier { reader, writer, peer }: Carrier) -> (ReadIo, WriteIo, PeerIdentity) {
+    (ReadIo::Carried(reader), WriteIo::Carried(writer), PeerIdentity { addr: peer, node: None })
 }
 
 fn plain(tcp: TcpStream) -> io::Result<(ReadIo, WriteIo, PeerIdentity)> {
@@ -126,6 +145,7 @@ impl AsyncRead for ReadIo {
         match self.get_mut() {
             Self::Tcp(io) => Pin::new(io).poll_read(cx, buf),
             Self::Tls(io) => Pin::new(io).poll_read(cx, buf),
+            Self::Carried(io) => Pin::new(io).poll_read(cx, buf),
         }
     }
 }
@@ -135,6 +155,7 @@ impl AsyncWrite for WriteIo {
         match self.get_mut() {
             Self::Tcp(io) => Pin::new(io).poll_write(cx, buf),
             Self::Tls(io) => Pin::new(io).poll_write(cx, buf),
+            Self::Carried(io) => Pin::new(io).poll_write(cx, buf),
         }
     }
 
@@ -146,6 +167,7 @@ impl AsyncWrite for WriteIo {
         match self.get_mut() {
             Self::Tcp(io) => Pin::new(io).poll_write_vectored(cx, bufs),
             Self::Tls(io) => Pin::new(io).poll_write_vectored(cx, bufs),
+            Self::Carried(io) => Pin::new(io).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -153,6 +175,7 @@ impl AsyncWrite for WriteIo {
         match self {
             Self::Tcp(io) => io.is_write_vectored(),
             Self::Tls(io) => io.is_write_vectored(),
+            Self::Carried(io) => io.is_write_vectored(),
         }
     }
 
@@ -160,6 +183,7 @@ impl AsyncWrite for WriteIo {
         match self.get_mut() {
             Self::Tcp(io) => Pin::new(io).poll_flush(cx),
             Self::Tls(io) => Pin::new(io).poll_flush(cx),
+            Self::Carried(io) => Pin::new(io).poll_flush(cx),
         }
     }
 
@@ -167,6 +191,7 @@ impl AsyncWrite for WriteIo {
         match self.get_mut() {
             Self::Tcp(io) => Pin::new(io).poll_shutdown(cx),
             Self::Tls(io) => Pin::new(io).poll_shutdown(cx),
+            Self::Carried(io) => Pin::new(io).poll_shutdown(cx),
         }
     }
 }

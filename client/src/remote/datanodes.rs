@@ -42,8 +42,8 @@ impl RemoteDatanodes {
 
     fn connect(&self, datanode: &DatanodeEndpoint) -> Arc<RemoteDatanode> {
         let expected_peer = match &self.security {
-            Security::Plaintext => None,
-            _ => NodeName::new(datanode.name.as_str()).ok(),
+            Security::Plaintext | Security::Carried(_) => None,
+            Security::MutualTls(_) => NodeName::new(datanode.name.as_str()).ok(),
         };
         let config = RpcClientConfig { expected_peer, ..self.config.clone() };
         let rpc = RpcClient::with_config(datanode.address.as_str(), self.security.clone(), config);

@@ -258,7 +258,7 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         if may_block_here() {
             append();
         } else {
-            tokio::task::spawn_blocking(append);
+            granary_rpc::spawn_blocking(append);
         }
         Ok(())
     }
@@ -304,7 +304,7 @@ pub(super) async fn blocking<T: Send + 'static, E: std::error::Error + Send + Sy
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, StorageError<u64>> {
     let failed = |error: AnyError| StorageError::from(StorageIOError::new(subject.clone(), verb, error));
-    match tokio::task::spawn_blocking(work).await {
+    match granary_rpc::spawn_blocking(work).await {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(failed(AnyError::new(&error))),
         Err(join) => Err(failed(AnyError::new(&join))),

@@ -183,7 +183,7 @@ async fn send_snapshot(
     let mut from: Option<Bytes> = Some(Bytes::new());
     while let Some(start) = from.take() {
         let view = view.clone();
-        let page = tokio::task::spawn_blocking(move || -> Result<_, crate::engine::EngineError> {
+        let page = granary_rpc::spawn_blocking(move || -> Result<_, crate::engine::EngineError> {
             let mut pairs: Pairs = Vec::new();
             let mut bytes = 0;
             for pair in view.scan(&start, None) {
@@ -259,7 +259,7 @@ pub async fn receive_snapshot(
     while let Some(packet) = stream.recv(SNAPSHOT_PACKET_TIMEOUT).await? {
         let pairs: Pairs = postcard::from_bytes(&packet).map_err(malformed)?;
         let engine = receiving.engine.clone();
-        tokio::task::spawn_blocking(move || {
+        granary_rpc::spawn_blocking(move || {
             let mut batch = crate::engine::WriteBatch::new();
             for (key, value) in pairs {
                 batch.put(key, value);

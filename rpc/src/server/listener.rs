@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::handler::RpcHandler;
 use super::{calls, streams};
 use crate::hello::Purpose;
-use crate::transport::{Security, accept};
+use crate::network::NetworkListener;
+use crate::transport::{Accepted, Security, accept};
 
 /// Bounds of a server.
 #[derive(Clone, Debug)]
@@ -56,9 +57,28 @@ pub(super) struct Service {
     security: Security,
 }
 
+/// Where connections arrive.
+enum Listening {
+    Tcp(TcpListener),
+    Carried(Box<dyn NetworkListener>),
+}
+
+impl Listening {
+    async fn accept(&self) -> io::Result<(Accepted, SocketAddr)> {
+        match self {
+            Self::Tcp(listener) => listener.accept().await.map(|(tcp, addr)| (Accepted::Tcp(tcp), addr)),
+            Self::Carried(listener) => {
+                let carrier = listener.accept().await?;
+                let addr = carrier.peer;
+                Ok((Accepted::Carried(carrier), addr))
+            }
+        }
+    }
+}
+
 /// A bound listener, not yet accepting.
 pub struct RpcServer {
-    listener: TcpListener,
+    listener: Listening,
     security: Security,
     handler: Arc<dyn RpcHandler>,
     config: RpcServerConfig,
@@ -70,7 +90,10 @@ impl RpcServer {
     /// # Errors
     /// The system's, when the address cannot be bound.
     pub async fn bind(addr: SocketAddr, security: Security, handler: Arc<dyn RpcHandler>) -> io::Result<Self> {
-        let listener = TcpListener::bind(addr).await?;
+        let listener = match &security {
+            Security::Carried(network) => Listening::Carried(network.listen(addr)?),
+            _ => Listening::Tcp(TcpListener::bind(addr).await?),
+        };
         Ok(Self { listener, security, handler, config: RpcServerConfig::default() })
     }
 
@@ -86,7 +109,10 @@ impl RpcServer {
     /// # Errors
     /// The system's.
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        match &self.listener {
+            Listening::Tcp(listener) => listener.local_addr(),
+            Listening::Carried(listener) => Ok(listener.local_addr()),
+        }
     }
 
     /// Serves until `shutdown` is cancelled; then accepts nothing more, answers new calls `ShuttingDown`, lets work in
@@ -98,8 +124,8 @@ impl RpcServer {
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((tcp, _)) if connections.len() < service.config.connections_max => {
-                        connections.spawn(serve(tcp, service.clone()));
+                    Ok((accepted, addr)) if connections.len() < service.config.connections_max => {
+                        connections.spawn(serve(accepted, addr, service.clone()));
                     }
                     Ok((_, addr)) => {
                         tracing::warn!(%addr, connections_max = service.config.connections_max, "connection refused: too many");
@@ -127,10 +153,9 @@ fn log_panic(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-async fn serve(tcp: TcpStream, service: Arc<Service>) {
-    let Ok(addr) = tcp.peer_addr() else { return };
+async fn serve(accepted: Accepted, addr: SocketAddr, service: Arc<Service>) {
     let accepted = tokio::select! {
-        accepted = timeout(service.config.handshake_timeout, accept(tcp, &service.security)) => accepted,
+        accepted = timeout(service.config.handshake_timeout, accept(accepted, &service.security)) => accepted,
         () = service.shutdown.cancelled() => return,
     };
     match accepted {
