@@ -50,6 +50,16 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ),
         ("granary-mapreduce", BTreeSet::from(["granary-protocol", "granary-rpc", "granary-client", "granary-sealing"])),
         ("granary-simulation", BTreeSet::from(["granary-protocol", "granary-namenode", "granary-mapreduce"])),
+        (
+            "granary-store-simulation",
+            BTreeSet::from([
+                "granary-protocol",
+                "granary-rpc",
+                "granary-namenode",
+                "granary-datanode",
+                "granary-client",
+            ]),
+        ),
         ("granary", BTreeSet::from(all)),
         ("granary-tests", BTreeSet::from(all)),
         ("granary-bench", BTreeSet::new()),
