@@ -5,6 +5,7 @@
 //! depose it, and a write is acknowledged only after it was applied.
 
 use crate::raft::Raft;
+use crate::raft::log_store::FoundLog;
 use futures_util::future::BoxFuture;
 use granary_protocol::{ErrorCode, Failure};
 use openraft::ServerState;
@@ -56,12 +57,19 @@ pub struct ReadIndex {
 }
 
 impl ReadIndex {
-    /// A read index and the task that drives it.
-    pub fn new(raft: Raft, applied: watch::Receiver<Option<u64>>) -> (ReadIndex, impl Future<Output = ()>) {
+    /// A read index and the task that drives it, for a peer that `found` this in its log when it started.
+    pub fn new(
+        raft: Raft,
+        applied: watch::Receiver<Option<u64>>,
+        found: FoundLog,
+    ) -> (ReadIndex, impl Future<Output = ()>) {
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
         let alone = Arc::new(AtomicBool::new(false));
         (ReadIndex { queue, alone: alone.clone() }, async move {
-            tokio::join!(drive(raft.clone(), applied.clone(), waiting), watch_alone(raft, applied, alone));
+            tokio::join!(
+                drive(raft.clone(), applied.clone(), waiting, found),
+                watch_alone(raft, applied, alone, found)
+            );
         })
     }
 
@@ -80,10 +88,15 @@ impl ReadIndex {
     }
 }
 
-async fn drive(raft: Raft, mut applied: watch::Receiver<Option<u64>>, mut waiting: mpsc::Receiver<Waiter>) {
+async fn drive(
+    raft: Raft,
+    mut applied: watch::Receiver<Option<u64>>,
+    mut waiting: mpsc::Receiver<Waiter>,
+    found: FoundLog,
+) {
     let mut round = Vec::new();
     while waiting.recv_many(&mut round, WAITING_MAX).await > 0 {
-        let outcome = one_round(&raft, &mut applied).await;
+        let outcome = one_round(&raft, &mut applied, found).await;
         for waiter in round.drain(..) {
             // A caller that has gone away no longer wants the answer.
             let _ = waiter.send(outcome.clone());
@@ -91,9 +104,10 @@ async fn drive(raft: Raft, mut applied: watch::Receiver<Option<u64>>, mut waitin
     }
 }
 
-async fn one_round(raft: &Raft, applied: &mut watch::Receiver<Option<u64>>) -> Result<(), Failure> {
+async fn one_round(raft: &Raft, applied: &mut watch::Receiver<Option<u64>>, found: FoundLog) -> Result<(), Failure> {
     let (read, _) = raft.get_read_log_id().await.map_err(not_leading)?;
-    let wanted = read.map(|log_id| log_id.index);
+    // Its term is the leader's: the first entry of that is the least there is.
+    let wanted = read.map(|log_id| log_id.index).max(read.and_then(|log_id| found.to_apply(log_id.leader_id.term)));
     match tokio::time::timeout(APPLY_TIMEOUT, applied.wait_for(|index| *index >= wanted)).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(_)) => Err(Failure::new(ErrorCode::Unavailable, "this namenode is shutting down")),
@@ -115,7 +129,7 @@ fn not_leading(error: RaftError<u64, CheckIsLeaderError<u64, crate::raft::PeerNo
 }
 
 /// Keeps `alone` true while this peer is the only voter, leads, and has applied its log.
-async fn watch_alone(raft: Raft, mut applied: watch::Receiver<Option<u64>>, alone: Arc<AtomicBool>) {
+async fn watch_alone(raft: Raft, mut applied: watch::Receiver<Option<u64>>, alone: Arc<AtomicBool>, found: FoundLog) {
     let alone = ResetOnDrop(alone);
     let mut metrics = raft.metrics();
     let mut leadership = raft.server_metrics();
@@ -124,10 +138,13 @@ async fn watch_alone(raft: Raft, mut applied: watch::Receiver<Option<u64>>, alon
             // Of the two, openraft tells this one first.
             let now = leadership.borrow_and_update();
             let only_voter = now.membership_config.membership().voter_ids().eq([now.id]);
-            // The blank entry of its own term is the proof that everything before it is applied.
+            // The blank entry of its own term is the proof that everything before it is applied, and what was found in the
+            // log that everything is which an earlier start of this term acknowledged.
             let term = now.vote.leader_id().term;
             let last = metrics.borrow_and_update().last_applied;
-            only_voter && now.state == ServerState::Leader && last.is_some_and(|last| last.leader_id.term == term)
+            let is_current =
+                last.is_some_and(|last| last.leader_id.term == term && Some(last.index) >= found.to_apply(term));
+            only_voter && now.state == ServerState::Leader && is_current
         };
         alone.0.store(is_alone, Ordering::Release);
         if is_alone {

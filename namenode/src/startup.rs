@@ -146,6 +146,7 @@ pub async fn start_admitting(
         () = shutdown.cancelled() => return Err(NamenodeError::Raft("stopped before it was admitted".to_owned())),
     };
 
+    let found = log.found();
     let raft = Raft::new(
         number.0,
         Arc::new(raft_config(&config)?),
@@ -164,7 +165,7 @@ pub async fn start_admitting(
     let tasks = TaskTracker::new();
     let metrics = Arc::new(Metrics::default());
     let (proposer, proposing) = Proposer::new(raft.clone(), clock.clone(), metrics.clone());
-    let (index, reading) = ReadIndex::new(raft.clone(), applied.index());
+    let (index, reading) = ReadIndex::new(raft.clone(), applied.index(), found);
     let reads = admission.map_or(Admission::Index(index), Admission::Given);
     let essential = EssentialTasks::new(shutdown.clone());
     // Callers may hold on to the peer after it was told to stop; its tasks do not wait for them.

@@ -44,6 +44,24 @@ struct Recent {
     bytes: usize,
 }
 
+/// What a peer finds in its log when it starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FoundLog {
+    /// The term it last voted in.
+    pub term: Option<u64>,
+    /// The index of its last entry.
+    pub last: Option<u64>,
+}
+
+impl FoundLog {
+    /// What must be applied before a leader of `term` is read from, beyond what Raft asks for. One that led when it was
+    /// stopped leads on in the same term, and Raft takes the first entry of that term for its beginning: everything it had
+    /// acknowledged since is in the log that it found, and not necessarily applied yet.
+    pub fn to_apply(&self, term: u64) -> Option<u64> {
+        if self.term == Some(term) { self.last } else { None }
+    }
+}
+
 /// The log of this peer. Cheap to clone; openraft appends from one task and reads from many.
 #[derive(Clone)]
 pub struct LogStore {
@@ -78,6 +96,12 @@ impl LogStore {
     pub fn is_empty(&self) -> bool {
         let hard = &lock(&self.shared.hard).1;
         hard.vote.is_none() && hard.purged.is_none() && self.shared.reader.last_index().is_none()
+    }
+
+    /// What is here now: the term of the vote, and the last entry. Both are on disk.
+    pub fn found(&self) -> FoundLog {
+        let vote = lock(&self.shared.hard).1.vote;
+        FoundLog { term: vote.map(|vote| vote.leader_id().term), last: self.shared.reader.last_index() }
     }
 
     /// Reads and decodes every entry.
