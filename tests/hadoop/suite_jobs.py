@@ -55,9 +55,14 @@ assert dict(line.split("\t") for line in streamed) == counts
 in_order = b"".join(stored[key] for key in sorted(stored) if key.startswith("sort/part-")).decode().splitlines()
 assert in_order == sorted(lines), "sort is not in order"
 
-target = Path(os.environ["FOLDER"]) / "from-shell"
-argv = ["java", "-Xmx300m", "-cp", f"{os.environ['JARS']}/*", "org.apache.hadoop.fs.FsShell", "-fs", uri, "-get", "/jobs-out", str(target)]
-subprocess.run(argv, check=True, capture_output=True, timeout=600)
+folder = Path(os.environ["FOLDER"])
+target = folder / "from-shell"
+# FsShell wants a configuration to be there.
+(folder / "core-site.xml").write_text("<configuration/>")
+opens = ["--add-opens", "java.base/java.lang=ALL-UNNAMED", "--add-opens", "java.base/java.util=ALL-UNNAMED"]
+argv = ["java", "-Xmx300m", *opens, "-cp", f"{folder}:{os.environ['JARS']}/*", "org.apache.hadoop.fs.FsShell", "-fs", uri, "-get"]
+done = subprocess.run([*argv, "/jobs-out", str(target)], capture_output=True, text=True, timeout=600)
+assert done.returncode == 0, f"FsShell: {done.stderr[-2000:]}"
 fetched = {str(path.relative_to(target)): path.read_bytes() for path in target.rglob("*") if path.is_file() and not path.name.endswith(".crc")}
 assert fetched == stored, f"FsShell reads otherwise: {set(fetched) ^ set(stored)}"
 print(f"  {len(JOBS)} jobs, {len(stored)} objects of theirs, the same bytes by boto3, hdfs-native and FsShell")
