@@ -701,6 +701,9 @@ pub enum AdminCommand {
     /// What lifecycle rules have done, bucket by bucket, and what waits.
     #[command(subcommand)]
     Lifecycle(LifecycleAdminCommand),
+    /// Buckets at S3 endpoints elsewhere that keep the blocks of archived classes.
+    #[command(subcommand, after_help = ARCHIVE_TARGET_EXAMPLES)]
+    ArchiveTarget(ArchiveTargetCommand),
     /// Keys of SSE-KMS.
     #[command(subcommand)]
     KmsKey(KmsKeyCommand),
@@ -969,6 +972,61 @@ pub enum MasterKeyCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+const ARCHIVE_TARGET_EXAMPLES: &str = "The root key is taken from GRANARY_ROOT_ACCESS_KEY and GRANARY_ROOT_SECRET_KEY.
+
+Examples:
+  GRANARY_ARCHIVE_SECRET_KEY=... granary admin archive-target set GLACIER \\
+    --to https://s3.eu-central-1.amazonaws.com --target-region eu-central-1 --bucket cold --access-key AKIA...
+  granary admin archive-target list
+  granary admin archive-target remove GLACIER";
+
+#[derive(Debug, Subcommand)]
+pub enum ArchiveTargetCommand {
+    /// Keep the blocks of a class in a bucket at an S3 endpoint, or change how that is reached.
+    Set(ArchiveTargetOptions),
+    /// Every target: what is there, what waits, what fails.
+    List {
+        /// For machines.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Fetch everything from a class's target, and forget it then.
+    Remove {
+        /// GLACIER or DEEP_ARCHIVE
+        class: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct ArchiveTargetOptions {
+    /// GLACIER or DEEP_ARCHIVE
+    pub class: String,
+    /// The endpoint: http://host[:port] or https://host[:port]. Buckets are addressed in the path.
+    #[arg(long, value_name = "URL")]
+    pub to: String,
+    /// The bucket there. It must exist.
+    #[arg(long)]
+    pub bucket: String,
+    /// What every key there begins with.
+    #[arg(long, default_value = "")]
+    pub prefix: String,
+    /// The region requests to it are signed for.
+    #[arg(long, default_value = "us-east-1", value_name = "REGION")]
+    pub target_region: String,
+    /// The access key there.
+    #[arg(long, value_name = "KEY")]
+    pub access_key: String,
+    /// A file with its secret key; without it, GRANARY_ARCHIVE_SECRET_KEY. Kept sealed under the store's key.
+    #[arg(long, value_name = "FILE")]
+    pub secret_key_file: Option<PathBuf>,
+    /// Trust the authorities in this file (PEM) for an https endpoint, and not those of the public web.
+    #[arg(long, value_name = "FILE")]
+    pub authority_file: Option<PathBuf>,
+    /// Do not write, read and delete a small object there first.
+    #[arg(long)]
+    pub unchecked: bool,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,7 @@
 //! `granary admin class`: what storage classes ask for and what is stored for them; and coded groups in other answers.
 
 use crate::admin::{bytes, get, print_json};
+use crate::archive_targets;
 use crate::args::Connection;
 use granary_protocol::admin::GroupAnswer;
 use granary_protocol::redundancy::{ClassReport, ClassStatus};
@@ -35,7 +36,7 @@ pub async fn show(connection: &Connection, json: bool) -> anyhow::Result<()> {
         println!("{} is read only after a restore: {}", class.class, class.restore);
     }
     print_groups(&report);
-    Ok(())
+    archive_targets::print_all(connection).await
 }
 
 /// Which classes cannot be where they belong, or are not yet.

@@ -1,10 +1,14 @@
-//! Lifecycles: the shortened day of tests, and the scanner beside a namenode.
+//! Lifecycles: the shortened day of tests, the scanner beside a namenode, and what moves blocks to archive targets beside a
+//! gateway.
 
 use anyhow::Context;
+use granary_client::Client;
 use granary_lifecycle::LifecycleSettings;
+use granary_lifecycle::archive::{Archiver, ArchiverComponents};
 use granary_lifecycle::workers::{Scanner, ScannerComponents};
 use granary_namenode::service::Namenode;
 use granary_protocol::UnixMillis;
+use granary_sealing::{LocalKeyStore, MasterKey};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio_util::sync::CancellationToken;
@@ -43,6 +47,13 @@ pub fn start_scanner(
         shutdown,
     };
     tasks.spawn(Scanner::new(settings, components).run());
+}
+
+/// Starts what moves blocks to archive targets and back, until `shutdown`.
+pub fn start_archiver(client: Client, master_key: MasterKey, tasks: &TaskTracker, shutdown: CancellationToken) {
+    let keys = Arc::new(LocalKeyStore::new(client.clone(), master_key, false));
+    let components = ArchiverComponents { client, keys, shutdown };
+    tasks.spawn(Archiver::new(components).run());
 }
 
 fn now() -> UnixMillis {

@@ -1,6 +1,7 @@
 //! `granary admin lifecycle status` and `granary lifecycle explain`.
 
 use crate::admin::{encode, get, print_json};
+use crate::archive_targets;
 use crate::args::Connection;
 use anyhow::bail;
 use granary_protocol::UnixMillis;
@@ -22,7 +23,7 @@ pub async fn status(connection: &Connection, json: bool) -> anyhow::Result<()> {
     for (bucket, progress) in &status.buckets {
         print_progress(bucket.as_str(), progress);
     }
-    Ok(())
+    archive_targets::print_all(connection).await
 }
 
 fn print_progress(bucket: &str, progress: &LifecycleProgress) {

@@ -4,6 +4,7 @@
 //! told to stop. What a role does lives in the role's own crate.
 
 mod admin;
+mod archive_targets;
 mod args;
 mod certs;
 mod classes;
@@ -111,6 +112,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             AdminCommand::Lifecycle(LifecycleAdminCommand::Status { json }) => {
                 lifecycle_report::status(&options.connection, json).await
             }
+            AdminCommand::ArchiveTarget(command) => archive_targets::run(&options.connection, command).await,
             AdminCommand::KmsKey(command) => kms_key::run(&options.connection, command).await,
             AdminCommand::MasterKey(command) => master_key_admin::run(&options.connection, command).await,
             AdminCommand::User(command) => users::user(&options.connection, command).await,

@@ -278,10 +278,13 @@ pub async fn gateway(options: RoleOptions) -> anyhow::Result<()> {
         notifications: file.notifications,
         lifecycle: lifecycle::settings(file.lifecycle)?,
     };
-    let gateway = open_door(door, client.clone(), datanodes, shutdown).await?;
+    let tasks = TaskTracker::new();
+    let gateway = open_door(door, client.clone(), datanodes, &tasks, shutdown).await?;
     tracing::info!(s3 = %gateway.local_addr(), "gateway is up");
 
     gateway.run().await;
+    tasks.close();
+    tasks.wait().await;
     client.stop().await;
     following.await.context("following the namenodes")?;
     client.failure().map_or(Ok(()), |died| Err(died.into()))
@@ -332,11 +335,13 @@ pub struct DoorSettings {
     pub lifecycle: LifecycleSettings,
 }
 
-/// Opens the S3 door; [`Gateway::run`] then serves it until `shutdown`.
+/// Opens the S3 door; [`Gateway::run`] then serves it until `shutdown`. Beside it, blocks are moved to archive targets and back
+/// by one of `tasks`, if there is a master key to open the targets' secrets with.
 pub async fn open_door(
     door: DoorSettings,
     client: Client,
     datanodes: Arc<dyn DatanodeConnector>,
+    tasks: &TaskTracker,
     shutdown: CancellationToken,
 ) -> anyhow::Result<Gateway> {
     let config = granary_gateway::config::Config {
@@ -353,6 +358,8 @@ pub async fn open_door(
         tls: door.tls_cert.zip(door.tls_key).map(|(certificate, key)| TlsFiles { certificate, key }),
         ..granary_gateway::config::Config::default()
     };
+    let keys = door.master_key.clone();
+    let (archiving, stop) = (client.clone(), shutdown.clone());
     let components = granary_gateway::server::Components {
         client,
         datanodes,
@@ -364,5 +371,8 @@ pub async fn open_door(
         master_key: door.master_key,
         shutdown,
     };
+    if let Some(keys) = keys {
+        lifecycle::start_archiver(archiving, keys, tasks, stop);
+    }
     Gateway::start(config, components).await.with_context(|| format!("opening the S3 door at {}", door.s3))
 }

@@ -153,7 +153,7 @@ pub async fn run(options: ServerOptions) -> anyhow::Result<()> {
         shutdown::end_with(failed, &shutdown);
     }
     lifecycle::start_scanner(lifecycle, &namenode.namenode, &tasks, shutdown.clone());
-    let gateway = roles::open_door(door, client.clone(), datanodes, shutdown).await?;
+    let gateway = roles::open_door(door, client.clone(), datanodes, &tasks, shutdown).await?;
     let scheme = if options.door.tls_cert.is_some() { "https" } else { "http" };
     tracing::info!(s3 = %gateway.local_addr(), %hadoop_rpc, %namenode_http, %datanode_http, "granary is up");
     println!("S3 is served at {scheme}://{}", gateway.local_addr());

@@ -7,6 +7,7 @@
 //!
 //! This crate decides nothing about names, versions, permissions or placement.
 
+mod archive;
 mod blocks;
 mod buckets;
 mod client;
@@ -33,6 +34,7 @@ mod suspects;
 mod users;
 mod writer;
 
+pub use archive::ReplicaWriter;
 pub use client::{Client, ClientComponents};
 pub use config::{ClientConfig, ConfigError};
 pub use reader::ContentReader;

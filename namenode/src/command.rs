@@ -8,6 +8,7 @@
 
 use bytes::Bytes;
 use granary_protocol::admin::DatanodeIntent;
+use granary_protocol::archive::{ArchiveChange, ArchiveTarget};
 use granary_protocol::block::BlockKind;
 use granary_protocol::bucket::{BucketDocument, BucketLock, Versioning};
 use granary_protocol::delegation::DelegationTokenId;
@@ -244,6 +245,35 @@ pub enum Action {
         until: UnixMillis,
     },
     ChangeJobs(Box<JobChange>),
+
+    /// See [`NamenodeRequest::SetArchiveTarget`].
+    SetArchiveTarget {
+        class: StorageClass,
+        target: Option<Box<ArchiveTarget>>,
+    },
+    /// Blocks that are about to be sent to the targets of their classes, each under a key of its own.
+    ReserveExternal {
+        blocks: Vec<(BlockId, StorageClass, String)>,
+    },
+    ChangeArchive(ArchiveChange),
+    /// Blocks at targets where they do not belong: these ask for so many replicas here, those are here and forgotten there.
+    SettleExternal {
+        home: Vec<(BlockId, u8)>,
+        forget: Vec<BlockId>,
+    },
+    /// Blocks are wanted here until a moment, with so many replicas each.
+    RecallBlocks {
+        blocks: Vec<(BlockId, u8)>,
+        until: UnixMillis,
+    },
+    /// Some blocks were wanted here until now.
+    EndRecalls {
+        limit: u32,
+    },
+    /// The blocks of a restored version are here.
+    FinishRestore {
+        sequence: u64,
+    },
 }
 
 /// What is done to the namespace as a file system.
@@ -539,6 +569,8 @@ impl TryFrom<NamenodeRequest> for Action {
                 Action::RestoreObject(Box::new(RestoreObject { bucket, key, version, tier, delay_ms, lasts_ms }))
             }
             R::ChangeJobs(change) => Action::ChangeJobs(change),
+            R::SetArchiveTarget { class, target } => Action::SetArchiveTarget { class, target },
+            R::ChangeArchive(change) => Action::ChangeArchive(change),
             other => Action::ChangeUsers(Box::new(UserChange::try_from(other)?)),
         })
     }

@@ -2,6 +2,7 @@
 //!
 //! Every peer runs the loop, so that each keeps its picture of datanodes; only the leader proposes.
 
+use crate::archive;
 use crate::blocks::KEY_ROTATION_MS;
 use crate::coding;
 use crate::command::{Action, Format};
@@ -119,6 +120,7 @@ impl Leader {
             expire_leases(namenode, now).await;
             rotate_keys(namenode, now).await;
             tiering::step(namenode, now).await;
+            archive::step(namenode, now).await;
             self.files.step(namenode, now).await;
         }
     }

@@ -9,6 +9,7 @@
     reason = "only the pure modules are held to `clippy.toml`; they deny it themselves"
 )]
 
+mod archive;
 pub mod backup;
 pub mod blocks;
 pub mod clock;

@@ -56,6 +56,7 @@ impl Namenode {
             self.propose(Action::ForgetMoves { contents: moves.stale }).await?;
         }
         let mut claimed = Vec::with_capacity(moves.waiting.len());
+        let mut elsewhere = Vec::new();
         for (content, class) in moves.waiting {
             let found = self.look(|view| match state::locate_content(view, content, 0, u64::MAX) {
                 Ok(found) => Ok(Some(found)),
@@ -66,9 +67,14 @@ impl Namenode {
             let Some(mut located) = found.and_then(|found| self.locate_all(&found)) else { continue };
             if located.len() == 1 {
                 let located = located.remove(0);
+                if located.located.replicas.is_empty() {
+                    elsewhere.push(located.extent.block);
+                    continue;
+                }
                 claimed.push(ClaimedMove { content, from: located.extent, class, located });
             }
         }
+        self.recall_sources(elsewhere).await?;
         Ok(NamenodeReply::Moves(claimed))
     }
 

@@ -4,6 +4,7 @@
 //! Point reads of the engine run on the caller's thread: their keys are nearly always cached, and a hop to a blocking
 //! thread costs more than they do. Scans run on blocking threads.
 
+use crate::archive::ArchiveDesk;
 use crate::backup::{self, Exports};
 use crate::command::Action;
 use crate::config::Config;
@@ -24,6 +25,7 @@ use crate::tiering::Accesses;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use granary_protocol::admin::{ClusterStatus, ObjectBlocks, PeerList, PeerStatus, SpaceReport};
+use granary_protocol::archive::ArchiveCounts;
 use granary_protocol::block::{BLOCK_BYTES_MAX, Extent};
 use granary_protocol::jobs::JobsService;
 use granary_protocol::namenode::*;
@@ -53,6 +55,8 @@ pub struct Namenode {
     pub(crate) reads: Admission,
     pub(crate) leases: Arc<Mutex<LeaseTable>>,
     pub(crate) mover: Mutex<Mover>,
+    /// Who works on archive targets, and what failed there.
+    pub(crate) archive: ArchiveDesk,
     /// Contents in INTELLIGENT_TIERING that were read.
     pub(crate) accesses: Accesses,
     /// Where the next look for small files goes on.
@@ -136,6 +140,9 @@ impl Namenode {
             Q::ClaimCompaction { lease } => self.claim_compaction(lease).await,
             Q::ClaimMoves { lease, after, limit } => self.claim_moves(lease, after, limit).await,
             Q::SettleRestores { limit } => self.settle_restores(limit).await,
+            Q::ListArchiveTargets => self.list_archive_targets().await,
+            Q::ClaimArchiveWork { lease, busy, limit } => self.claim_archive_work(lease, &busy, limit).await,
+            Q::ReportArchive { lease, outcomes } => self.report_archive(lease, outcomes).await,
 
             Q::RegisterDatanode { datanode, volumes } => self.register(datanode, volumes).await,
             Q::Heartbeat { datanode, volumes } => Ok(self.heartbeat(datanode, volumes).await),
@@ -220,7 +227,9 @@ impl Namenode {
             | Q::SettleEvents { .. }
             | Q::ApplyLifecycle { .. }
             | Q::RestoreObject { .. }
-            | Q::ChangeJobs(_)) => match Action::try_from(mutation) {
+            | Q::ChangeJobs(_)
+            | Q::SetArchiveTarget { .. }
+            | Q::ChangeArchive(_)) => match Action::try_from(mutation) {
                 Ok(action) => {
                     self.admit_object(&action).await?;
                     self.propose(action).await
@@ -720,6 +729,18 @@ impl Namenode {
         add("group_members_lost", Gauge, "Members that can be rebuilt and are not yet.", groups.members_lost);
         add("group_members_misplaced", Gauge, "Members that share a failure domain.", groups.members_misplaced);
         add("groups_unreadable", Gauge, "Groups that have lost more than their parity.", groups.unreadable_groups);
+        let (sends, fetches) = self.applied.with_blocks(|blocks| blocks.archive_backlog());
+        let archived = self.archive.totals();
+        let targets = self.look(state::archive_targets).unwrap_or_default();
+        let sum = |of: fn(&ArchiveCounts) -> u64| targets.iter().map(|(_, _, _, counts)| of(counts)).sum();
+        add("archive_blocks", Gauge, "Blocks that archive targets have.", sum(|counts| counts.blocks));
+        add("archive_bytes", Gauge, "Their bytes.", sum(|counts| counts.bytes));
+        add("archive_garbage", Gauge, "Objects to be deleted at archive targets.", sum(|counts| counts.garbage));
+        add("archive_sends_waiting", Gauge, "Blocks to be sent to archive targets.", sends as u64);
+        add("archive_fetches_waiting", Gauge, "Blocks to be fetched from there.", fetches as u64);
+        add("archive_sent_bytes_total", Counter, "Bytes sent to archive targets.", archived.sent_bytes);
+        add("archive_fetched_bytes_total", Counter, "Bytes fetched from there.", archived.fetched_bytes);
+        add("archive_failures_total", Counter, "What failed there and was tried again.", archived.failures);
         figures.into_text()
     }
 

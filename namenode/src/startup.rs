@@ -1,5 +1,6 @@
 //! Starting and stopping a namenode peer.
 
+use crate::archive::ArchiveDesk;
 use crate::backup::Exports;
 use crate::blocks::Blocks;
 use crate::config::Config;
@@ -181,6 +182,7 @@ pub async fn start_admitting(
         reads,
         leases,
         mover: Mutex::default(),
+        archive: ArchiveDesk::default(),
         accesses: Accesses::default(),
         small_files_after: Mutex::default(),
         clock,

@@ -1,5 +1,6 @@
 //! What the admin commands show. Every figure is measured, none assumed.
 
+use crate::archive::ArchiveFailure;
 use crate::block::{BlockKind, Media};
 use crate::ids::*;
 use crate::object::StorageClass;
@@ -400,6 +401,74 @@ pub struct KmsKeyQuestion {
     /// Whether it is to be disabled; of no meaning for a new one.
     #[serde(default)]
     pub disabled: bool,
+}
+
+/// `PUT /-/granary/v1/archive-targets`: where the blocks of a class go.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArchiveTargetQuestion {
+    /// The S3 name of an archived class.
+    pub class: String,
+    /// `http://host[:port]` or `https://host[:port]`.
+    pub endpoint: String,
+    pub bucket: String,
+    /// What every key there begins with.
+    #[serde(default)]
+    pub prefix: String,
+    /// The region requests are signed for.
+    pub region: String,
+    pub access_key: String,
+    /// Kept sealed under the store's key, and never shown.
+    pub secret_key: String,
+    /// PEM certificates of the authorities to trust; empty for those of the public web.
+    #[serde(default)]
+    pub ca_pem: String,
+    /// Takes the target as it is told; otherwise a small object is written, read and deleted there first.
+    #[serde(default)]
+    pub unchecked: bool,
+}
+
+impl std::fmt::Debug for ArchiveTargetQuestion {
+    /// Without its keys.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ArchiveTargetQuestion({} to {}/{}/{})", self.class, self.endpoint, self.bucket, self.prefix)
+    }
+}
+
+/// The answer of `GET /-/granary/v1/archive-targets`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveTargetList {
+    /// By class.
+    pub targets: Vec<ArchiveTargetDescription>,
+}
+
+/// One target in an [`ArchiveTargetList`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArchiveTargetDescription {
+    pub class: String,
+    pub endpoint: String,
+    pub bucket: String,
+    pub prefix: String,
+    pub region: String,
+    pub access_key: String,
+    /// It was removed: what is there returns.
+    pub returning: bool,
+    /// Blocks there, and their bytes.
+    pub blocks: u64,
+    pub bytes: u64,
+    /// Of these, blocks that have replicas here as well.
+    pub here_too: u64,
+    /// Blocks that are being sent, and that wait to be.
+    pub sending: u64,
+    pub waiting: u64,
+    pub waiting_bytes: u64,
+    /// Blocks that wait to be fetched.
+    pub wanted: u64,
+    pub wanted_bytes: u64,
+    /// Objects there that are to be deleted.
+    pub garbage: u64,
+    /// What fails there now, latest first.
+    pub failures: Vec<ArchiveFailure>,
 }
 
 /// The answer of `GET /-/granary/v1/kms-keys`.

@@ -19,6 +19,32 @@ pub fn crc32c_of_parts(parts: &[&[u8]]) -> u32 {
     digest.finalize() as u32
 }
 
+/// CRC32C of bytes that come one after another.
+pub struct RunningCrc32c(Digest);
+
+impl RunningCrc32c {
+    /// Of no bytes yet.
+    pub fn new() -> Self {
+        Self(Digest::new(CrcAlgorithm::Crc32Iscsi))
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Of all that came.
+    pub fn value(&self) -> u32 {
+        self.0.finalize() as u32
+    }
+}
+
+impl Default for RunningCrc32c {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// The checksum of every chunk of `bytes`, which starts at a chunk boundary; the last chunk may be short.
 pub fn chunk_checksums(bytes: &[u8]) -> Vec<u32> {
     bytes.chunks(CHUNK_BYTES).map(crc32c).collect()
@@ -32,6 +58,9 @@ mod tests {
     fn the_check_value_of_crc32c() {
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);
         assert_eq!(crc32c_of_parts(&[b"1234", b"", b"56789"]), 0xe306_9283);
+        let mut running = RunningCrc32c::new();
+        [&b"1234"[..], b"", b"56789"].iter().for_each(|part| running.update(part));
+        assert_eq!(running.value(), 0xe306_9283);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 pub mod acl;
 pub mod admin;
+pub mod archive;
 pub mod block;
 pub mod bucket;
 pub mod checksum;

@@ -9,6 +9,7 @@ use crate::acl::Acl;
 use crate::admin::{
     ClusterStatus, DatanodeIntent, MetadataPage, ObjectBlocks, PeerChange, PeerChangeProgress, PeerList, SpaceReport,
 };
+use crate::archive::{ArchiveChange, ArchiveOutcome, ArchiveTarget, ArchiveTargetStatus, ArchiveTask};
 use crate::block::{BlockKind, DatanodeEndpoint, Extent, LocatedBlock, Media, ReplicaLocation};
 use crate::bucket::{BucketDocument, BucketInfo, BucketLock, BucketSettings, Versioning};
 use crate::datanode_door::DatanodeDoor;
@@ -356,6 +357,17 @@ pub enum NamenodeRequest {
     ChangeJobs(Box<JobChange>),
     /// → `JobRows`. The job service's own.
     QueryJobs(JobsQuery),
+    /// → `Done`. Where the blocks of an archived class go; with `None` they return, and then the target is forgotten.
+    /// `Conflict` for another place while there are blocks at the one that is known.
+    SetArchiveTarget { class: StorageClass, target: Option<Box<ArchiveTarget>> },
+    /// → `ArchiveTargets`.
+    ListArchiveTargets,
+    /// → `ArchiveTasks`. Work for a worker that is busy with the blocks it names: those stay its own, the new ones become it.
+    ClaimArchiveWork { lease: LeaseId, busy: Vec<BlockId>, limit: u32 },
+    /// → as documented at the change.
+    ChangeArchive(ArchiveChange),
+    /// → `Done`. What came of tasks; soft state. The worker is no longer busy with their blocks.
+    ReportArchive { lease: LeaseId, outcomes: Vec<ArchiveOutcome> },
 }
 
 /// What a process of the cluster is, as its certificate says.
@@ -486,6 +498,8 @@ pub enum NamenodeReply {
     JobCreated(JobId),
     JobsEpoch(u32),
     JobRows(Box<JobRows>),
+    ArchiveTargets(Vec<ArchiveTargetStatus>),
+    ArchiveTasks(Vec<ArchiveTask>),
 }
 
 /// A small content in a block of its own.

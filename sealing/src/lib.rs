@@ -17,6 +17,7 @@ mod reader;
 #[cfg(test)]
 mod seal_tests;
 mod sealer;
+mod secret;
 mod segment;
 pub mod wrapping;
 mod writer;
@@ -33,4 +34,5 @@ pub use object_key::{hides_md5, key_name_of, open_data_keys, wrap_data_keys, wra
 pub use opener::{OpenError, WindowOpener};
 pub use reader::ObjectReader;
 pub use sealer::StreamSealer;
+pub use secret::{open_secret, seal_secret};
 pub use writer::ObjectWriter;

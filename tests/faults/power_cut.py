@@ -109,7 +109,7 @@ def cluster(options, kind):
             except ProcessLookupError:
                 pass
         load.stop()
-        until("every process to be gone", 20, lambda: not any(pathlib.Path(f"/proc/{pid}/fd").exists() and alive(pid) for pid in pids))
+        until("every process to be gone", 120, lambda: not any(pathlib.Path(f"/proc/{pid}/fd").exists() and alive(pid) for pid in pids))
 
     try:
         images += [Image(kind, place / name / "data", IMAGE_MIB) for name in nodes]

@@ -26,7 +26,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("granary-datanode", BTreeSet::from(["granary-protocol", "granary-rpc"])),
         ("granary-client", BTreeSet::from(["granary-protocol", "granary-rpc"])),
         ("granary-sealing", BTreeSet::from(["granary-protocol", "granary-client"])),
-        ("granary-lifecycle", BTreeSet::from(["granary-protocol"])),
+        ("granary-lifecycle", BTreeSet::from(["granary-protocol", "granary-client", "granary-sealing"])),
         (
             "granary-gateway",
             BTreeSet::from([

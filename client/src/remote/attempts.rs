@@ -70,6 +70,12 @@ pub(super) fn attempts(request: &NamenodeRequest) -> Attempts {
         ReplaceEncryptionKey { .. } => Attempts::Plain,
         // A move takes place from exactly where the content is; a moment that has come stays so.
         ClaimMoves { .. } | SettleRestores { .. } => Attempts::Plain,
+        // A target is set as a whole; a change of a block is told from its repetition; a task whose claim got lost is free again.
+        SetArchiveTarget { .. }
+        | ListArchiveTargets
+        | ClaimArchiveWork { .. }
+        | ChangeArchive(_)
+        | ReportArchive { .. } => Attempts::Plain,
         RegisterDatanode { .. }
         | Heartbeat { .. }
         | BlockReport { .. }

@@ -4,6 +4,7 @@
 //! `-` can be no bucket, so none of these paths is ever an S3 request. One route, enrolment, is unsigned: the join token in
 //! its body is the credential.
 
+mod archive_targets;
 mod blocks;
 mod cluster;
 mod enrol;
@@ -30,6 +31,10 @@ pub(crate) fn routes() -> Router<Arc<GatewayState>> {
         .route("/-/granary/v1/status", get(cluster::status))
         .route("/-/granary/v1/space", get(cluster::space))
         .route("/-/granary/v1/classes", get(cluster::classes))
+        .route(
+            "/-/granary/v1/archive-targets",
+            get(archive_targets::list).put(archive_targets::set).delete(archive_targets::remove),
+        )
         .route("/-/granary/v1/datanode-intent", post(cluster::set_datanode_intent))
         .route("/-/granary/v1/volume-drain", post(cluster::set_volume_drain))
         .route("/-/granary/v1/metadata", get(metadata::page))

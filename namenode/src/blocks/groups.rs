@@ -154,7 +154,7 @@ impl Blocks {
     }
 
     /// Whether what is not known to live may be called lost: this leader has had time to hear of all there is.
-    fn has_heard_all(&self, now: UnixMillis) -> bool {
+    pub(super) fn has_heard_all(&self, now: UnixMillis) -> bool {
         now.0.saturating_sub(self.led_since.0) >= REPORTS_MS && self.volumes.all_reported()
     }
 
@@ -211,12 +211,20 @@ impl Blocks {
         }
     }
 
-    /// Whether most bytes of the group's data blocks are dead, or of classes that are not coded.
+    /// Whether most bytes of the group's data blocks are dead, or of classes that are not coded; or one of the blocks is to go
+    /// to an archive target, which it can only alone.
     pub(super) fn is_spent(&self, record: &GroupRecord) -> bool {
         let alive = |member: &crate::state::GroupMember| {
             let tracked = self.blocks.get(&member.block)?;
             self.policies.may_be_coded(tracked.class).then_some(tracked.live_bytes)
         };
+        let is_leaving = |member: &crate::state::GroupMember| {
+            let tracked = self.blocks.get(&member.block);
+            tracked.is_some_and(|tracked| tracked.live_bytes > 0 && self.external.is_active(tracked.class))
+        };
+        if record.data.iter().any(is_leaving) {
+            return true;
+        }
         let live: u64 = record.data.iter().filter_map(alive).sum();
         let all: u64 = record.data.iter().map(|member| u64::from(member.length)).sum();
         live * 2 < all

@@ -35,6 +35,8 @@ pub(super) struct ShareKind {
     pub(super) coded: bool,
     /// The live members of its group are enough to rebuild it.
     pub(super) recoverable: bool,
+    /// An archive target has all of it.
+    pub(super) external: bool,
 }
 
 /// What one group adds to the sums.
@@ -160,7 +162,7 @@ impl Ledger {
                 sum.under_replicated_blocks += blocks;
                 sum.under_replicated_bytes += bytes;
             }
-            if kind.live == 0 && !kind.leaving && !kind.recoverable {
+            if kind.live == 0 && !kind.leaving && !kind.recoverable && !kind.external {
                 sum.missing_blocks += blocks;
                 sum.missing_bytes += bytes;
             }
@@ -178,6 +180,12 @@ impl Ledger {
     pub(super) fn groups(&self, domains: usize) -> GroupLedger {
         let beyond = self.group_sizes.iter().filter(|(members, _)| usize::from(**members) > domains);
         GroupLedger { groups_beyond_domains: beyond.map(|(_, groups)| groups).sum(), ..self.groups }
+    }
+
+    /// Blocks of a class that an archive target has and of which replicas live here.
+    pub(super) fn external_here(&self, class: StorageClass) -> u64 {
+        let here = self.kinds.iter().filter(|(kind, _)| kind.class == class && kind.external && kind.live > 0);
+        here.map(|(_, (blocks, _, _))| blocks).sum()
     }
 
     /// Adds what is stored for a class to its status.

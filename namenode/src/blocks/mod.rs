@@ -13,6 +13,7 @@ mod assignment;
 mod balance;
 mod clients;
 mod coding;
+mod external;
 mod form_group;
 mod groups;
 mod ledger;
@@ -32,7 +33,7 @@ use granary_protocol::admin::{DatanodeIntent, DatanodeStatus, Redundancy, Volume
 use granary_protocol::block::{BlockKind, DatanodeEndpoint, Extent, LocatedBlock, Media, ReplicaLocation};
 use granary_protocol::namenode::{DatanodeCommand, ReplicaChange, ReplicaReport, VolumeReport};
 use granary_protocol::object::StorageClass;
-use granary_protocol::redundancy::{ClassReport, ClassStatus, GroupId, GroupLedger};
+use granary_protocol::redundancy::{ClassReport, ClassStatus, GroupId, GroupLedger, RedundancyPolicy};
 use granary_protocol::token::{AccessMode, BlockKey, BlockToken, TOKEN_LIFETIME_MS};
 use granary_protocol::{BlockId, DatanodeId, GenerationStamp, LeaseId, NodeName, UnixMillis, VolumeId};
 use groups::TrackedGroup;
@@ -51,6 +52,8 @@ const SMALL_BLOCKS_MIN: usize = 4;
 const CLAIM_MS: u64 = 10 * 60 * 1000;
 /// Where groups whose parity is being computed stand among those with lost members: behind all others.
 const LOST_BY_ENCODING: u8 = u8::MAX;
+/// What reports say of the media of a class whose blocks are kept at an archive target.
+const ELSEWHERE: &str = "external";
 /// A block key signs tokens for this long and is accepted for twice as long: 10 hours, as in HDFS.
 pub const KEY_ROTATION_MS: u64 = 10 * 60 * 60 * 1000;
 /// A key that is older than this has reached every datanode, with a heartbeat.
@@ -85,6 +88,8 @@ pub struct Blocks {
     group_of: HashMap<BlockId, GroupId>,
     /// Sealed data blocks of coded classes that are in no group, by class and length, and since when they wait.
     codable: BTreeMap<(StorageClass, u32, BlockId), UnixMillis>,
+    /// Blocks and archive targets.
+    external: external::External,
     /// Groups with lost members that can be rebuilt, fewest spare members first.
     lost_groups: BTreeSet<(u8, GroupId)>,
     /// Groups with two members on one failure domain.
@@ -139,6 +144,7 @@ impl Blocks {
             groups: HashMap::new(),
             group_of: HashMap::new(),
             codable: BTreeMap::new(),
+            external: external::External::default(),
             lost_groups: BTreeSet::new(),
             crowded_groups: BTreeSet::new(),
             unsettled_groups: BTreeSet::new(),
@@ -171,6 +177,7 @@ impl Blocks {
         self.groups.clear();
         self.group_of.clear();
         self.codable.clear();
+        self.external.clear();
         self.lost_groups.clear();
         self.crowded_groups.clear();
         self.unsettled_groups.clear();
@@ -262,6 +269,8 @@ impl Blocks {
             Effect::DatanodeIntentChanged { name, intent } => self.set_intent(name, *intent),
             Effect::VolumeDrainChanged { volume, drain } => self.set_drain(*volume, *drain),
             Effect::GroupChanged { group, record } => self.group_changed(*group, record.as_ref()),
+            Effect::ExternalChanged { block, external } => self.external_changed(*block, external.as_ref()),
+            Effect::ArchiveTargetsChanged { targets } => self.set_archive_targets(targets),
             Effect::LeaseOpened { .. } | Effect::LeaseClosed { .. } | Effect::KeysChanged => {}
         }
     }
@@ -512,13 +521,15 @@ impl Blocks {
         let class = |class: StorageClass| {
             let media = self.policies.media(class);
             let domains = self.volumes.coding_domains(Some(media));
+            let is_elsewhere = self.external.is_active(class);
+            let copies = RedundancyPolicy::Replicated(self.policies.fresh_replicas(class, domains));
             let mut status = ClassStatus {
                 class: class.name().to_owned(),
-                media: media.name().to_owned(),
-                has_media: self.volumes.has_media(media),
+                media: if is_elsewhere { ELSEWHERE } else { media.name() }.to_owned(),
+                has_media: is_elsewhere || self.volumes.has_media(media),
                 restore: String::new(),
                 domains: domains as u64,
-                policy: self.policies.policy(class, domains),
+                policy: if is_elsewhere { copies } else { self.policies.policy(class, domains) },
                 configured: self.policies.is_configured(class),
                 fresh_replicas: self.policies.fresh_replicas(class, domains),
                 blocks: 0,

@@ -1,5 +1,6 @@
 //! What is known of each block's replicas, and how reports change it.
 
+use super::external::Elsewhere;
 use super::ledger::{Share, ShareKind};
 use super::{Blocks, SMALL_BLOCK_BYTES, mostly_dead};
 use crate::state::{BlockRecord, BlockState, GroupState};
@@ -45,6 +46,8 @@ pub(super) struct Tracked {
     ranked: Option<u8>,
     /// No replica lives, but the rest of its group can give it.
     pub(super) recoverable: bool,
+    /// At which archive target it is, or on its way to.
+    pub(super) elsewhere: Option<Elsewhere>,
     /// Where it stands among the blocks that wait for a group.
     codable: Option<(StorageClass, u32, BlockId)>,
 }
@@ -125,6 +128,7 @@ impl Blocks {
             counted: None,
             ranked: None,
             recoverable: false,
+            elsewhere: None,
             codable: None,
         });
         tracked.class = record.class;
@@ -201,6 +205,7 @@ impl Blocks {
         self.off_media.remove(&block);
         self.compactable.remove(&block);
         self.small.remove(&block);
+        self.external.remove(block);
         if let Some(place) = tracked.codable {
             self.codable.remove(&place);
         }
@@ -387,6 +392,7 @@ impl Blocks {
             parity,
             coded,
             recoverable: tracked.recoverable,
+            external: tracked.elsewhere.is_some_and(|elsewhere| elsewhere.stored),
         };
         let (bytes, live_bytes) = (u64::from(tracked.length), tracked.live_bytes);
         let share = counts.then_some(Share { bytes, live_bytes, kind });
@@ -408,7 +414,8 @@ impl Blocks {
             && !parity
             && tracked.live_bytes > 0
             && !tracked.mostly_dead()
-            && self.policies.may_be_coded(tracked.class);
+            && self.policies.may_be_coded(tracked.class)
+            && !self.external.is_active(tracked.class);
         let place = waits.then_some((tracked.class, tracked.length, block));
         if tracked.codable != place {
             if let Some(old) = std::mem::replace(&mut tracked.codable, place) {
@@ -425,7 +432,11 @@ impl Blocks {
                 set.remove(&block);
             }
         };
-        let packed = sealed && tracked.kind == BlockKind::Packed;
+        // Counting volumes is not for every block that is written.
+        let domains = if tracked.elsewhere.is_some() { self.volumes.domains() } else { 0 };
+        self.external.recount(block, tracked, live, domains, alone);
+        // What only a target has cannot be rewritten.
+        let packed = sealed && tracked.kind == BlockKind::Packed && !(kind.external && live == 0);
         member(&mut self.misplaced, one_rack);
         member(&mut self.off_media, off_media > 0 && !leaving);
         member(&mut self.surplus, sealed && live > tracked.wanted);

@@ -132,6 +132,8 @@ impl AppliedStore {
         blocks.clear();
         state::for_each_block(&*engine, |block, record| blocks.restore(block, &record))?;
         state::for_each_group(&*engine, |group, record| blocks.restore_group(group, &record))?;
+        blocks.set_archive_targets(&state::target_classes(&*engine)?);
+        state::for_each_external(&*engine, |block, external| blocks.restore_external(block, &external))?;
         blocks.set_keys(state::block_keys(&*engine)?);
         blocks.set_intents(state::datanode_intents(&*engine)?);
         blocks.set_drained(state::drained_volumes(&*engine)?);

@@ -3,14 +3,16 @@
 use super::records::{BlockRecord, GroupRecord};
 use super::transaction::Transaction;
 use super::{
-    amend, blocks, buckets, classes, cluster, contents, datanodes, delegations, deletes, encryption_keys, events,
-    filesystem, groups, jobs, leases, lifecycle, objects, policies, rename, restores, sessions, settings, tiering,
-    upload_complete, uploads, users,
+    amend, archive_targets, blocks, buckets, classes, cluster, contents, datanodes, delegations, deletes,
+    encryption_keys, events, external, filesystem, groups, jobs, leases, lifecycle, objects, policies, recalls, rename,
+    restores, sessions, settings, tiering, upload_complete, uploads, users,
 };
 use crate::command::{Action, Command, UserChange};
 use crate::error::{Rejection, StateError, refuse};
 use granary_protocol::admin::DatanodeIntent;
+use granary_protocol::archive::ExternalBlock;
 use granary_protocol::namenode::NamenodeReply;
+use granary_protocol::object::StorageClass;
 use granary_protocol::redundancy::GroupId;
 use granary_protocol::{BlockId, ErrorCode, Failure, LeaseId, NodeName, UnixMillis, VolumeId};
 
@@ -53,6 +55,10 @@ pub enum Effect {
     VolumeDrainChanged { volume: VolumeId, drain: bool },
     /// A group was formed or has come further; `None` when it is gone. Changes of its blocks are told besides.
     GroupChanged { group: GroupId, record: Option<GroupRecord> },
+    /// A block is being sent to an archive target, or is there; `None` when it is so no more and still exists.
+    ExternalChanged { block: BlockId, external: Option<ExternalBlock> },
+    /// The classes that have archive targets, and whether each is being emptied.
+    ArchiveTargetsChanged { targets: Vec<(StorageClass, bool)> },
 }
 
 /// Applies a command. A refused one changes nothing, except that its refusal is remembered where the request is numbered.
@@ -165,6 +171,13 @@ fn perform(tx: &mut Transaction<'_>, action: &Action, now: UnixMillis) -> Result
         Action::SettleTiering { idle_ms, limit } => tiering::settle_idle(tx, *idle_ms, *limit),
         Action::Once { .. } => Err(refuse(ErrorCode::InvalidArgument, "a numbered request inside another")),
         Action::ChangeJobs(change) => jobs::change(tx, change, now),
+        Action::SetArchiveTarget { class, target } => archive_targets::set(tx, *class, target.as_deref()),
+        Action::ReserveExternal { blocks } => external::reserve(tx, blocks),
+        Action::ChangeArchive(change) => external::change(tx, change),
+        Action::SettleExternal { home, forget } => external::settle(tx, home, forget),
+        Action::RecallBlocks { blocks, until } => recalls::recall(tx, blocks, *until),
+        Action::EndRecalls { limit } => recalls::end(tx, *limit, now),
+        Action::FinishRestore { sequence } => restores::finish(tx, *sequence, now),
     }
 }
 

@@ -5,6 +5,7 @@
 //! a sealed packed block without live bytes exists only as a member of a coded group ([`super::groups`]). Who rewrites mostly dead blocks is decided by soft state.
 
 use super::apply::Effect;
+use super::external;
 use super::groups;
 use super::layout;
 use super::leases;
@@ -84,7 +85,9 @@ pub(super) fn settle_classes(
         }
         tx.delete(layout::class_changed(*block));
         let (Some(record), Some((_, replicas))) = (record, asks) else { continue };
-        if record.replicas_wanted != *replicas && *replicas > 0 && groups::group_of(tx, *block)?.is_none() {
+        let is_elsewhere = external::belongs_elsewhere(tx, *block, record.class)?;
+        let asks = !is_elsewhere && groups::group_of(tx, *block)?.is_none();
+        if record.replicas_wanted != *replicas && *replicas > 0 && asks {
             set_wanted(tx, *block, *replicas)?;
         }
     }
@@ -429,12 +432,13 @@ pub(super) fn repipe(
     Ok(())
 }
 
-/// Changes how many replicas a client wants. A member of a coded group has the redundancy of its class instead.
+/// Changes how many replicas a client wants. A member of a coded group, or one that is kept at an
+/// archive target, has the redundancy of its class instead.
 pub(super) fn want_replicas(tx: &mut Transaction<'_>, block: BlockId, wanted: u8) -> Result<(), StateError> {
-    if groups::group_of(tx, block)?.is_some() {
+    let mut record = expect(tx, block)?;
+    if groups::group_of(tx, block)?.is_some() || external::belongs_elsewhere(tx, block, record.class)? {
         return Ok(());
     }
-    let mut record = expect(tx, block)?;
     if record.kind == BlockKind::Owned && record.replicas_wanted != wanted {
         record.replicas_wanted = wanted;
         tx.put_record(layout::block(block), &record);
@@ -455,6 +459,7 @@ fn store(tx: &mut Transaction<'_>, block: BlockId, before: (u64, u64), record: &
 }
 
 fn remove(tx: &mut Transaction<'_>, block: BlockId, before: (u64, u64), record: BlockRecord) -> Result<(), StateError> {
+    external::block_gone(tx, block)?;
     count(tx, before, (0, 0))?;
     tx.counters().blocks = view::moved(tx.counters().blocks, -1, "the number of blocks")?;
     tx.delete(layout::block(block));

@@ -8,6 +8,7 @@ use super::classes;
 use super::filesystem;
 use super::layout;
 use super::leases;
+use super::recalls;
 use super::records::{ContentData, ContentRecord, Slice};
 use super::transaction::Transaction;
 use super::view::{self, View, inconsistent};
@@ -279,6 +280,7 @@ fn relocate_one(tx: &mut Transaction<'_>, lease: LeaseId, step: &ContentMove) ->
         return Err(refuse(ErrorCode::InvalidArgument, "a record does not change its length when it moves"));
     }
     blocks::attach(tx, lease, &step.to, &[])?;
+    recalls::follow(tx, step.from.block, step.to.block)?;
     blocks::detach(tx, &step.from)?;
     tx.put_record(layout::content(step.content), &record);
     classes::arrived(tx, step.content, step.to.block)?;

@@ -10,6 +10,7 @@
 
 use super::apply::Effect;
 use super::blocks::{self, get_block};
+use super::external;
 use super::layout;
 use super::records::{BlockRecord, BlockState, GroupMember, GroupRecord, GroupState};
 use super::transaction::Transaction;
@@ -90,6 +91,9 @@ fn codable(tx: &Transaction<'_>, block: BlockId) -> Result<BlockRecord, Rejectio
     let data = record.kind != BlockKind::Parity && (record.kind != BlockKind::Owned || record.attached);
     if !data || record.state != BlockState::Sealed || record.length == 0 || record.live_bytes == 0 {
         return Err(refuse(ErrorCode::InvalidArgument, format!("block {block} cannot be a member of a group")));
+    }
+    if external::external_block(tx, block)?.is_some() {
+        return Err(refuse(ErrorCode::Conflict, format!("block {block} is at an archive target")));
     }
     match group_of(tx, block)? {
         None => Ok(record),

@@ -63,6 +63,13 @@
 //! | 103 | job_plan | job, page | a page of its plan, as the service wrote it |
 //! | 104 | job_task | job, kind (1 byte), task | [`TaskRecord`](granary_protocol::jobs::TaskRecord) of a task that is done |
 //! | 105 | job_upload | job, upload | the upload's key, and the attempt that writes it |
+//! | 110 | archive_target | class name | [`TargetRecord`](super::records::TargetRecord): where the blocks of a class go |
+//! | 111 | archive_counts | class name | [`ArchiveCounts`](granary_protocol::archive::ArchiveCounts) of a target |
+//! | 112 | external_block | block | [`ExternalBlock`](granary_protocol::archive::ExternalBlock): it is sent to a target, or is there |
+//! | 113 | external_garbage | block, key at the target | [`GarbageRecord`](super::records::GarbageRecord): to be deleted there |
+//! | 114 | recall | block | until when (Unix milliseconds) the block is wanted here, though its class is kept elsewhere |
+//! | 115 | recall_due | Unix milliseconds, block | empty: then the recall ends |
+//! | 116 | restore_wait | version sequence | [`RestoreWait`](super::records::RestoreWait): the blocks of a restored version are to be here |
 //!
 //! Values are postcard unless said otherwise. Ids and sequences take 8 bytes in keys.
 //!
@@ -82,6 +89,7 @@ use granary_protocol::delegation::DelegationTokenId;
 use granary_protocol::event::EventId;
 use granary_protocol::filesystem::{FileId, RetryId};
 use granary_protocol::jobs::{JobId, TaskKind, TaskName};
+use granary_protocol::object::StorageClass;
 use granary_protocol::redundancy::GroupId;
 use granary_protocol::{
     BlockId, BucketName, CanonicalId, ContentId, DirectoryId, LeaseId, NodeName, ObjectKey, UnixMillis, UploadId,
@@ -160,6 +168,13 @@ pub(super) const JOB_INPUTS: u8 = 102;
 pub(super) const JOB_PLAN: u8 = 103;
 pub(super) const JOB_TASK: u8 = 104;
 pub(super) const JOB_UPLOAD: u8 = 105;
+pub(super) const ARCHIVE_TARGET: u8 = 110;
+pub(super) const ARCHIVE_COUNTS: u8 = 111;
+pub(super) const EXTERNAL_BLOCK: u8 = 112;
+pub(super) const EXTERNAL_GARBAGE: u8 = 113;
+pub(super) const RECALL: u8 = 114;
+pub(super) const RECALL_DUE: u8 = 115;
+pub(super) const RESTORE_WAIT: u8 = 116;
 
 // The longest key of all: a version or an upload of a 1,024-byte key.
 const _: () = assert!(1 + 8 + granary_protocol::object::KEY_BYTES_MAX + 1 + 8 <= KEY_BYTES_MAX);
@@ -559,6 +574,44 @@ pub(super) fn delegation_terms_ending_by(now: UnixMillis) -> Vec<u8> {
     number(DELEGATION_TERM, now.0.saturating_add(1))
 }
 
+pub(super) fn archive_target(class: StorageClass) -> Vec<u8> {
+    text(ARCHIVE_TARGET, class.name().as_bytes())
+}
+
+pub(super) fn archive_counts(class: StorageClass) -> Vec<u8> {
+    text(ARCHIVE_COUNTS, class.name().as_bytes())
+}
+
+pub(super) fn external_block(block: BlockId) -> Vec<u8> {
+    number(EXTERNAL_BLOCK, block.0)
+}
+
+pub(super) fn external_garbage(block: BlockId, remote_key: &str) -> Vec<u8> {
+    let mut key = number(EXTERNAL_GARBAGE, block.0);
+    key.extend_from_slice(remote_key.as_bytes());
+    key
+}
+
+/// The block of a row of the garbage at targets, and the key there.
+pub(super) fn decode_external_garbage(row: &[u8]) -> Option<(BlockId, &str)> {
+    let (block, remote_key) = row.get(1..)?.split_first_chunk::<8>()?;
+    Some((BlockId(u64::from_be_bytes(*block)), std::str::from_utf8(remote_key).ok()?))
+}
+
+pub(super) fn recall(block: BlockId) -> Vec<u8> {
+    number(RECALL, block.0)
+}
+
+pub(super) fn recall_due(until: UnixMillis, block: BlockId) -> Vec<u8> {
+    let mut key = number(RECALL_DUE, until.0);
+    key.extend_from_slice(&block.0.to_be_bytes());
+    key
+}
+
+pub(super) fn restore_wait(sequence: u64) -> Vec<u8> {
+    number(RESTORE_WAIT, sequence)
+}
+
 /// What a table is called, for people.
 pub(super) fn table_name(table: u8) -> &'static str {
     match table {
@@ -623,6 +676,13 @@ pub(super) fn table_name(table: u8) -> &'static str {
         JOB_PLAN => "job_plan",
         JOB_TASK => "job_task",
         JOB_UPLOAD => "job_upload",
+        ARCHIVE_TARGET => "archive_target",
+        ARCHIVE_COUNTS => "archive_counts",
+        EXTERNAL_BLOCK => "external_block",
+        EXTERNAL_GARBAGE => "external_garbage",
+        RECALL => "recall",
+        RECALL_DUE => "recall_due",
+        RESTORE_WAIT => "restore_wait",
         _ => "?",
     }
 }

@@ -10,6 +10,7 @@
 
 mod amend;
 mod apply;
+mod archive_targets;
 mod blocks;
 mod buckets;
 mod classes;
@@ -20,6 +21,7 @@ mod delegations;
 mod deletes;
 mod encryption_keys;
 mod events;
+mod external;
 pub mod filesystem;
 mod groups;
 mod jobs;
@@ -34,6 +36,7 @@ mod path;
 mod policies;
 mod queries;
 mod reads;
+mod recalls;
 mod records;
 mod rename;
 mod restores;
@@ -54,6 +57,7 @@ mod walk;
 mod tests;
 
 pub use apply::{Applied, Effect, apply};
+pub use archive_targets::{archive_target, archive_targets, target_classes};
 pub use blocks::{class_changes, for_each_block, get_block};
 pub use buckets::{bucket_counts, get_bucket, list_buckets};
 pub use classes::{WaitingMoves, list_moves, moves_waiting};
@@ -65,6 +69,7 @@ pub use datanodes::{datanode_intents, drained_volumes};
 pub use delegations::get_delegation_term;
 pub use encryption_keys::{get_encryption_key, list_encryption_keys};
 pub use events::events_due;
+pub use external::{external_block, external_garbage, for_each_external};
 pub use groups::{for_each_group, get_group, group_of};
 pub use jobs::query_jobs;
 pub use layout::FILESYSTEM_LEASE;
@@ -75,7 +80,11 @@ pub use locate::{FoundExtent, locate_content};
 pub use policies::list_policies;
 pub use queries::query;
 pub use reads::{ObjectFound, get_object, list_object_parts};
-pub use records::{BlockRecord, BlockState, BucketCounts, Counters, GroupMember, GroupRecord, GroupState, LeaseRecord};
+pub use recalls::{blocks_of_content, recalled_until, recalls_due, restore_waits};
+pub use records::{
+    BlockRecord, BlockState, BucketCounts, Counters, GarbageRecord, GroupMember, GroupRecord, GroupState, LeaseRecord,
+    RestoreWait,
+};
 pub use restores::{count_restores, get_restores, restores_due};
 pub use sessions::outcome;
 pub use settings::get_bucket_settings;

@@ -4,6 +4,7 @@
 //! decoded alone: postcard writes a struct's fields one after another.
 
 use bytes::Bytes;
+use granary_protocol::archive::ArchiveTarget;
 use granary_protocol::block::{BlockKind, Extent};
 use granary_protocol::bucket::{BucketInfo, BucketLock, Versioning};
 use granary_protocol::lifecycle::Restore;
@@ -385,6 +386,35 @@ impl RestoreRecord {
     pub(super) fn due(&self) -> UnixMillis {
         if self.announced { self.restore.expires } else { self.restore.ready }
     }
+}
+
+/// Where the blocks of an archived class go.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct TargetRecord {
+    pub(super) target: ArchiveTarget,
+    /// It was removed: what is there returns.
+    pub(super) returning: bool,
+}
+
+/// An object at a target that nothing refers to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GarbageRecord {
+    /// Whose target.
+    pub class: StorageClass,
+    /// The upload it was sent by, if it was not known to be complete.
+    pub upload: Option<String>,
+    /// Deleted from then on: a worker that was sending it has given up.
+    pub not_before: UnixMillis,
+}
+
+/// A restored version whose blocks are to be here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreWait {
+    pub content: ContentId,
+    /// Until then: its copy expires.
+    pub expires: UnixMillis,
+    /// Whether the version counts as not restored until they are.
+    pub hides: bool,
 }
 
 /// What is known of a content in INTELLIGENT_TIERING.

@@ -1,15 +1,17 @@
 //! Restores of archived versions: from when until when each can be read.
 //!
-//! A restore is two moments and nothing else: whether a version can be read is asked of the clock, so no job can be late.
+//! A restore is two moments: whether a version can be read is asked of the clock, so no job can be late. Only where blocks are
+//! kept at an archive target a version waits for its own, besides, in `restore_wait`.
 //! Rows in `restore_due` remember whom to tell that a moment has come. Invariants: a restore has one row in `restore_due`,
 //! at `ready` until that was announced and at `expires` afterwards; it goes with its version, or when it has expired.
 
+use super::archive_targets;
 use super::buckets;
 use super::events;
 use super::layout;
 use super::path;
 use super::reads;
-use super::records::{ObjectHead, RestoreRecord};
+use super::records::{ObjectHead, RestoreRecord, RestoreWait};
 use super::transaction::Transaction;
 use super::versions;
 use super::view::{self, View, undecodable};
@@ -22,7 +24,7 @@ use granary_protocol::lifecycle::{
 };
 use granary_protocol::namenode::NamenodeReply;
 use granary_protocol::object::PAGE_ENTRIES_MAX;
-use granary_protocol::{BucketName, ErrorCode, ObjectKey, UnixMillis, VersionId};
+use granary_protocol::{BucketName, ContentId, ErrorCode, ObjectKey, UnixMillis, VersionId};
 
 pub(super) fn restore(
     tx: &mut Transaction<'_>,
@@ -37,6 +39,9 @@ pub(super) fn restore(
     }
     let found = get(tx, &head)?;
     match found.as_ref().map(|record| record.restore) {
+        Some(restore) if waits(tx, head.sequence)? => {
+            return Ok(NamenodeReply::Restored(RestoreOutcome::InProgress(restore)));
+        }
         Some(restore) if now < restore.ready => {
             return Ok(NamenodeReply::Restored(RestoreOutcome::InProgress(restore)));
         }
@@ -44,6 +49,7 @@ pub(super) fn restore(
             let expires = UnixMillis(now.0.saturating_add(request.lasts_ms));
             let restore = Restore { expires, ..restore };
             put(tx, &head, found, RestoreRecord { announced: true, ..record_of(request, &head, restore) });
+            wait(tx, &head, expires, false)?;
             return Ok(NamenodeReply::Restored(RestoreOutcome::Extended(restore)));
         }
         Some(_) | None => {}
@@ -52,7 +58,62 @@ pub(super) fn restore(
     let expires = UnixMillis(ready.0.saturating_add(request.lasts_ms));
     let restore = Restore { requested: now, tier: request.tier, ready, expires };
     put(tx, &head, found, record_of(request, &head, restore));
+    wait(tx, &head, expires, true)?;
     Ok(NamenodeReply::Restored(RestoreOutcome::Begun(restore)))
+}
+
+/// Has the blocks of a restored version be here until it expires, if classes are kept at archive targets at all.
+fn wait(tx: &mut Transaction<'_>, head: &ObjectHead, expires: UnixMillis, hides: bool) -> Result<(), StateError> {
+    let Some(content) = head.content else { return Ok(()) };
+    if archive_targets::are_any(tx)? {
+        tx.put_record(layout::restore_wait(head.sequence), &RestoreWait { content, expires, hides });
+    }
+    Ok(())
+}
+
+/// Whether a version is not restored yet because its blocks are not here.
+fn waits<V: View + ?Sized>(view: &V, sequence: u64) -> Result<bool, StateError> {
+    let wait: Option<RestoreWait> = view::read(view, &layout::restore_wait(sequence))?;
+    Ok(wait.is_some_and(|wait| wait.hides))
+}
+
+/// A restore as readers see it: one whose blocks are not here is ready at no time.
+fn shown<V: View + ?Sized>(view: &V, sequence: u64, restore: Restore) -> Result<Restore, StateError> {
+    let ready = if waits(view, sequence)? { UnixMillis(u64::MAX) } else { restore.ready };
+    Ok(Restore { ready, expires: if ready == restore.ready { restore.expires } else { ready }, ..restore })
+}
+
+/// The blocks of a restored version are here, and wanted for as long as was known. Days count from when they came, if that
+/// was later than the delay of the tier; the blocks are then wanted for longer.
+pub(super) fn finish(tx: &mut Transaction<'_>, sequence: u64, now: UnixMillis) -> Result<NamenodeReply, Rejection> {
+    let row = layout::restore_wait(sequence);
+    let Some(wait) = view::read::<_, RestoreWait>(tx, &row)? else { return Ok(NamenodeReply::Done) };
+    tx.delete(row.clone());
+    let Some(mut record) = view::read::<_, RestoreRecord>(tx, &layout::restore(sequence))? else {
+        return Ok(NamenodeReply::Done);
+    };
+    if !wait.hides {
+        return Ok(NamenodeReply::Done);
+    }
+    tx.delete(layout::restore_due(record.due(), sequence));
+    if record.restore.ready < now {
+        let lasts_ms = record.restore.expires.0.saturating_sub(record.restore.ready.0);
+        record.restore.ready = now;
+        record.restore.expires = UnixMillis(now.0.saturating_add(lasts_ms));
+        tx.put_record(layout::restore(sequence), &record);
+        tx.put_record(row, &RestoreWait { expires: record.restore.expires, hides: false, ..wait });
+    }
+    tx.put(layout::restore_due(record.due(), sequence), Vec::new());
+    Ok(NamenodeReply::Done)
+}
+
+/// The content of the version that a restore is of; `None` if that is gone or empty.
+pub(super) fn content_of<V: View + ?Sized>(view: &V, record: &RestoreRecord) -> Result<Option<ContentId>, StateError> {
+    match reads::find_row(view, &record.bucket, &record.key, Some(record.version)) {
+        Ok((row_key, row)) => Ok(path::decode_object_head(&row_key, &row)?.content),
+        Err(Rejection::Refused(_)) => Ok(None),
+        Err(Rejection::Broken(broken)) => Err(broken),
+    }
 }
 
 fn record_of(request: &RestoreObject, head: &ObjectHead, restore: Restore) -> RestoreRecord {
@@ -79,7 +140,7 @@ fn get<V: View + ?Sized>(view: &V, head: &ObjectHead) -> Result<Option<RestoreRe
 
 /// The restore of a version, if there is one.
 pub(super) fn restore_of<V: View + ?Sized>(view: &V, head: &ObjectHead) -> Result<Option<Restore>, StateError> {
-    Ok(get(view, head)?.map(|record| record.restore))
+    get(view, head)?.map(|record| shown(view, head.sequence, record.restore)).transpose()
 }
 
 /// A version goes, and its restore with it.
@@ -90,6 +151,7 @@ pub(super) fn forget(tx: &mut Transaction<'_>, head: &ObjectHead) -> Result<(), 
     if let Some(record) = get(tx, head)? {
         tx.delete(layout::restore_due(record.due(), head.sequence));
         tx.delete(layout::restore(head.sequence));
+        tx.delete(layout::restore_wait(head.sequence));
     }
     Ok(())
 }
@@ -116,7 +178,8 @@ pub fn get_restores<V: View + ?Sized>(
         restores.push(match sequence {
             Some(sequence) => {
                 let record: Option<RestoreRecord> = view::read(view, &layout::restore(sequence))?;
-                record.filter(|record| record.bucket == *bucket && record.key == *key).map(|record| record.restore)
+                let mine = record.filter(|record| record.bucket == *bucket && record.key == *key);
+                mine.map(|record| shown(view, sequence, record.restore)).transpose()?
             }
             None => None,
         });
@@ -178,8 +241,13 @@ pub(super) fn settle(tx: &mut Transaction<'_>, limit: u32, now: UnixMillis) -> R
         tx.delete(row);
         let Some(mut record) = view::read::<_, RestoreRecord>(tx, &layout::restore(sequence))? else { continue };
         settled += 1;
+        if waits(tx, sequence)? {
+            // Told, and put back, when its blocks are here.
+            continue;
+        }
         if record.announced || record.restore.expires <= now {
             tx.delete(layout::restore(sequence));
+            tx.delete(layout::restore_wait(sequence));
             told.extend(event_of(tx, &record, now, |class, _| LifecycleEventKind::RestoreExpired { class })?);
             continue;
         }

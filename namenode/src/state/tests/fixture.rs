@@ -107,7 +107,9 @@ impl Store {
                 | Effect::KeysChanged
                 | Effect::DatanodeIntentChanged { .. }
                 | Effect::VolumeDrainChanged { .. }
-                | Effect::GroupChanged { .. } => {}
+                | Effect::GroupChanged { .. }
+                | Effect::ExternalChanged { .. }
+                | Effect::ArchiveTargetsChanged { .. } => {}
             }
         }
         self.effects = applied.effects;
