@@ -13,6 +13,9 @@ const SETTLE: Duration = Duration::from_secs(120);
 async fn small_log() -> (Cluster, Writer) {
     let adjust = |config: &mut granary_namenode::Config| {
         config.snapshot_entries = 50;
+        // A newcomer votes when the datanodes that live have told it of their replicas. Those of these tests never do: they
+        // must count as dead by then.
+        config.liveness.dead_after_ms = 10_000;
         (config.raft_log.segment_bytes, config.raft_log.preallocate_bytes) = (16 << 10, 16 << 10);
     };
     let (cluster, _, writer) = cluster_with_writer(adjust, SETTLE).await;
