@@ -237,7 +237,9 @@ impl Turn<'_> {
         }
         self.state.reducing.remove(&(sequence, id));
         self.state.homeless.remove(&(sequence, id));
+        let mut tasks = 0;
         if let Some(job) = self.state.jobs.remove(&id) {
+            tasks = job.tasks(TaskKind::Map).len() as u64 + job.tasks(TaskKind::Reduce).len() as u64;
             for &node in job.by_node.keys() {
                 self.state.nodes.get_mut(node).demand.retain(|&other| other != id);
             }
@@ -245,6 +247,7 @@ impl Turn<'_> {
         // What a user without jobs has started still counts; it is forgotten when the next job comes, if it is nothing by then.
         if let Some(entry) = self.state.users.get_mut(&user) {
             entry.jobs -= 1;
+            entry.unfinished -= tasks;
         }
     }
 }

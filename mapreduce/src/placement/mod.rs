@@ -10,8 +10,8 @@
 //!   can show.
 //! - A task has at most one successful attempt; when it is known, its other attempts are killed.
 //! - Slots of a node in use never exceed the slots it has.
-//! - Of users with waiting tasks, one who has started only a few lately is given the next slot, else the one with the fewest
-//!   slots for their weight; as far as locality allows.
+//! - Of users with waiting tasks, one who asks for only a few and has started only a few lately is given the next slot, else the one
+//!   with the fewest slots for their weight; as far as locality allows.
 //!
 //! It does not: start processes, move data, keep history, survive a restart by itself (a successor is told what was done and what runs), or take a slot away from a running task for fairness; shares are restored as slots fall free.
 

@@ -25,8 +25,9 @@ impl Turn<'_> {
             Order::Fifo => (0, 0, job.sequence),
             Order::Fair => self.claim_of_user(job, User::slots_in_use),
             Order::SmallFirst { first_tasks, .. } => self.claim_of_user(job, |user| {
-                let started = user.started(self.now);
-                if started < first_tasks * ONE_START { started } else { first_tasks * ONE_START + user.slots_in_use() }
+                let (started, first) = (user.started(self.now), first_tasks * ONE_START);
+                let is_small = started + user.unfinished * ONE_START < first;
+                if is_small { started } else { first + user.slots_in_use() }
             }),
         }
     }

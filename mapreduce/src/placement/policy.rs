@@ -7,8 +7,8 @@ pub enum Order {
     Fifo,
     /// The user with the fewest slots for their weight, then their job with the fewest slots, then the first.
     Fair,
-    /// A user who has started fewer than `first_tasks` lately goes before all others; then as above. A start counts half
-    /// after `half_life_ms`. So a small job gets every slot that falls free until it is done, whatever else runs and
+    /// A user whose unfinished jobs have, together with what was started lately, fewer than `first_tasks` tasks goes before all
+    /// others; then as above. A start counts half after `half_life_ms`. So a small job gets every slot that falls free until it is done, whatever else runs and
     /// however few slots there are, and users with much to do share slots.
     SmallFirst { first_tasks: u64, half_life_ms: u64 },
 }

@@ -122,6 +122,7 @@ impl Turn<'_> {
         let user = self.state.users.entry(plan.user).or_insert_with(|| User::new(half_life_ms));
         user.weight = plan.user_weight.max(1);
         user.jobs += 1;
+        user.unfinished += plan.maps.len() as u64 + u64::from(plan.reduces);
         let maps = plan.maps.len() as u32;
         let sequence = self.state.next_sequence;
         self.state.next_sequence += 1;

@@ -11,6 +11,8 @@ pub(super) const ONE_START: u64 = 1_000;
 pub(super) struct User {
     pub weight: u32,
     pub jobs: u32,
+    /// Tasks of those jobs, those that are done included.
+    pub unfinished: u64,
     /// Slots in use.
     running: u64,
     /// Tasks started, in thousandths, as of `counted`; half of it counts a half-life later.
@@ -21,7 +23,15 @@ pub(super) struct User {
 
 impl User {
     pub fn new(half_life_ms: u64) -> User {
-        User { weight: 1, jobs: 0, running: 0, started: 0, counted: Millis(0), half_life_ms: half_life_ms.max(1) }
+        User {
+            weight: 1,
+            jobs: 0,
+            unfinished: 0,
+            running: 0,
+            started: 0,
+            counted: Millis(0),
+            half_life_ms: half_life_ms.max(1),
+        }
     }
 
     /// Slots in use for the weight, in thousandths.
