@@ -79,8 +79,8 @@ SIGNATURES = {
     "x-amz-header-not-signed": (dict(unsigned_headers={"x-amz-meta-a": "2"}), {"AccessDenied", "SignatureDoesNotMatch"}, 403),
     "signed-header-missing": (
         dict(headers={"x-amz-meta-a": "1"}, unsigned_headers={"x-amz-meta-a": None}), {"SignatureDoesNotMatch", "AccessDenied"}, 403),
-    "old-date": (dict(signer=dict(when=now() - datetime.timedelta(minutes=20))), {"RequestTimeTooSkewed"}, 403),
-    "future-date": (dict(signer=dict(when=now() + datetime.timedelta(minutes=20))), {"RequestTimeTooSkewed"}, 403),
+    "old-date": (dict(signer=dict(when=now() - datetime.timedelta(hours=9))), {"RequestTimeTooSkewed"}, 403),
+    "future-date": (dict(signer=dict(when=now() + datetime.timedelta(hours=9))), {"RequestTimeTooSkewed"}, 403),
     "other-region": (dict(signer=dict(region="mars-north-1")), {"AuthorizationHeaderMalformed"}, 400),
     "other-service": (dict(signer=dict(service="ec2")), {"AuthorizationHeaderMalformed"}, 400),
     "other-terminator": (dict(signer=dict(terminator="aws5_request")), {"AuthorizationHeaderMalformed"}, 400),

@@ -102,8 +102,13 @@ def test_multipart(s3, bucket, key, mode, refused):
         refused(lambda: s3.upload_part(**upload, PartNumber=1, Body=b"x"), "InvalidRequest", 400)
         refused(lambda: s3.upload_part(**upload, PartNumber=1, Body=b"x", **OTHER), "InvalidRequest", 400)
         refused(lambda: s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": named}, **OTHER), "InvalidRequest", 400)
-        # boto3 creates uploads with a checksum algorithm, and then the key is needed to complete them.
-        refused(lambda: s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": named}), "InvalidRequest", 400)
+        # An upload that was created with a checksum algorithm needs the key to be completed.
+        summed = upload | {"UploadId": s3.create_multipart_upload(
+            Bucket=bucket, Key=key, ChecksumAlgorithm="CRC32", **write)["UploadId"]}
+        only = s3.upload_part(**summed, PartNumber=1, Body=parts[2], ChecksumAlgorithm="CRC32", **read)
+        only = {"Parts": [{"PartNumber": 1, "ETag": only["ETag"], "ChecksumCRC32": only["ChecksumCRC32"]}]}
+        refused(lambda: s3.complete_multipart_upload(**summed, MultipartUpload=only), "InvalidRequest", 400)
+        s3.abort_multipart_upload(**summed)
     else:
         refused(lambda: s3.upload_part(**upload, PartNumber=1, Body=b"x", **ONE), "InvalidRequest", 400)
     done = s3.complete_multipart_upload(**upload, MultipartUpload={"Parts": named}, **read)
