@@ -1,6 +1,7 @@
 //! How ids, tags and times are written for S3 clients, and read back.
 
 use crate::error::{S3Error, S3ErrorCode};
+use crate::request::push_digits;
 use granary_protocol::object::ETag;
 use granary_protocol::{UnixMillis, UploadId, VersionId};
 use time::OffsetDateTime;
@@ -66,10 +67,7 @@ pub(super) fn push_iso8601(out: &mut String, at: UnixMillis) {
     let seconds = i64::try_from(ms / 1000).expect("clamped to the year 9999");
     let date = OffsetDateTime::from_unix_timestamp(seconds).expect("a time up to the year 9999 is representable");
     let mut push = |number: u32, digits: u32, after: char| {
-        for place in (0..digits).rev() {
-            let digit = number / 10u32.pow(place) % 10;
-            out.push(char::from_digit(digit, 10).expect("a remainder of 10 is a digit"));
-        }
+        push_digits(out, number, digits);
         out.push(after);
     };
     push(date.year().unsigned_abs(), 4, '-');

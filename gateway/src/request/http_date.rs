@@ -25,29 +25,26 @@ pub fn format_http_date(unix_s: i64) -> String {
     let mut text = String::with_capacity("Sun, 06 Nov 1994 08:49:37 GMT".len());
     text.push_str(WEEKDAYS[usize::from(at.weekday().number_days_from_monday())]);
     text.push_str(", ");
-    push_two_digits(&mut text, at.day());
+    push_digits(&mut text, u32::from(at.day()), 2);
     text.push(' ');
     text.push_str(MONTHS[usize::from(u8::from(at.month())) - 1]);
     text.push(' ');
-    let (century, year) = (at.year() / 100, at.year() % 100);
-    for (part, separator) in [
-        (u8::try_from(century).unwrap_or_default(), None),
-        (u8::try_from(year).unwrap_or_default(), Some(' ')),
-        (at.hour(), Some(':')),
-        (at.minute(), Some(':')),
-        (at.second(), None),
-    ] {
-        push_two_digits(&mut text, part);
-        text.extend(separator);
+    push_digits(&mut text, at.year().unsigned_abs(), 4);
+    for (part, before) in [(at.hour(), ' '), (at.minute(), ':'), (at.second(), ':')] {
+        text.push(before);
+        push_digits(&mut text, u32::from(part), 2);
     }
     text.push_str(" GMT");
     text
 }
 
-/// Every answer about an object carries a date: the general formatter costs several times as much.
-fn push_two_digits(text: &mut String, number: u8) {
-    text.push(char::from(b'0' + number / 10));
-    text.push(char::from(b'0' + number % 10));
+/// The last so many decimal digits. Every answer about an object carries a date: the general formatter costs several times as
+/// much.
+pub(crate) fn push_digits(text: &mut String, number: u32, digits: u32) {
+    for place in (0..digits).rev() {
+        let digit = number / 10u32.pow(place) % 10;
+        text.push(char::from_digit(digit, 10).expect("a remainder of 10 is a digit"));
+    }
 }
 
 /// `06 Nov 1994 08:49:37 GMT`

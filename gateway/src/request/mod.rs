@@ -19,6 +19,7 @@ pub use copy_source::CopySource;
 pub(crate) use decode::hex_value;
 pub use decode::{percent_decode, uri_encode_into};
 pub use encoded_word::{decode_header_text, encode_header_text};
+pub(crate) use http_date::push_digits;
 pub use http_date::{format_http_date, parse_http_date};
 pub use name::{BucketName, KEY_BYTES_MAX, ObjectKey};
 pub use query::{QUERY_PARAMETERS_MAX, Query};
